@@ -1,0 +1,199 @@
+//! multi: several writes as one (`MultiOperationRecord`, `MultiResponse`).
+
+use bytes::Bytes;
+
+use crate::client::opcode::OpCode;
+use crate::client::request::CreateRequest;
+use crate::data::Stat;
+use crate::error::DecodeError;
+use crate::jute::{Reader, Writer};
+
+const TYPE_ERROR: i32 = -1;
+
+/// One operation of a multi.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MultiOp {
+    /// create and create2.
+    Create {
+        /// The arguments.
+        create: CreateRequest,
+        /// Reply with the Stat too.
+        create2: bool,
+    },
+    /// delete.
+    Delete {
+        /// What.
+        path: String,
+        /// -1 for any.
+        version: i32,
+    },
+    /// setData.
+    SetData {
+        /// What.
+        path: String,
+        /// `None` is null.
+        data: Option<Bytes>,
+        /// -1 for any.
+        version: i32,
+    },
+    /// check.
+    Check {
+        /// What.
+        path: String,
+        /// -1 for any.
+        version: i32,
+    },
+}
+
+impl MultiOp {
+    fn op(&self) -> OpCode {
+        match self {
+            Self::Create { create2: false, .. } => OpCode::Create,
+            Self::Create { create2: true, .. } => OpCode::Create2,
+            Self::Delete { .. } => OpCode::Delete,
+            Self::SetData { .. } => OpCode::SetData,
+            Self::Check { .. } => OpCode::Check,
+        }
+    }
+}
+
+/// Outcome of one operation of a multi.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MultiResult {
+    /// create: the final path.
+    Create(String),
+    /// create2: the final path and the Stat.
+    Create2(String, Stat),
+    /// delete.
+    Delete,
+    /// setData: the new Stat.
+    SetData(Stat),
+    /// check.
+    Check,
+    /// Any entry of a failed multi; 0 for the entries before the one that failed.
+    Error(i32),
+}
+
+fn header(w: &mut Writer, kind: i32, done: bool, err: i32) {
+    w.i32(kind);
+    w.bool(done);
+    w.i32(err);
+}
+
+pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError> {
+    let mut ops = Vec::new();
+    loop {
+        let kind = r.i32()?;
+        let done = r.bool()?;
+        let _err = r.i32()?;
+        if done {
+            return Ok(ops);
+        }
+        let op = match OpCode::from_wire(kind) {
+            Some(op @ (OpCode::Create | OpCode::Create2)) => MultiOp::Create {
+                create: CreateRequest::decode(r)?,
+                create2: op == OpCode::Create2,
+            },
+            Some(OpCode::Delete) => MultiOp::Delete {
+                path: r.string_required("path")?,
+                version: r.i32()?,
+            },
+            Some(OpCode::SetData) => MultiOp::SetData {
+                path: r.string_required("path")?,
+                data: r.buffer()?,
+                version: r.i32()?,
+            },
+            Some(OpCode::Check) => MultiOp::Check {
+                path: r.string_required("path")?,
+                version: r.i32()?,
+            },
+            _ => {
+                return Err(DecodeError::UnknownType {
+                    what: "multi operation",
+                    number: i64::from(kind),
+                });
+            }
+        };
+        ops.push(op);
+    }
+}
+
+pub(crate) fn encode_request(ops: &[MultiOp], w: &mut Writer) {
+    for op in ops {
+        header(w, op.op().to_wire(), false, -1);
+        match op {
+            MultiOp::Create { create, .. } => create.encode(w),
+            MultiOp::SetData {
+                path,
+                data,
+                version,
+            } => {
+                w.string(path);
+                w.buffer(data.as_deref());
+                w.i32(*version);
+            }
+            MultiOp::Delete { path, version } | MultiOp::Check { path, version } => {
+                w.string(path);
+                w.i32(*version);
+            }
+        }
+    }
+    header(w, -1, true, -1);
+}
+
+pub(crate) fn encode_results(results: &[MultiResult], w: &mut Writer) {
+    for result in results {
+        match result {
+            MultiResult::Create(path) => {
+                header(w, OpCode::Create.to_wire(), false, 0);
+                w.string(path);
+            }
+            MultiResult::Create2(path, stat) => {
+                header(w, OpCode::Create2.to_wire(), false, 0);
+                w.string(path);
+                stat.encode(w);
+            }
+            MultiResult::Delete => header(w, OpCode::Delete.to_wire(), false, 0),
+            MultiResult::SetData(stat) => {
+                header(w, OpCode::SetData.to_wire(), false, 0);
+                stat.encode(w);
+            }
+            MultiResult::Check => header(w, OpCode::Check.to_wire(), false, 0),
+            MultiResult::Error(code) => {
+                header(w, TYPE_ERROR, false, *code);
+                w.i32(*code);
+            }
+        }
+    }
+    header(w, -1, true, -1);
+}
+
+/// Reads the results of a multi, for clients.
+///
+/// # Errors
+/// Bytes that are no such record.
+pub fn decode_results(r: &mut Reader) -> Result<Vec<MultiResult>, DecodeError> {
+    let mut results = Vec::new();
+    loop {
+        let kind = r.i32()?;
+        let done = r.bool()?;
+        let _err = r.i32()?;
+        if done {
+            return Ok(results);
+        }
+        results.push(match kind {
+            1 => MultiResult::Create(r.string_required("path")?),
+            15 => MultiResult::Create2(r.string_required("path")?, Stat::decode(r)?),
+            2 => MultiResult::Delete,
+            5 => MultiResult::SetData(Stat::decode(r)?),
+            13 => MultiResult::Check,
+            TYPE_ERROR => MultiResult::Error(r.i32()?),
+            _ => {
+                return Err(DecodeError::UnknownType {
+                    what: "multi result",
+                    number: i64::from(kind),
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,244 @@
+//! The config text: `server.N=` lines and `version=`, as zoo.cfg, the config node, NEWLEADER and
+//! notifications carry it (`QuorumPeer.QuorumServer`, `QuorumMaj`).
+//!
+//! Left out: groups and weights (hierarchical quorums) and several addresses per server; a text
+//! with them is refused by name rather than misread.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::error::DecodeError;
+use crate::ids::Sid;
+
+/// Whether a member votes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Voter.
+    Participant,
+    /// Learner without a vote.
+    Observer,
+}
+
+/// A host name or address and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name, IPv4, or IPv6 without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// One `server.N=` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Host of the quorum and election ports.
+    pub host: String,
+    /// Leader <-> learner.
+    pub quorum_port: u16,
+    /// Election.
+    pub election_port: u16,
+    /// Voter or not.
+    pub role: Role,
+    /// Client address, when the line has one.
+    pub client: Option<HostPort>,
+}
+
+impl ServerSpec {
+    /// Reads the right side of a `server.N=` line.
+    ///
+    /// # Errors
+    /// Text that names what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, DecodeError> {
+        let bad = |why: &str| DecodeError::Invalid(format!("{text:?}: {why}"));
+        if text.contains('|') {
+            return Err(bad("several addresses for one server are not supported"));
+        }
+        let mut halves = text.split(';');
+        let address = halves.next().unwrap_or_default();
+        let client = halves.next().map(str::trim);
+        if halves.next().is_some() {
+            return Err(bad("more than one ';'"));
+        }
+        let parts = split_host(address.trim());
+        let (host, quorum, election, role) = match parts.as_slice() {
+            [host, quorum, election] => (host, quorum, election, Role::Participant),
+            [host, quorum, election, role] => {
+                let role = match role.to_ascii_lowercase().as_str() {
+                    "participant" => Role::Participant,
+                    "observer" => Role::Observer,
+                    _ => return Err(bad("the role is neither participant nor observer")),
+                };
+                (host, quorum, election, role)
+            }
+            _ => {
+                return Err(bad(
+                    "expected host:quorumPort:electionPort[:role][;clientPort]",
+                ));
+            }
+        };
+        let port = |p: &str| p.parse::<u16>().map_err(|_| bad("a port is not a number"));
+        let (quorum_port, election_port) = (port(quorum)?, port(election)?);
+        if quorum_port == election_port {
+            return Err(bad("quorum port and election port are the same"));
+        }
+        let client = match client {
+            None => None,
+            Some(c) => Some(match split_host(c).as_slice() {
+                [p] => HostPort {
+                    host: "0.0.0.0".into(),
+                    port: port(p)?,
+                },
+                [host, p] => HostPort {
+                    host: (*host).to_owned(),
+                    port: port(p)?,
+                },
+                _ => return Err(bad("the client part is not [host:]port")),
+            }),
+        };
+        Ok(Self {
+            host: (*host).to_owned(),
+            quorum_port,
+            election_port,
+            role,
+            client,
+        })
+    }
+}
+
+/// Splits at colons outside of the brackets of an IPv6 host, whose brackets are dropped.
+fn split_host(text: &str) -> Vec<&str> {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+        let mut parts = vec![host];
+        parts.extend(
+            rest.strip_prefix(':')
+                .into_iter()
+                .flat_map(|r| r.split(':')),
+        );
+        return parts;
+    }
+    text.split(':').collect()
+}
+
+impl std::fmt::Display for ServerSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let quorum = HostPort {
+            host: self.host.clone(),
+            port: self.quorum_port,
+        };
+        let role = match self.role {
+            Role::Participant => "participant",
+            Role::Observer => "observer",
+        };
+        write!(f, "{quorum}:{}:{role}", self.election_port)?;
+        match &self.client {
+            Some(client) => write!(f, ";{client}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A whole config: the members and the version.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Membership {
+    /// zxid of the reconfiguration that made it, or of the first epoch; 0 from a static file.
+    pub version: i64,
+    /// The members by id.
+    pub servers: BTreeMap<Sid, ServerSpec>,
+}
+
+impl Membership {
+    /// Reads the text form.
+    ///
+    /// # Errors
+    /// The first line that is wrong, by its content.
+    pub fn parse(text: &str) -> Result<Self, DecodeError> {
+        let mut out = Self::default();
+        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let bad = |why: &str| DecodeError::Invalid(format!("{line:?}: {why}"));
+            let (key, value) = line.split_once('=').ok_or_else(|| bad("no '='"))?;
+            if let Some(sid) = key.trim().strip_prefix("server.") {
+                let sid = sid
+                    .parse::<i64>()
+                    .map_err(|_| bad("the server id is not a number"))?;
+                if out
+                    .servers
+                    .insert(Sid(sid), ServerSpec::parse(value.trim())?)
+                    .is_some()
+                {
+                    return Err(bad("the server id is there twice"));
+                }
+            } else if key.trim() == "version" {
+                out.version = i64::from_str_radix(value.trim(), 16)
+                    .map_err(|_| bad("the version is not hexadecimal"))?;
+            } else {
+                return Err(bad("neither server.N nor version"));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The text form: one line per member, then the version without a line end.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (sid, spec) in &self.servers {
+            writeln!(text, "server.{sid}={spec}").expect("writing to a String");
+        }
+        write!(text, "version={:x}", self.version).expect("writing to a String");
+        text
+    }
+
+    /// Ids of the voters.
+    pub fn voters(&self) -> impl Iterator<Item = Sid> + '_ {
+        self.servers
+            .iter()
+            .filter(|(_, s)| s.role == Role::Participant)
+            .map(|(sid, _)| *sid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_survives_a_round_trip() {
+        let text = "server.1=127.0.0.1:21021:21031:participant;127.0.0.1:21011\n\
+                    server.2=zoo-2.zoo:2888:3888:observer\n\
+                    server.3=[::1]:2888:3888:participant;[::]:2181\n\
+                    version=100000028";
+        let m = Membership::parse(text).unwrap();
+        assert_eq!(m.to_text(), text);
+        assert_eq!(m.voters().collect::<Vec<_>>(), [Sid(1), Sid(3)]);
+        let short = ServerSpec::parse("zoo1:2888:3888;2181").unwrap();
+        assert_eq!(short.to_string(), "zoo1:2888:3888:participant;0.0.0.0:2181");
+    }
+
+    #[test]
+    fn bad_lines_are_refused_by_their_content() {
+        for line in [
+            "server.1=host:2888",
+            "server.1=host:2888:2888",
+            "server.1=host:2888:3888:chief",
+            "server.x=host:2888:3888",
+            "server.1=a:1:2|b:1:2",
+            "server.1=a:1:2;3;4",
+            "group.1=1:2",
+            "version=xyz",
+            "nonsense",
+        ] {
+            let error = Membership::parse(line).unwrap_err().to_string();
+            assert!(error.len() > 10, "{line}: {error}");
+        }
+    }
+}
