@@ -1,0 +1,3 @@
+module quorate.dev/e2e/kubernetes/pause
+
+go 1.24.0
