@@ -1,8 +1,9 @@
 // Command quorate-kubernetes is every Kubernetes component that the end-to-end
 // tests start, in one binary: the component is chosen by the name it is called
-// by, so that one build and one file on disk serve all five.
+// by, so that one build and one file on disk serve them all.
 //
-// The components are the upstream commands, unchanged. Upstream publishes them
+// The components are the upstream commands, unchanged, and a provisioner of
+// volumes (volumes.go). Upstream publishes them
 // as images and tarballs only; building them as a Go module needs nothing but
 // the module proxy.
 package main
@@ -37,6 +38,8 @@ func command(name string) *cobra.Command {
 		return scheduler.NewSchedulerCommand()
 	case "kubelet":
 		return kubelet.NewKubeletCommand(context.Background())
+	case "volume-provisioner":
+		return newVolumeProvisionerCommand()
 	default:
 		return nil
 	}
@@ -46,7 +49,7 @@ func main() {
 	name := filepath.Base(os.Args[0])
 	cmd := command(name)
 	if cmd == nil {
-		fmt.Fprintf(os.Stderr, "%s: call me as kube-apiserver, kube-controller-manager, kube-scheduler, kubelet or kube-proxy\n", name)
+		fmt.Fprintf(os.Stderr, "%s: call me as kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy or volume-provisioner\n", name)
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(cmd))

@@ -1,0 +1,15 @@
+//! What the end-to-end tests stand on: a real Kubernetes of three nodes in three zones on a bare
+//! Linux machine, without Docker, and images for it.
+//!
+//! The binary of this crate is the hand tool around the same functions. Everything it brings up is
+//! written down in a state directory, so that any later process can take it down again.
+
+/// Where built tools and the state of clusters are kept.
+pub mod cache;
+pub mod cluster;
+pub mod image;
+/// What the tool tells while it works.
+pub mod progress;
+/// Running other programs.
+pub mod shell;
+pub mod tools;

@@ -1,0 +1,159 @@
+//! The hand tool around the end-to-end harness: brings clusters up and down, writes and loads
+//! images, and breaks the network between nodes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use quorate_e2e::cluster::{self, Layout, network};
+use quorate_e2e::image::{self, Image};
+use quorate_e2e::progress::Progress;
+use quorate_e2e::tools::Tools;
+
+/// The name of the cluster where none is given.
+const CLUSTER: &str = "quorate";
+
+/// A real Kubernetes for the end-to-end tests, on a bare machine.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Get every tool that a cluster needs.
+    Deps,
+    /// Bring clusters up and down.
+    Cluster {
+        /// The cluster's name.
+        #[arg(long, global = true, default_value = CLUSTER)]
+        name: String,
+        #[command(subcommand)]
+        job: ClusterJob,
+    },
+    /// Write and load images.
+    #[command(subcommand)]
+    Image(ImageJob),
+}
+
+#[derive(Subcommand)]
+enum ClusterJob {
+    /// Make sure that there is a cluster, and print the path of its kubeconfig.
+    Up,
+    /// Stop and remove the cluster.
+    Down,
+    /// Fail if anything of the cluster is left, naming it.
+    CheckClean,
+    /// Run a command in the network namespace of a node.
+    ExecNode {
+        /// The node's number, from 1.
+        number: u8,
+        /// The command.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Pull the network cable of a node.
+    Isolate {
+        /// The node's number, from 1.
+        number: u8,
+    },
+    /// Plug the network cable of a node in again.
+    Rejoin {
+        /// The node's number, from 1.
+        number: u8,
+    },
+}
+
+#[derive(Subcommand)]
+enum ImageJob {
+    /// Write one static binary on an empty base as an image archive.
+    Build {
+        /// The binary; it lands in the image's root directory.
+        #[arg(long)]
+        binary: PathBuf,
+        /// The image's name and tag.
+        #[arg(long = "name", value_name = "NAME:TAG")]
+        reference: String,
+        /// A word of the command, repeated for more; the binary alone if not given.
+        #[arg(long, allow_hyphen_values = true)]
+        entrypoint: Vec<String>,
+        /// The archive to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Import an image archive on every node.
+    Load {
+        /// The archive.
+        archive: PathBuf,
+        /// The cluster's name.
+        #[arg(long, default_value = CLUSTER)]
+        cluster: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let progress = Progress::default();
+    match arguments.job {
+        Job::Deps => {
+            Tools::ensure(&progress)?;
+            progress.say("all tools are there");
+        }
+        Job::Cluster { name, job } => return run_cluster(&progress, &Layout::new(&name)?, job),
+        Job::Image(ImageJob::Build {
+            binary,
+            reference,
+            entrypoint,
+            out,
+        }) => {
+            let id = image::write(
+                &Image {
+                    binary,
+                    reference,
+                    entrypoint,
+                },
+                &out,
+            )?;
+            println!("sha256:{id}");
+        }
+        Job::Image(ImageJob::Load { archive, cluster }) => {
+            image::load(&progress, &Layout::new(&cluster)?, &archive)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_cluster(progress: &Progress, layout: &Layout, job: ClusterJob) -> Result<ExitCode> {
+    match job {
+        ClusterJob::Up => println!("{}", cluster::ensure(progress, layout)?.display()),
+        ClusterJob::Down => cluster::down(progress, layout)?,
+        ClusterJob::CheckClean => cluster::check_clean(layout)?,
+        ClusterJob::ExecNode { number, command } => {
+            let (program, words) = command.split_first().context("no command")?;
+            let status = network::command_inside(&layout.node(number)?, program)
+                .args(words)
+                .status()
+                .with_context(|| format!("cannot run {program}"))?;
+            let code = status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1);
+            return Ok(ExitCode::from(code));
+        }
+        ClusterJob::Isolate { number } => network::isolate(&layout.node(number)?)?,
+        ClusterJob::Rejoin { number } => network::rejoin(&layout.node(number)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
