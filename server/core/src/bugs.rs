@@ -1,0 +1,56 @@
+//! Known mistakes that the simulator can switch on, to prove that it would find them.
+//!
+//! Without the feature `bugs` every switch is a constant `false` and costs nothing.
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// Which mistakes to make.
+        #[derive(Debug, Clone, Copy, Default)]
+        #[cfg_attr(not(feature = "bugs"), non_exhaustive)]
+        pub struct Bugs {
+            $($(#[$doc])* #[cfg(feature = "bugs")] pub $name: bool,)*
+        }
+
+        impl Bugs {
+            /// The names of all switches.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// Switches one mistake on by its name; `None` when there is none of that name.
+            #[cfg(feature = "bugs")]
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                let mut bugs = Self::default();
+                match name {
+                    $(stringify!($name) => bugs.$name = true,)*
+                    _ => return None,
+                }
+                Some(bugs)
+            }
+
+            $(
+                $(#[$doc])*
+                #[cfg(feature = "bugs")]
+                pub(crate) fn $name(self) -> bool { self.$name }
+                $(#[$doc])*
+                #[cfg(not(feature = "bugs"))]
+                #[expect(clippy::unused_self, reason = "mirrors the switchable form")]
+                pub(crate) fn $name(self) -> bool { false }
+            )*
+        }
+    };
+}
+
+bugs! {
+    /// Acknowledges a proposal when it is handed to the disk instead of when it is durable.
+    ack_before_durable;
+    /// Commits on the leader's own acknowledgement.
+    commit_without_quorum;
+    /// Orders votes by epoch and server id only.
+    vote_ignores_zxid;
+    /// Writes currentEpoch after NEWLEADER was acknowledged instead of before.
+    current_epoch_too_late;
+    /// Takes TRUNC for an empty DIFF.
+    skip_trunc;
+    /// Lets session deadlines run on through an election instead of starting them anew.
+    expire_during_election;
+}

@@ -1,0 +1,260 @@
+//! The LOOKING role: rounds, time-outs, outcome.
+
+use zk_wire::election::{Notification, ServerState};
+use zk_wire::{Round, Sid};
+
+use super::tally::{Cast, Tally};
+use super::vote::Vote;
+use crate::ensemble::Ensemble;
+use crate::io::{Output, Outputs};
+use crate::time::Mono;
+
+/// How long an agreed vote waits for a better one, ms (`finalizeWait`).
+const FINALIZE_MS: u64 = 200;
+/// First wait before a vote is sent again, ms (`minNotificationInterval`).
+const RESEND_MIN_MS: u64 = 200;
+/// Longest wait before a vote is sent again, ms. Apache goes up to a minute; a lost message would
+/// then cost a minute, and one small message per peer and some seconds costs nothing.
+const RESEND_MAX_MS: u64 = 3200;
+
+/// How an election ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The vote that won.
+    pub(crate) vote: Vote,
+    /// Who leads.
+    pub(crate) leader: Sid,
+    /// In which round.
+    pub(crate) round: Round,
+}
+
+/// One run of the election.
+#[derive(Debug)]
+pub(crate) struct Looking {
+    me: Sid,
+    /// Own initial vote.
+    own: Vote,
+    proposal: Vote,
+    round: Round,
+    this_round: Tally,
+    settled: Tally,
+    resend_at: Mono,
+    resend_ms: u64,
+    /// When the agreed vote stands, if nothing better comes.
+    finalize_at: Option<Mono>,
+    pub(crate) since: Mono,
+    ignore_zxid: bool,
+}
+
+impl Looking {
+    /// Begins a round after `last`; `own` is this server's vote for itself, or for nobody.
+    pub(crate) fn new(
+        me: Sid,
+        own: Vote,
+        last: Round,
+        ensemble: &Ensemble,
+        now: Mono,
+        ignore_zxid: bool,
+        out: &mut Outputs,
+    ) -> Self {
+        let mut looking = Self {
+            me,
+            own,
+            proposal: own,
+            round: Round(last.0 + 1),
+            this_round: Tally::default(),
+            settled: Tally::default(),
+            resend_at: now.plus(RESEND_MIN_MS),
+            resend_ms: RESEND_MIN_MS,
+            finalize_at: None,
+            since: now,
+            ignore_zxid,
+        };
+        looking.broadcast(ensemble, out);
+        looking
+    }
+
+    pub(crate) fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The present proposal, for answers to others.
+    pub(crate) fn proposal(&self) -> Vote {
+        self.proposal
+    }
+
+    pub(crate) fn deadline(&self) -> Mono {
+        self.finalize_at
+            .map_or(self.resend_at, |at| at.min(self.resend_at))
+    }
+
+    fn cast(&self, vote: Vote) -> Cast {
+        Cast {
+            vote,
+            round: self.round,
+            state: ServerState::Looking,
+        }
+    }
+
+    /// Tells all voters, and itself, what it proposes.
+    fn broadcast(&mut self, ensemble: &Ensemble, out: &mut Outputs) {
+        let notification = self
+            .proposal
+            .notify(ServerState::Looking, self.round, &ensemble.text);
+        for to in ensemble.voters().filter(|sid| *sid != self.me) {
+            out.push(Output::Notify {
+                to,
+                notification: notification.clone(),
+            });
+        }
+        if ensemble.is_voter(self.me) {
+            self.this_round.put(self.me, self.cast(self.proposal));
+        }
+    }
+
+    /// Something changed in this round: is the proposal agreed, and does it wait?
+    fn tally(&mut self, ensemble: &Ensemble, now: Mono) -> Option<Outcome> {
+        let with = self.cast(self.proposal);
+        let leader = self.proposal.leader?;
+        if self.this_round.is_unanimous(ensemble, with) {
+            return Some(Outcome {
+                vote: self.proposal,
+                leader,
+                round: self.round,
+            });
+        }
+        if self.this_round.has_quorum(ensemble, with) {
+            self.finalize_at.get_or_insert(now.plus(FINALIZE_MS));
+        } else {
+            self.finalize_at = None;
+        }
+        None
+    }
+
+    /// Begins: a server that is its own quorum needs nobody's vote.
+    pub(crate) fn start(&mut self, ensemble: &Ensemble, now: Mono) -> Option<Outcome> {
+        self.tally(ensemble, now)
+    }
+
+    /// Time passed.
+    pub(crate) fn tick(
+        &mut self,
+        ensemble: &Ensemble,
+        now: Mono,
+        out: &mut Outputs,
+    ) -> Option<Outcome> {
+        if self.finalize_at.is_some_and(|at| at <= now) {
+            let leader = self.proposal.leader?;
+            return Some(Outcome {
+                vote: self.proposal,
+                leader,
+                round: self.round,
+            });
+        }
+        if self.resend_at <= now {
+            self.resend_ms = (self.resend_ms * 2).min(RESEND_MAX_MS);
+            self.resend_at = now.plus(self.resend_ms);
+            self.broadcast(ensemble, out);
+        }
+        None
+    }
+
+    /// A message of a voter.
+    pub(crate) fn notification(
+        &mut self,
+        from: Sid,
+        n: &Notification,
+        ensemble: &Ensemble,
+        now: Mono,
+        out: &mut Outputs,
+    ) -> Option<Outcome> {
+        let vote = Vote::from_wire(n.vote);
+        let leader = vote.leader.filter(|sid| ensemble.is_voter(*sid))?;
+        match n.state {
+            ServerState::Looking => self.looking_vote(from, vote, n.round, ensemble, now, out),
+            ServerState::Observing => None,
+            ServerState::Following | ServerState::Leading => {
+                self.settled_vote(from, leader, vote, n, ensemble)
+            }
+        }
+    }
+
+    fn looking_vote(
+        &mut self,
+        from: Sid,
+        vote: Vote,
+        round: Round,
+        ensemble: &Ensemble,
+        now: Mono,
+        out: &mut Outputs,
+    ) -> Option<Outcome> {
+        // A history of unknown length takes no part.
+        vote.zxid?;
+        if round < self.round {
+            return None;
+        }
+        if round > self.round {
+            self.round = round;
+            self.this_round.clear();
+            self.finalize_at = None;
+            self.proposal = if vote.beats(&self.own, self.ignore_zxid) {
+                vote
+            } else {
+                self.own
+            };
+            self.broadcast(ensemble, out);
+        } else if vote.beats(&self.proposal, self.ignore_zxid) {
+            self.proposal = vote;
+            self.finalize_at = None;
+            self.broadcast(ensemble, out);
+        }
+        self.this_round.put(from, self.cast(vote));
+        self.tally(ensemble, now)
+    }
+
+    /// Someone has a leader: follow it when a quorum does and the leader says so itself.
+    fn settled_vote(
+        &mut self,
+        from: Sid,
+        leader: Sid,
+        vote: Vote,
+        n: &Notification,
+        ensemble: &Ensemble,
+    ) -> Option<Outcome> {
+        let cast = Cast {
+            vote,
+            round: n.round,
+            state: n.state,
+        };
+        let accepted = |tally: &Tally, me: Sid, round: Round| {
+            let leads = if leader == me {
+                round == n.round
+            } else {
+                tally.says_it_leads(leader)
+            };
+            leads && tally.has_quorum(ensemble, cast)
+        };
+        if n.round == self.round {
+            self.this_round.put(from, cast);
+            if accepted(&self.this_round, self.me, self.round) {
+                return Some(Outcome {
+                    vote,
+                    leader,
+                    round: self.round,
+                });
+            }
+        }
+        self.settled.put(from, cast);
+        if accepted(&self.settled, self.me, self.round) {
+            return Some(Outcome {
+                vote,
+                leader,
+                round: n.round,
+            });
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

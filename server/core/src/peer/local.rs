@@ -1,0 +1,253 @@
+//! What a member has whatever its role: state, log position, epochs, clients.
+
+use zk_wire::election::ServerState;
+use zk_wire::txn::TxnBody;
+use zk_wire::{Epoch, Round, Sid, Zxid};
+
+use super::disk::{After, Disk};
+use crate::config::PeerConfig;
+use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery};
+use crate::election::Vote;
+use crate::ensemble::Ensemble;
+use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
+use crate::request::order::Clients;
+use crate::session::SessionIds;
+use crate::status::{PeerEvent, Phase};
+use crate::time::{Mono, Now};
+use crate::zab::history::History;
+
+/// Shared by all roles.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) cfg: PeerConfig,
+    pub(crate) ensemble: Ensemble,
+    pub(crate) db: Database,
+    pub(crate) history: History,
+    /// Last transaction handed to the log.
+    pub(crate) last_logged: Zxid,
+    pub(crate) accepted_epoch: Epoch,
+    pub(crate) current_epoch: Epoch,
+    pub(crate) clients: Clients,
+    pub(crate) session_ids: SessionIds,
+    pub(crate) disk: Disk,
+    /// Counts roles, so that nothing of a past role is carried out for the present one.
+    pub(crate) role_no: u64,
+    next_link: u64,
+    /// Whether clients are served.
+    pub(crate) serving: bool,
+    /// The vote that made the present role, for servers that look.
+    pub(crate) vote: Vote,
+    pub(crate) vote_round: Round,
+    /// When this server last had a leader that it served under.
+    pub(crate) last_served: Mono,
+    pub(crate) digest_mismatches: u64,
+    /// Frames of sessions that were just settled, to be handled as if they came now.
+    pub(crate) released: Vec<(ConnId, std::collections::VecDeque<crate::io::ClientFrame>)>,
+    txns_since_snapshot: u64,
+    bytes_since_snapshot: u64,
+    snapshot_after: u64,
+    rng: u64,
+}
+
+impl Local {
+    pub(crate) fn new(cfg: PeerConfig, recovery: Recovery, now: Now) -> Self {
+        let ensemble = match &cfg.membership {
+            Some(membership) => Ensemble::new(membership, cfg.sid),
+            None => Ensemble::standalone(cfg.sid),
+        };
+        let mut local = Self {
+            ensemble,
+            last_logged: recovery.database.last_applied(),
+            db: recovery.database,
+            history: History::new(recovery.recent),
+            accepted_epoch: recovery.accepted_epoch,
+            current_epoch: recovery.current_epoch,
+            clients: Clients::default(),
+            session_ids: SessionIds::new(cfg.sid, now.wall_ms),
+            disk: Disk::default(),
+            role_no: 0,
+            next_link: 1,
+            serving: false,
+            vote: Vote::NOBODY,
+            vote_round: Round::default(),
+            last_served: now.mono,
+            digest_mismatches: 0,
+            released: Vec::new(),
+            txns_since_snapshot: 0,
+            bytes_since_snapshot: 0,
+            snapshot_after: 0,
+            rng: cfg.seed | 1,
+            cfg,
+        };
+        local.draw_snapshot_point();
+        local.show_config(now);
+        local
+    }
+
+    /// Writes the membership into the config node, where the state does not have it.
+    pub(crate) fn show_config(&mut self, now: Now) {
+        let text = self.ensemble.text.clone();
+        let shown = self.db.node(CONFIG_PATH).and_then(|n| n.data.clone());
+        if shown.as_deref() != Some(text.as_bytes()) {
+            self.db
+                .set_config(&text, self.ensemble.version, now.wall_ms);
+        }
+    }
+
+    /// A number for a connection that this server dials.
+    pub(crate) fn new_link(&mut self) -> LinkId {
+        let link = LinkId(self.next_link);
+        self.next_link += 2;
+        link
+    }
+
+    /// ms of `n` ticks.
+    pub(crate) fn ticks(&self, n: u64) -> u64 {
+        self.cfg.tick_ms * n
+    }
+
+    /// Gives a disk operation out; `after` is for the present role.
+    pub(crate) fn disk(&mut self, op: DiskOp, after: Option<After>, out: &mut Outputs) {
+        let after = after.map(|a| (self.role_no, a));
+        self.disk.submit(op, after, out);
+    }
+
+    /// Hands a transaction to the log.
+    pub(crate) fn append(&mut self, entry: &Entry, after: Option<After>, out: &mut Outputs) {
+        let zxid = entry.zxid();
+        assert!(
+            zxid > self.last_logged,
+            "{zxid} is logged after {}",
+            self.last_logged
+        );
+        self.last_logged = zxid;
+        self.txns_since_snapshot += 1;
+        self.bytes_since_snapshot += entry.raw.len() as u64;
+        self.disk(
+            DiskOp::Append {
+                zxid,
+                raw: entry.raw.clone(),
+            },
+            after,
+            out,
+        );
+    }
+
+    /// Applies a committed transaction: state, events, replies.
+    pub(crate) fn apply_committed(&mut self, entry: Entry, out: &mut Outputs) {
+        let header = entry.txn.header;
+        let zxid = header.zxid;
+        let mut changes: Vec<Change> = Vec::new();
+        let outcome = self.db.apply(&entry.txn, &mut changes);
+        let digest = self.db.digest();
+        if let Some(expected) = entry.txn.digest.filter(|d| *d != digest) {
+            self.digest_mismatches += 1;
+            let event = PeerEvent::DigestMismatch {
+                zxid,
+                expected,
+                found: digest,
+            };
+            out.push(Output::Event(event));
+        }
+        out.push(Output::Event(PeerEvent::Applied { zxid, digest }));
+        self.history.push(entry);
+        let released = self
+            .clients
+            .applied(&self.db, &header, outcome, &changes, out);
+        self.released.extend(released);
+        self.snapshot_if_due(out);
+    }
+
+    /// Takes over logged transactions that no leader has committed, before this server looks for
+    /// one: its vote and its state are what a restart would find. What never was is cut by the next
+    /// leader's TRUNC or SNAP.
+    pub(crate) fn absorb_tail(&mut self, tail: impl IntoIterator<Item = Entry>) {
+        for entry in tail {
+            self.db.apply(&entry.txn, &mut Vec::new());
+            self.history.push(entry);
+        }
+    }
+
+    /// Replaces everything by what is on disk after a TRUNC.
+    pub(crate) fn reload(&mut self, recovery: Recovery, now: Now) {
+        self.last_logged = recovery.database.last_applied();
+        self.db = recovery.database;
+        self.history = History::new(recovery.recent);
+        self.show_config(now);
+    }
+
+    /// Replaces everything by a leader's snapshot, in memory and on disk.
+    pub(crate) fn install(&mut self, database: Database, now: Now, out: &mut Outputs) {
+        self.db = database;
+        self.history.clear();
+        let zxid = self.db.last_applied();
+        self.last_logged = zxid;
+        self.show_config(now);
+        let op = DiskOp::InstallSnapshot {
+            zxid,
+            body: self.db.to_snapshot_body(),
+            digest: self.db.digest(),
+        };
+        self.disk(op, None, out);
+        self.txns_since_snapshot = 0;
+        self.bytes_since_snapshot = 0;
+    }
+
+    fn snapshot_if_due(&mut self, out: &mut Outputs) {
+        let due = self.txns_since_snapshot > self.snapshot_after
+            || self.bytes_since_snapshot > self.cfg.snap_bytes;
+        if !due || !self.serving {
+            return;
+        }
+        let op = DiskOp::SaveSnapshot {
+            zxid: self.db.last_applied(),
+            body: self.db.to_snapshot_body(),
+            digest: self.db.digest(),
+        };
+        self.disk(op, None, out);
+        self.draw_snapshot_point();
+    }
+
+    /// Members take their snapshots at different moments: between half and all of `snapCount`.
+    fn draw_snapshot_point(&mut self) {
+        self.txns_since_snapshot = 0;
+        self.bytes_since_snapshot = 0;
+        // Numerical Recipes' 64-bit LCG; the quality does not matter, the spread does.
+        self.rng = self
+            .rng
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let half = (self.cfg.snap_count / 2).max(1);
+        self.snapshot_after = half + (self.rng >> 33) % half;
+    }
+
+    /// The vote of this server for itself; nobody when it may not vote.
+    pub(crate) fn own_vote(&self) -> Vote {
+        if !self.ensemble.is_voter(self.cfg.sid) {
+            return Vote::NOBODY;
+        }
+        Vote {
+            leader: Some(self.cfg.sid),
+            zxid: Some(self.last_logged),
+            epoch: Some(self.current_epoch),
+        }
+    }
+
+    pub(crate) fn event_phase(
+        state: ServerState,
+        phase: Phase,
+        leader: Option<Sid>,
+        out: &mut Outputs,
+    ) {
+        out.push(Output::Event(PeerEvent::Phase {
+            state,
+            phase,
+            leader,
+        }));
+    }
+}
+
+/// Whether a transaction ends its session.
+pub(crate) fn ends_session(entry: &Entry) -> bool {
+    matches!(entry.txn.body, TxnBody::CloseSession { .. })
+}

@@ -1,0 +1,494 @@
+//! One member: dispatches inputs to its role and carries out the transitions between roles.
+//!
+//! ```text
+//!            +--> Leading --------------------------+
+//! Looking ---+                                      +--> Looking (once the disk is idle)
+//!            +--> Learner (following or observing) -+
+//! ```
+//! When a role ends, connections close, the disk finishes what it has, and only then does the server
+//! vote again: with what it would find after a restart.
+
+pub(crate) mod disk;
+pub(crate) mod local;
+
+use std::collections::VecDeque;
+
+use zk_wire::client::ConnectRequest;
+use zk_wire::client::ConnectResponse;
+use zk_wire::client::connect::session_password;
+use zk_wire::election::{Notification, ServerState};
+use zk_wire::{Sid, Zxid};
+
+use crate::config::PeerConfig;
+use crate::db::{Entry, Recovery};
+use crate::election::{Looking, Outcome, Vote};
+use crate::io::{ClientFrame, ConnId, DiskSeq, Input, Output, Outputs};
+use crate::request::order::Submission;
+use crate::status::{PeerEvent, Phase, Status};
+use crate::time::{Mono, Now};
+use crate::zab::leader::{Leading, RoleOver};
+use crate::zab::learner::Learner;
+
+use local::Local;
+
+#[derive(Debug)]
+enum Role {
+    /// The disk finishes; then this server looks.
+    Draining,
+    Looking(Looking),
+    Leading(Box<Leading>),
+    Learner(Box<Learner>),
+}
+
+/// A member of an ensemble, or a server alone.
+///
+/// - [`Peer::start`] once, then [`Peer::handle`] for each input, in the order in which they happen;
+/// - [`Peer::deadline`] after each: when it has come, [`Input::Tick`] is due;
+/// - [`Peer::status`] at any time.
+#[derive(Debug)]
+pub struct Peer {
+    local: Local,
+    role: Role,
+}
+
+impl Peer {
+    /// A member with what it found on its disk.
+    #[must_use]
+    pub fn new(config: PeerConfig, recovery: Recovery, now: Now) -> Self {
+        Self {
+            local: Local::new(config, recovery, now),
+            role: Role::Draining,
+        }
+    }
+
+    /// Begins: looks for a leader, or serves at once when there is no ensemble.
+    pub fn start(&mut self, now: Now, out: &mut Outputs) {
+        if self.local.cfg.membership.is_none() {
+            let leading = Leading::standalone(&mut self.local, now);
+            self.role = Role::Leading(Box::new(leading));
+            let me = Some(self.local.cfg.sid);
+            Local::event_phase(ServerState::Leading, Phase::Broadcast, me, out);
+        } else {
+            self.look_when_drained(now, out);
+        }
+    }
+
+    /// When [`Input::Tick`] is due next; `None`: not before another input.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        match &self.role {
+            Role::Draining => None,
+            Role::Looking(looking) => Some(looking.deadline()),
+            Role::Leading(leading) => leading.deadline(),
+            Role::Learner(learner) => Some(learner.deadline()),
+        }
+    }
+
+    /// Handles one input and appends what is to be done.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outputs) {
+        if let Err(RoleOver(why)) = self.dispatch(now, input, out) {
+            self.end_role(&why, true, now, out);
+        }
+        self.handle_released(now, out);
+    }
+
+    fn dispatch(&mut self, now: Now, input: Input, out: &mut Outputs) -> Result<(), RoleOver> {
+        match input {
+            Input::Tick => self.tick(now, out),
+            Input::DiskDone { through } => self.disk_done(through, now, out),
+            Input::Truncated { seq, recovery } => self.truncated(seq, *recovery, now, out),
+            Input::Notification { from, notification } => {
+                self.notification(from, &notification, now, out);
+                Ok(())
+            }
+            Input::LearnerConnected { link } => {
+                match &mut self.role {
+                    Role::Leading(leading) => leading.connected(link, &self.local, now),
+                    _ => out.push(Output::CloseLink {
+                        link,
+                        why: "not leading".into(),
+                    }),
+                }
+                Ok(())
+            }
+            Input::LearnerPacket { link, packet } => match &mut self.role {
+                Role::Leading(leading) => leading.packet(link, packet, &mut self.local, now, out),
+                _ => Ok(()),
+            },
+            Input::LeaderConnected { link } => {
+                if let Role::Learner(learner) = &mut self.role
+                    && learner.is_link(link)
+                {
+                    learner.connected(&self.local, now, out);
+                }
+                Ok(())
+            }
+            Input::LeaderPacket { link, packet } => match &mut self.role {
+                Role::Learner(learner) if learner.is_link(link) => {
+                    learner.packet(packet, &mut self.local, now, out)
+                }
+                _ => Ok(()),
+            },
+            Input::LeaderSnapshot {
+                link,
+                zxid,
+                database,
+            } => match &mut self.role {
+                Role::Learner(learner) if learner.is_link(link) => {
+                    learner.snapshot(zxid, database, &self.local, now)
+                }
+                _ => Ok(()),
+            },
+            Input::LinkClosed { link } => {
+                self.link_closed(link, now, out);
+                Ok(())
+            }
+            Input::ClientConnect { conn, ip, request } => {
+                self.client_connect(conn, &ip, &request, now, out)
+            }
+            Input::ClientFrame { conn, frame } => self.client_frame(conn, frame, now, out),
+            Input::ClientClosed { conn } => {
+                self.local.clients.drop_conn(conn);
+                Ok(())
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Now, out: &mut Outputs) -> Result<(), RoleOver> {
+        let outcome = match &mut self.role {
+            Role::Draining => None,
+            Role::Looking(looking) => looking.tick(&self.local.ensemble, now.mono, out),
+            Role::Leading(leading) => return leading.tick(&mut self.local, now, out),
+            Role::Learner(learner) => return learner.tick(now),
+        };
+        self.elected(outcome, now, out);
+        Ok(())
+    }
+
+    fn disk_done(&mut self, through: DiskSeq, now: Now, out: &mut Outputs) -> Result<(), RoleOver> {
+        for after in self.local.disk.done(through, self.local.role_no) {
+            match &mut self.role {
+                Role::Leading(leading) => leading.durable(after, &mut self.local, now, out)?,
+                Role::Learner(learner) => learner.durable(after, out),
+                Role::Draining | Role::Looking(_) => {}
+            }
+        }
+        self.look_when_drained(now, out);
+        Ok(())
+    }
+
+    fn truncated(
+        &mut self,
+        seq: DiskSeq,
+        recovery: Recovery,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        match &mut self.role {
+            Role::Learner(learner) => learner.truncated(recovery, &mut self.local, now, out)?,
+            // The role ended meanwhile; the log is cut all the same.
+            _ => self.local.reload(recovery, now),
+        }
+        self.disk_done(seq, now, out)
+    }
+
+    /// Looks for a leader as soon as everything that was logged is durable.
+    fn look_when_drained(&mut self, now: Now, out: &mut Outputs) {
+        if !matches!(self.role, Role::Draining) || !self.local.disk.is_idle() {
+            return;
+        }
+        let local = &mut self.local;
+        let mut looking = Looking::new(
+            local.cfg.sid,
+            local.own_vote(),
+            local.vote_round,
+            &local.ensemble,
+            now.mono,
+            local.cfg.bugs.vote_ignores_zxid(),
+            out,
+        );
+        local.vote_round = looking.round();
+        Local::event_phase(ServerState::Looking, Phase::Election, None, out);
+        let outcome = looking.start(&local.ensemble, now.mono);
+        self.role = Role::Looking(looking);
+        self.elected(outcome, now, out);
+    }
+
+    fn elected(&mut self, outcome: Option<Outcome>, now: Now, out: &mut Outputs) {
+        let (Some(outcome), Role::Looking(looking)) = (outcome, &self.role) else {
+            return;
+        };
+        let took_ms = u64::try_from(now.mono.since(looking.since).as_millis()).unwrap_or(u64::MAX);
+        out.push(Output::Event(PeerEvent::Elected {
+            leader: outcome.leader,
+            took_ms,
+        }));
+        let local = &mut self.local;
+        local.role_no += 1;
+        local.vote = outcome.vote;
+        local.vote_round = outcome.round;
+        let leader = Some(outcome.leader);
+        if outcome.leader == local.cfg.sid {
+            Local::event_phase(ServerState::Leading, Phase::Discovery, leader, out);
+            self.role = Role::Leading(Box::new(Leading::new(local, now, out)));
+        } else {
+            let state = self.learner_state();
+            Local::event_phase(state, Phase::Discovery, leader, out);
+            let learner = Learner::new(outcome.leader, &mut self.local, now, out);
+            self.role = Role::Learner(Box::new(learner));
+        }
+    }
+
+    fn learner_state(&self) -> ServerState {
+        if self.local.ensemble.is_observer() {
+            ServerState::Observing
+        } else {
+            ServerState::Following
+        }
+    }
+
+    fn state(&self) -> ServerState {
+        match &self.role {
+            Role::Draining | Role::Looking(_) => ServerState::Looking,
+            Role::Leading(_) => ServerState::Leading,
+            Role::Learner(learner) if learner.is_observer() => ServerState::Observing,
+            Role::Learner(_) => ServerState::Following,
+        }
+    }
+
+    /// Ends the role: nobody is served until there is a leader again.
+    fn end_role(&mut self, why: &str, link_is_open: bool, now: Now, out: &mut Outputs) {
+        let state = self.state();
+        let tail: VecDeque<Entry> = match std::mem::replace(&mut self.role, Role::Draining) {
+            Role::Leading(leading) => leading.end(out).into(),
+            Role::Learner(learner) => learner.end(why, link_is_open, out),
+            Role::Draining | Role::Looking(_) => VecDeque::new(),
+        };
+        out.push(Output::Event(PeerEvent::RoleLost {
+            state,
+            why: why.to_owned(),
+        }));
+        self.local.role_no += 1;
+        self.local.serving = false;
+        self.local.released.clear();
+        self.local
+            .clients
+            .close_all("this server lost its leader", out);
+        self.local.absorb_tail(tail);
+        self.look_when_drained(now, out);
+    }
+
+    fn link_closed(&mut self, link: crate::io::LinkId, now: Now, out: &mut Outputs) {
+        match &mut self.role {
+            Role::Leading(leading) => leading.closed(link),
+            Role::Learner(learner) if learner.is_link(link) => {
+                self.end_role("the connection to the leader ended", false, now, out);
+            }
+            Role::Draining | Role::Looking(_) | Role::Learner(_) => {}
+        }
+    }
+
+    /// A message on the election port: for the election, or for someone who looks.
+    fn notification(&mut self, from: Sid, n: &Notification, now: Now, out: &mut Outputs) {
+        let state = self.state();
+        let local = &self.local;
+        let answer = |vote: Vote, round, out: &mut Outputs| {
+            let notification = vote.notify(state, round, &local.ensemble.text);
+            out.push(Output::Notify {
+                to: from,
+                notification,
+            });
+        };
+        let is_looking = n.state == ServerState::Looking;
+        let outcome = match &mut self.role {
+            Role::Draining => return,
+            // Answered only when it asks: two servers that answer each other's answers never end.
+            _ if !local.ensemble.is_voter(from) && !is_looking => return,
+            Role::Looking(looking) => {
+                if !local.ensemble.is_voter(from) {
+                    answer(looking.proposal(), looking.round(), out);
+                    return;
+                }
+                if is_looking && n.round < looking.round() {
+                    answer(looking.proposal(), looking.round(), out);
+                }
+                looking.notification(from, n, &local.ensemble, now.mono, out)
+            }
+            Role::Leading(_) | Role::Learner(_) => {
+                if is_looking {
+                    answer(local.vote, local.vote_round, out);
+                }
+                return;
+            }
+        };
+        if let Role::Looking(looking) = &self.role {
+            self.local.vote_round = looking.round();
+        }
+        self.elected(outcome, now, out);
+    }
+
+    /// A client's first frame; the checks in Apache's order.
+    fn client_connect(
+        &mut self,
+        conn: ConnId,
+        ip: &str,
+        request: &ConnectRequest,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let local = &mut self.local;
+        if !local.serving {
+            out.push(Output::CloseClient {
+                conn,
+                why: "not serving",
+            });
+            return Ok(());
+        }
+        if request.last_zxid_seen > local.db.last_applied() {
+            out.push(Output::CloseClient {
+                conn,
+                why: "the client has seen a newer state",
+            });
+            return Ok(());
+        }
+        let timeout_ms = request.timeout_ms.clamp(
+            local.cfg.session_timeout_min_ms,
+            local.cfg.session_timeout_max_ms,
+        );
+        let Some(session) = request.session else {
+            let session = local.session_ids.next();
+            local
+                .clients
+                .connect(conn, ip, session, timeout_ms, request.read_only, out);
+            local.clients.await_session(conn);
+            return match &mut self.role {
+                Role::Leading(leading) => {
+                    leading.create_session(session, timeout_ms, local, now, out)
+                }
+                Role::Learner(learner) => {
+                    learner.create_session(session, timeout_ms, out);
+                    Ok(())
+                }
+                Role::Draining | Role::Looking(_) => Ok(()),
+            };
+        };
+        // Checked before anything else: a wrong password must not cost the owner its connection.
+        if request.password != session_password(session).as_slice() {
+            let frame = ConnectResponse::refusal(request.read_only).encode();
+            out.push(Output::ToClient { conn, frame });
+            out.push(Output::CloseClient {
+                conn,
+                why: "wrong session password",
+            });
+            return Ok(());
+        }
+        local
+            .clients
+            .connect(conn, ip, session, timeout_ms, request.read_only, out);
+        match &mut self.role {
+            Role::Leading(leading) => {
+                let valid = leading.reopen_session(session, timeout_ms, now);
+                let released = local.clients.renewed(session, valid, out);
+                local.released.extend(released);
+            }
+            Role::Learner(learner) => learner.reopen_session(session, timeout_ms, out),
+            Role::Draining | Role::Looking(_) => {}
+        }
+        Ok(())
+    }
+
+    fn client_frame(
+        &mut self,
+        conn: ConnId,
+        frame: ClientFrame,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        if let Some((session, timeout_ms)) = self.local.clients.session_of(conn) {
+            match &mut self.role {
+                Role::Leading(leading) => leading.touch_session(session, timeout_ms, now),
+                Role::Learner(learner) => learner.touch_session(session, timeout_ms),
+                Role::Draining | Role::Looking(_) => {}
+            }
+        }
+        let local = &mut self.local;
+        match local.clients.frame(&local.db, conn, frame, out) {
+            Some(submission) => self.submit(submission, now, out),
+            None => Ok(()),
+        }
+    }
+
+    fn submit(
+        &mut self,
+        submission: Submission,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        match &mut self.role {
+            Role::Leading(leading) => leading.submit(submission, &mut self.local, now, out),
+            Role::Learner(learner) => {
+                learner.submit(submission, out);
+                Ok(())
+            }
+            Role::Draining | Role::Looking(_) => Ok(()),
+        }
+    }
+
+    /// Frames that waited for their session to be settled.
+    fn handle_released(&mut self, now: Now, out: &mut Outputs) {
+        while let Some((conn, frames)) = self.local.released.pop() {
+            for frame in frames {
+                if let Err(RoleOver(why)) = self.client_frame(conn, frame, now, out) {
+                    self.end_role(&why, true, now, out);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What the member tells about itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let local = &self.local;
+        let (phase, leader) = match &self.role {
+            Role::Draining | Role::Looking(_) => (Phase::Election, None),
+            Role::Leading(leading) => (leading.phase(), Some(local.cfg.sid)),
+            Role::Learner(learner) => (learner.phase(), Some(learner.leader)),
+        };
+        let leading = match &self.role {
+            Role::Leading(leading) => Some(leading),
+            _ => None,
+        };
+        let applied = local.db.last_applied();
+        let committed: Option<Zxid> = leading.and_then(|l| l.committed());
+        Status {
+            sid: local.cfg.sid,
+            standalone: local.cfg.membership.is_none(),
+            state: self.state(),
+            phase,
+            serving: local.serving,
+            leader,
+            epoch: local.current_epoch,
+            zxid_logged: local.last_logged,
+            zxid_committed: committed.unwrap_or(applied),
+            zxid_applied: applied,
+            digest: local.db.digest(),
+            nodes: local.db.node_count(),
+            approximate_data_bytes: local.db.approximate_data_bytes(),
+            ephemerals: local.db.ephemeral_count(),
+            sessions: local.db.sessions().len() as u64,
+            connections: local.clients.open_count(),
+            watches: local.clients.watch_count(),
+            outstanding: local.clients.outstanding(),
+            proposals_outstanding: leading.map_or(0, |l| l.proposals_outstanding()),
+            learners: leading.map(|l| l.learners(local)).unwrap_or_default(),
+            digest_mismatches: local.digest_mismatches,
+        }
+    }
+
+    /// The state, for tests and tools that compare members.
+    #[must_use]
+    pub fn database(&self) -> &crate::db::Database {
+        &self.local.db
+    }
+}

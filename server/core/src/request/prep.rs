@@ -1,0 +1,310 @@
+//! Turns a write into a transaction: the checks, in Apache's order, against the tree as it will be
+//! (`PrepRequestProcessor.pRequest2Txn`).
+//!
+//! A write that fails still takes a zxid: its transaction carries the error.
+
+use bytes::Bytes;
+use zk_wire::client::request::CreateRequest;
+use zk_wire::client::{ErrorCode, MultiOp, Request};
+use zk_wire::data::perms;
+use zk_wire::txn::{CreateKind, CreateTxn, TxnBody};
+use zk_wire::{Id, SessionId, StatPersisted, Zxid};
+
+use super::acl;
+use super::outstanding::{FutureNode, Outstanding};
+use crate::db::{BUILT_IN, Database, is_valid, parent_of};
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    /// Session.
+    pub(crate) session: SessionId,
+    /// Identities of its connection.
+    pub(crate) auth: &'a [Id],
+    /// The transaction's id.
+    pub(crate) zxid: Zxid,
+    /// The transaction's time, ms.
+    pub(crate) time_ms: i64,
+}
+
+/// A write as the leader prepares it.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    /// A client's request; one of the write operations.
+    Client(Request),
+    /// A session begins.
+    CreateSession {
+        /// Negotiated, ms.
+        timeout_ms: i32,
+    },
+    /// A session ends, by its client or by expiry.
+    CloseSession,
+    /// A request that cannot be carried out, whatever the tree.
+    Refused(ErrorCode),
+}
+
+/// Prepares one write; its effects are noted in `out`.
+pub(crate) fn prepare(
+    db: &Database,
+    out: &mut Outstanding,
+    asker: Asker<'_>,
+    write: &Write,
+) -> TxnBody {
+    let mut prep = Prep { db, out, asker };
+    let outcome = match write {
+        Write::CreateSession { timeout_ms } => Ok(TxnBody::CreateSession {
+            timeout_ms: *timeout_ms,
+        }),
+        Write::CloseSession => Ok(prep.close_session()),
+        Write::Refused(code) => Err(*code),
+        Write::Client(Request::Multi(ops)) => Ok(prep.multi(ops)),
+        Write::Client(Request::Create { create, create2 }) => prep.create(create, *create2),
+        Write::Client(Request::Delete { path, version }) => prep.delete(path, *version),
+        Write::Client(Request::SetData {
+            path,
+            data,
+            version,
+        }) => prep.set_data(path, data.as_ref(), *version),
+        // Reads take no transaction; a learner that forwards one is told so.
+        Write::Client(_) => Err(ErrorCode::Unimplemented),
+    };
+    outcome.unwrap_or_else(|code| TxnBody::Error {
+        code: code.to_wire(),
+    })
+}
+
+struct Prep<'a> {
+    db: &'a Database,
+    out: &'a mut Outstanding,
+    asker: Asker<'a>,
+}
+
+impl Prep<'_> {
+    fn node(&self, path: &str) -> Result<FutureNode, ErrorCode> {
+        self.out.node(self.db, path).ok_or(ErrorCode::NoNode)
+    }
+
+    fn require(&self, node: &FutureNode, wanted: i32) -> Result<(), ErrorCode> {
+        if acl::allowed(node.acl.as_deref(), wanted, self.asker.auth) {
+            Ok(())
+        } else {
+            Err(ErrorCode::NoAuth)
+        }
+    }
+
+    fn create(&mut self, request: &CreateRequest, create2: bool) -> Result<TxnBody, ErrorCode> {
+        let (ephemeral, sequential) = match request.flags {
+            // A container flag in a plain create makes a persistent node, as in Apache.
+            0 | 4 => (false, false),
+            1 => (true, false),
+            2 => (false, true),
+            3 => (true, true),
+            5 | 6 => return Err(ErrorCode::Unimplemented),
+            _ => return Err(ErrorCode::BadArguments),
+        };
+        let (parent_path, _) = split(&request.path)?;
+        let list = acl::fix_up(request.acl.as_deref())?;
+        let mut parent = self.node(parent_path)?;
+        self.require(&parent, perms::CREATE)?;
+        let mut path = request.path.clone();
+        if sequential {
+            path.push_str(&sequence_suffix(parent.stat.cversion));
+        }
+        if !is_valid(&path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        if self.out.node(self.db, &path).is_some() {
+            return Err(ErrorCode::NodeExists);
+        }
+        if is_ephemeral(&parent) {
+            return Err(ErrorCode::NoChildrenForEphemerals);
+        }
+        let zxid = self.asker.zxid;
+        let parent_cversion = parent.stat.cversion.wrapping_add(1);
+        parent.children += 1;
+        if parent_cversion > parent.stat.cversion {
+            parent.stat.cversion = parent_cversion;
+            parent.stat.pzxid = zxid.to_wire();
+        }
+        self.out.set(parent_path, zxid, parent);
+        let stat = self.new_stat(ephemeral);
+        self.out.set(
+            &path,
+            zxid,
+            FutureNode::new(request.data.clone(), list.clone(), stat),
+        );
+        let kind = if ephemeral {
+            CreateKind::Ephemeral
+        } else {
+            CreateKind::Persistent
+        };
+        Ok(TxnBody::Create(CreateTxn {
+            path,
+            data: request.data.clone(),
+            acl: Some(list),
+            kind,
+            parent_cversion,
+            create2,
+        }))
+    }
+
+    fn new_stat(&self, ephemeral: bool) -> StatPersisted {
+        let zxid = self.asker.zxid.to_wire();
+        StatPersisted {
+            czxid: zxid,
+            mzxid: zxid,
+            pzxid: zxid,
+            ctime: self.asker.time_ms,
+            mtime: self.asker.time_ms,
+            ephemeral_owner: if ephemeral { self.asker.session.0 } else { 0 },
+            ..StatPersisted::default()
+        }
+    }
+
+    fn delete(&mut self, path: &str, version: i32) -> Result<TxnBody, ErrorCode> {
+        let (parent_path, _) = split(path)?;
+        if BUILT_IN.contains(&path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let parent = self.node(parent_path)?;
+        self.require(&parent, perms::DELETE)?;
+        let node = self.node(path)?;
+        check_version(version, node.stat.version)?;
+        if node.children > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        self.remove(path, &node);
+        Ok(TxnBody::Delete {
+            path: path.to_owned(),
+            container: false,
+        })
+    }
+
+    /// Notes a deletion: the node goes, the parent's pzxid and number of children move.
+    fn remove(&mut self, path: &str, node: &FutureNode) {
+        let zxid = self.asker.zxid;
+        self.out.remove(path, zxid, node);
+        if let Some((parent_path, _)) = parent_of(path)
+            && let Some(mut parent) = self.out.node(self.db, parent_path)
+        {
+            parent.children -= 1;
+            parent.stat.pzxid = parent.stat.pzxid.max(zxid.to_wire());
+            self.out.set(parent_path, zxid, parent);
+        }
+    }
+
+    fn set_data(
+        &mut self,
+        path: &str,
+        data: Option<&Bytes>,
+        version: i32,
+    ) -> Result<TxnBody, ErrorCode> {
+        if !is_valid(path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let mut node = self.node(path)?;
+        self.require(&node, perms::WRITE)?;
+        check_version(version, node.stat.version)?;
+        let version = node.stat.version.wrapping_add(1);
+        node.data = data.cloned();
+        node.stat.version = version;
+        node.stat.mzxid = self.asker.zxid.to_wire();
+        node.stat.mtime = self.asker.time_ms;
+        self.out.set(path, self.asker.zxid, node);
+        Ok(TxnBody::SetData {
+            path: path.to_owned(),
+            data: data.cloned(),
+            version,
+            reconfig: false,
+        })
+    }
+
+    fn check(&self, path: &str, version: i32) -> Result<TxnBody, ErrorCode> {
+        if !is_valid(path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let node = self.node(path)?;
+        self.require(&node, perms::READ)?;
+        check_version(version, node.stat.version)?;
+        let version = node.stat.version.wrapping_add(1);
+        Ok(TxnBody::Check {
+            path: path.to_owned(),
+            version,
+        })
+    }
+
+    fn close_session(&mut self) -> TxnBody {
+        let paths = self.out.ephemerals_of(self.db, self.asker.session);
+        for path in &paths {
+            if let Some(node) = self.out.node(self.db, path) {
+                self.remove(path, &node);
+            }
+        }
+        TxnBody::CloseSession { paths: Some(paths) }
+    }
+
+    /// All or nothing: each operation sees the ones before it; a failure takes them all back.
+    fn multi(&mut self, ops: &[MultiOp]) -> TxnBody {
+        self.out.begin();
+        let mut bodies = Vec::with_capacity(ops.len());
+        let mut failed = None;
+        for op in ops {
+            let outcome = match op {
+                MultiOp::Create { create, create2 } => self.create(create, *create2),
+                MultiOp::Delete { path, version } => self.delete(path, *version),
+                MultiOp::SetData {
+                    path,
+                    data,
+                    version,
+                } => self.set_data(path, data.as_ref(), *version),
+                MultiOp::Check { path, version } => self.check(path, *version),
+            };
+            match outcome {
+                Ok(body) => bodies.push(body),
+                Err(code) => {
+                    failed = Some(code);
+                    break;
+                }
+            }
+        }
+        if let Some(code) = failed {
+            self.out.roll_back();
+            bodies.push(TxnBody::Error {
+                code: code.to_wire(),
+            });
+            let rest = ErrorCode::RuntimeInconsistency.to_wire();
+            bodies.resize(ops.len(), TxnBody::Error { code: rest });
+        } else {
+            self.out.keep();
+        }
+        TxnBody::Multi(bodies)
+    }
+}
+
+/// A path's parent and name; what has no slash or a NUL in it is no path at all.
+fn split(path: &str) -> Result<(&str, &str), ErrorCode> {
+    if path.contains('\0') {
+        return Err(ErrorCode::BadArguments);
+    }
+    parent_of(path).ok_or(ErrorCode::BadArguments)
+}
+
+/// The counter of a parent as the end of a name: at least ten digits, signed.
+fn sequence_suffix(cversion: i32) -> String {
+    format!("{cversion:010}")
+}
+
+fn is_ephemeral(node: &FutureNode) -> bool {
+    crate::db::owner_session(node.stat.ephemeral_owner).is_some()
+}
+
+fn check_version(wanted: i32, current: i32) -> Result<(), ErrorCode> {
+    if wanted == -1 || wanted == current {
+        Ok(())
+    } else {
+        Err(ErrorCode::BadVersion)
+    }
+}
+
+#[cfg(test)]
+mod tests;

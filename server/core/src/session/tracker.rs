@@ -1,0 +1,164 @@
+//! Who is alive and who owns it: the leader's view, which decides (`SessionTrackerImpl`).
+
+use std::collections::BTreeMap;
+
+use zk_wire::SessionId;
+use zk_wire::client::ErrorCode;
+
+use super::expiry::ExpiryQueue;
+use crate::io::LinkId;
+use crate::time::Mono;
+
+/// The server through which a session talks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The leader itself.
+    Here,
+    /// A learner, by its connection: a learner that reconnects is another owner.
+    Learner(LinkId),
+}
+
+#[derive(Debug)]
+struct Session {
+    timeout_ms: u64,
+    owner: Option<Owner>,
+    closing: bool,
+}
+
+/// Global sessions with their deadlines.
+#[derive(Debug)]
+pub(crate) struct SessionTracker {
+    sessions: BTreeMap<SessionId, Session>,
+    expiry: ExpiryQueue,
+}
+
+fn ms(timeout_ms: i32) -> u64 {
+    u64::try_from(timeout_ms).unwrap_or(0)
+}
+
+impl SessionTracker {
+    /// Tracks `sessions`, each with its full time-out from `now` on: time without a leader does not
+    /// count against a session.
+    pub(crate) fn new(
+        sessions: impl Iterator<Item = (SessionId, i32)>,
+        tick_ms: u64,
+        now: Mono,
+    ) -> Self {
+        let mut tracker = Self {
+            sessions: BTreeMap::new(),
+            expiry: ExpiryQueue::new(tick_ms),
+        };
+        for (id, timeout_ms) in sessions {
+            tracker.add(id, timeout_ms, None, now);
+        }
+        tracker
+    }
+
+    /// Begins to track a session; a known one is touched.
+    pub(crate) fn add(&mut self, id: SessionId, timeout_ms: i32, owner: Option<Owner>, now: Mono) {
+        let session = self.sessions.entry(id).or_insert(Session {
+            timeout_ms: ms(timeout_ms),
+            owner,
+            closing: false,
+        });
+        if owner.is_some() {
+            session.owner = owner;
+        }
+        if !session.closing {
+            self.expiry.touch(id, now, session.timeout_ms);
+        }
+    }
+
+    /// A sign of life, with the time-out that the connection negotiated; false when the session is
+    /// gone or closing.
+    pub(crate) fn touch(&mut self, id: SessionId, timeout_ms: i32, now: Mono) -> bool {
+        match self.sessions.get_mut(&id) {
+            Some(session) if !session.closing => {
+                session.timeout_ms = ms(timeout_ms);
+                self.expiry.touch(id, now, session.timeout_ms);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the session lives and may act through `owner`; an unowned one becomes its.
+    pub(crate) fn check(&mut self, id: SessionId, owner: Owner) -> Result<(), ErrorCode> {
+        match self.sessions.get_mut(&id) {
+            Some(session) if !session.closing => {
+                if *session.owner.get_or_insert(owner) == owner {
+                    Ok(())
+                } else {
+                    Err(ErrorCode::SessionMoved)
+                }
+            }
+            _ => Err(ErrorCode::SessionExpired),
+        }
+    }
+
+    /// A client came back through `owner`; false when its session is gone or closing.
+    pub(crate) fn reopen(
+        &mut self,
+        id: SessionId,
+        timeout_ms: i32,
+        owner: Owner,
+        now: Mono,
+    ) -> bool {
+        let alive = self.touch(id, timeout_ms, now);
+        if let Some(session) = self.sessions.get_mut(&id).filter(|_| alive) {
+            session.owner = Some(owner);
+        }
+        alive
+    }
+
+    /// From here on the session answers no request.
+    pub(crate) fn set_closing(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.closing = true;
+        }
+        self.expiry.remove(id);
+    }
+
+    /// Forgets a session whose end is applied.
+    pub(crate) fn remove(&mut self, id: SessionId) {
+        self.sessions.remove(&id);
+        self.expiry.remove(id);
+    }
+
+    /// When the next session may be due.
+    pub(crate) fn next_deadline(&self) -> Option<Mono> {
+        self.expiry.next()
+    }
+
+    /// Sessions whose time is over; they are closing now.
+    pub(crate) fn take_expired(&mut self, now: Mono) -> Vec<SessionId> {
+        let due = self.expiry.take_due(now);
+        for id in &due {
+            self.set_closing(*id);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_and_closing() {
+        let now = Mono::from_ms(0);
+        let id = SessionId(1);
+        let (here, there) = (Owner::Here, Owner::Learner(LinkId(2)));
+        let mut tracker = SessionTracker::new([(id, 4000)].into_iter(), 1000, now);
+        assert_eq!(tracker.check(id, here), Ok(()));
+        assert_eq!(tracker.check(id, there), Err(ErrorCode::SessionMoved));
+        assert!(tracker.reopen(id, 4000, there, now));
+        assert_eq!(tracker.check(id, there), Ok(()));
+        assert_eq!(tracker.take_expired(Mono::from_ms(6000)), [id]);
+        assert_eq!(tracker.check(id, there), Err(ErrorCode::SessionExpired));
+        assert!(!tracker.reopen(id, 4000, here, now));
+        assert!(!tracker.touch(id, 4000, now));
+        tracker.remove(id);
+        assert_eq!(tracker.next_deadline(), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! What a member tells about itself, for the admin port, metrics and the log.
+
+use zk_wire::election::ServerState;
+use zk_wire::{Epoch, SessionId, Sid, Zxid};
+
+/// Phase of a role (`QuorumPeer.ZabState`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking for a leader.
+    Election,
+    /// Agreeing on an epoch.
+    Discovery,
+    /// Bringing histories level.
+    Synchronization,
+    /// Serving.
+    Broadcast,
+}
+
+impl Phase {
+    /// Lower-case name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Election => "election",
+            Self::Discovery => "discovery",
+            Self::Synchronization => "synchronization",
+            Self::Broadcast => "broadcast",
+        }
+    }
+}
+
+/// A learner as its leader sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnerStatus {
+    /// Who.
+    pub sid: Sid,
+    /// Whether its acknowledgements count.
+    pub voter: bool,
+    /// Whether it finished synchronization.
+    pub synced: bool,
+    /// Proposals that it has not acknowledged; 0 for observers.
+    pub lag: u64,
+}
+
+/// A picture of the member at one moment.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Own id.
+    pub sid: Sid,
+    /// Whether there is an ensemble at all.
+    pub standalone: bool,
+    /// Role.
+    pub state: ServerState,
+    /// Phase of the role.
+    pub phase: Phase,
+    /// Whether clients are served.
+    pub serving: bool,
+    /// The leader that is followed, or that this is.
+    pub leader: Option<Sid>,
+    /// currentEpoch.
+    pub epoch: Epoch,
+    /// Last transaction handed to the log.
+    pub zxid_logged: Zxid,
+    /// Last transaction known to be committed.
+    pub zxid_committed: Zxid,
+    /// Last transaction applied to the tree.
+    pub zxid_applied: Zxid,
+    /// Digest of the tree at `zxid_applied`.
+    pub digest: u64,
+    /// Number of znodes as Apache counts them: the root counts twice.
+    pub nodes: u64,
+    /// Sum of path and data lengths, bytes.
+    pub approximate_data_bytes: u64,
+    /// Number of ephemerals.
+    pub ephemerals: u64,
+    /// Number of global sessions.
+    pub sessions: u64,
+    /// Client connections with a session here.
+    pub connections: u64,
+    /// Watches here.
+    pub watches: u64,
+    /// Client requests that wait for an answer here.
+    pub outstanding: u64,
+    /// As leader: proposals that are not committed.
+    pub proposals_outstanding: u64,
+    /// As leader: the learners.
+    pub learners: Vec<LearnerStatus>,
+    /// Transactions whose digest did not match the tree after applying them.
+    pub digest_mismatches: u64,
+}
+
+/// Something that an operator may want to see in the log or counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// A role or phase began.
+    Phase {
+        /// Role.
+        state: ServerState,
+        /// Phase.
+        phase: Phase,
+        /// Leader, if known.
+        leader: Option<Sid>,
+    },
+    /// An election ended after so many ms.
+    Elected {
+        /// Whom.
+        leader: Sid,
+        /// Time spent looking, ms.
+        took_ms: u64,
+    },
+    /// A role ended.
+    RoleLost {
+        /// Which.
+        state: ServerState,
+        /// Why.
+        why: String,
+    },
+    /// A learner was brought level.
+    Synchronized {
+        /// Whom.
+        sid: Sid,
+        /// "DIFF", "TRUNC" or "SNAP".
+        how: &'static str,
+    },
+    /// A session timed out.
+    SessionExpired {
+        /// Which.
+        session: SessionId,
+    },
+    /// The tree is not what the leader said it would be after this transaction.
+    DigestMismatch {
+        /// Which.
+        zxid: Zxid,
+        /// Leader's.
+        expected: u64,
+        /// Ours.
+        found: u64,
+    },
+    /// A transaction was applied (only the simulator listens).
+    Applied {
+        /// Which.
+        zxid: Zxid,
+        /// Digest of the tree after it.
+        digest: u64,
+    },
+}

@@ -1,0 +1,173 @@
+//! Discovery: FOLLOWERINFO .. ACKEPOCH; a quorum promises one epoch (`Leader.getEpochToPropose`,
+//! `Leader.waitForEpochAck`).
+
+use std::collections::BTreeSet;
+
+use zk_wire::quorum::{LearnerInfo, Packet};
+use zk_wire::{Epoch, Sid, Zxid};
+
+use super::link::LinkState;
+use super::{Leading, Stage};
+use crate::io::{DiskOp, LinkId, Output, Outputs};
+use crate::peer::disk::After;
+use crate::peer::local::Local;
+use crate::time::Now;
+
+impl Leading {
+    /// A learner introduces itself.
+    pub(super) fn learner_info(
+        &mut self,
+        id: LinkId,
+        info: &LearnerInfo,
+        observer: bool,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) -> Result<(), String> {
+        if info.sid == self.me {
+            return Err(format!("a learner with this server's own id {}", info.sid));
+        }
+        if info.config_version > local.ensemble.version {
+            return Err(format!(
+                "its config version {:x} is newer than this server's {:x}",
+                info.config_version, local.ensemble.version
+            ));
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.sid = Some(info.sid);
+            link.observer = observer;
+            link.state = LinkState::AwaitEpoch;
+        }
+        match self.epoch() {
+            Some(epoch) => self.send_leader_info(id, epoch, out),
+            None => self.promise(local, Some(info), out),
+        }
+        Ok(())
+    }
+
+    /// Counts a promise, this server's own when `learner` is `None`; a quorum fixes the epoch.
+    pub(super) fn promise(
+        &mut self,
+        local: &mut Local,
+        learner: Option<&LearnerInfo>,
+        out: &mut Outputs,
+    ) {
+        let me = self.me;
+        let Stage::Discovery { epoch, promised } = &mut self.stage else {
+            return;
+        };
+        if let Some(info) = learner {
+            *epoch = (*epoch).max(Epoch(info.accepted_epoch.0.saturating_add(1)));
+        }
+        let sid = learner.map_or(me, |info| info.sid);
+        if local.ensemble.is_voter(sid) {
+            promised.insert(sid);
+        }
+        if !promised.contains(&me) || !local.ensemble.is_quorum(promised.iter().copied()) {
+            return;
+        }
+        let epoch = *epoch;
+        self.stage = Stage::Promising;
+        local.accepted_epoch = epoch;
+        local.disk(
+            DiskOp::AcceptedEpoch(epoch),
+            Some(After::EpochPromised(epoch)),
+            out,
+        );
+    }
+
+    /// This server's own promise is durable: the epoch may be told.
+    pub(super) fn epoch_promised(
+        &mut self,
+        epoch: Epoch,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let waiting: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.state == LinkState::AwaitEpoch)
+            .map(|(id, _)| *id)
+            .collect();
+        let acked: BTreeSet<Sid> = [self.me].into();
+        self.stage = Stage::EpochAcks { epoch, acked };
+        for id in waiting {
+            self.send_leader_info(id, epoch, out);
+        }
+        self.check_epoch_acks(local, now, out);
+    }
+
+    fn send_leader_info(&mut self, id: LinkId, epoch: Epoch, out: &mut Outputs) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.state = LinkState::ExpectAckEpoch;
+            out.push(Output::ToLink {
+                link: id,
+                packet: Packet::LeaderInfo(epoch),
+            });
+        }
+    }
+
+    /// A learner acknowledges the epoch; one with a newer history must not be led by this server.
+    pub(super) fn ack_epoch(
+        &mut self,
+        id: LinkId,
+        last_zxid: Zxid,
+        current_epoch: Option<Epoch>,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), String> {
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
+        let Some(sid) = link.sid else { return Ok(()) };
+        let Stage::EpochAcks { acked, .. } = &mut self.stage else {
+            self.start_sync(id, last_zxid, local, now, out);
+            return Ok(());
+        };
+        if let Some(theirs) = current_epoch {
+            if (theirs, last_zxid) > self.history_at_start {
+                return Err(format!(
+                    "its history (epoch {theirs}, {last_zxid}) is newer than this server's {:?}",
+                    self.history_at_start
+                ));
+            }
+            if local.ensemble.is_voter(sid) {
+                acked.insert(sid);
+            }
+        }
+        link.state = LinkState::AwaitEpochAcks { last_zxid };
+        self.check_epoch_acks(local, now, out);
+        Ok(())
+    }
+
+    /// With a quorum of acknowledgements, the epoch begins: here on disk, and for the learners by
+    /// synchronization.
+    fn check_epoch_acks(&mut self, local: &mut Local, now: Now, out: &mut Outputs) {
+        let Stage::EpochAcks { epoch, acked } = &self.stage else {
+            return;
+        };
+        if !local.ensemble.is_quorum(acked.iter().copied()) {
+            return;
+        }
+        let epoch = *epoch;
+        self.stage = Stage::Synchronization {
+            epoch,
+            acked: BTreeSet::new(),
+        };
+        self.stage_deadline = now.mono.plus(local.ticks(local.cfg.init_limit));
+        local.current_epoch = epoch;
+        local.disk(DiskOp::CurrentEpoch(epoch), Some(After::EpochBegun), out);
+        let waiting: Vec<(LinkId, Zxid)> = self
+            .links
+            .iter()
+            .filter_map(|(id, link)| match link.state {
+                LinkState::AwaitEpochAcks { last_zxid } => Some((*id, last_zxid)),
+                _ => None,
+            })
+            .collect();
+        for (id, last_zxid) in waiting {
+            self.start_sync(id, last_zxid, local, now, out);
+        }
+    }
+}

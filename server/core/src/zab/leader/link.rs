@@ -1,0 +1,59 @@
+//! One learner as its leader sees it (`LearnerHandler`).
+
+use zk_wire::{Sid, Zxid};
+
+use crate::time::Mono;
+
+/// What the learner must send next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// FOLLOWERINFO or OBSERVERINFO.
+    ExpectInfo,
+    /// Nothing: the epoch is not fixed yet.
+    AwaitEpoch,
+    /// ACKEPOCH.
+    ExpectAckEpoch,
+    /// Nothing: the quorum of epoch acknowledgements is not complete.
+    AwaitEpochAcks {
+        /// The last zxid that it has.
+        last_zxid: Zxid,
+    },
+    /// The acknowledgement of NEWLEADER.
+    ExpectNewLeaderAck,
+    /// Nothing: the quorum of NEWLEADER acknowledgements is not complete.
+    AwaitActivation,
+    /// Anything of the broadcast phase.
+    Serving,
+}
+
+/// A learner's connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) sid: Option<Sid>,
+    pub(crate) observer: bool,
+    pub(crate) state: LinkState,
+    /// When silence becomes too long.
+    pub(crate) silent_at: Mono,
+    /// One proposal that it has not acknowledged, and since when.
+    pub(crate) oldest_unacked: Option<(Zxid, Mono)>,
+}
+
+impl Link {
+    pub(crate) fn new(silent_at: Mono) -> Self {
+        Self {
+            sid: None,
+            observer: false,
+            state: LinkState::ExpectInfo,
+            silent_at,
+            oldest_unacked: None,
+        }
+    }
+
+    /// Whether live traffic goes to it: from the moment its history is queued.
+    pub(crate) fn stream_open(&self) -> bool {
+        matches!(
+            self.state,
+            LinkState::ExpectNewLeaderAck | LinkState::AwaitActivation | LinkState::Serving
+        )
+    }
+}

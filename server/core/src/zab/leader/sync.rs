@@ -1,0 +1,161 @@
+//! Synchronization: DIFF, TRUNC or SNAP, then NEWLEADER; and the begin of serving.
+
+use bytes::Bytes;
+use zk_wire::election::ServerState;
+use zk_wire::quorum::Packet;
+use zk_wire::{Sid, Zxid};
+
+use super::broadcast::Broadcast;
+use super::link::LinkState;
+use super::{Leading, Stage};
+use crate::io::{LinkId, Output, Outputs};
+use crate::peer::local::Local;
+use crate::status::{PeerEvent, Phase};
+use crate::time::Now;
+use crate::zab::history::SyncPlan;
+
+impl Leading {
+    /// Queues everything that brings a learner level, and from here on live traffic. Nothing is
+    /// proposed or committed in between, since one input is handled at a time.
+    pub(super) fn start_sync(
+        &mut self,
+        id: LinkId,
+        last_zxid: Zxid,
+        local: &Local,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let Some(epoch) = self.epoch() else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.state = LinkState::ExpectNewLeaderAck;
+        let (sid, observer) = (link.sid, link.observer);
+        let mut send = |packet| out.push(Output::ToLink { link: id, packet });
+        let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
+        let end = local.db.last_applied();
+        match plan {
+            SyncPlan::Diff => {
+                send(Packet::Diff(end));
+                for entry in local.history.after(last_zxid) {
+                    let zxid = entry.zxid();
+                    send(Packet::Proposal {
+                        zxid,
+                        txn: entry.raw.clone(),
+                    });
+                    send(Packet::Commit(zxid));
+                }
+            }
+            SyncPlan::Trunc { keep } => send(Packet::Trunc(keep)),
+            SyncPlan::Snap => {
+                let body = local.db.to_snapshot_body();
+                out.push(Output::SnapshotToLink {
+                    link: id,
+                    zxid: end,
+                    body,
+                });
+            }
+        }
+        if let Stage::Broadcast(broadcast) = &mut self.stage {
+            if let Some(sid) = sid {
+                broadcast.forget_acks(sid);
+            }
+            if !observer {
+                for (zxid, txn) in broadcast.proposals() {
+                    let packet = Packet::Proposal { zxid, txn };
+                    out.push(Output::ToLink { link: id, packet });
+                    link.oldest_unacked.get_or_insert((zxid, now.mono));
+                }
+            }
+        }
+        let config = Some(Bytes::copy_from_slice(local.ensemble.text.as_bytes()));
+        let packet = Packet::NewLeader {
+            zxid: Zxid::new(epoch, 0),
+            config,
+        };
+        out.push(Output::ToLink { link: id, packet });
+        if let Some(sid) = sid {
+            let how = match plan {
+                SyncPlan::Diff => "DIFF",
+                SyncPlan::Trunc { .. } => "TRUNC",
+                SyncPlan::Snap => "SNAP",
+            };
+            out.push(Output::Event(PeerEvent::Synchronized { sid, how }));
+        }
+    }
+
+    /// A learner has the history and the epoch, durably.
+    pub(super) fn ack_new_leader(
+        &mut self,
+        id: LinkId,
+        zxid: Zxid,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), String> {
+        let Some(epoch) = self.epoch() else {
+            return Ok(());
+        };
+        if zxid != Zxid::new(epoch, 0) {
+            return Err(format!("ACK of {zxid} instead of NEWLEADER"));
+        }
+        let silent_at = now.mono.plus(local.ticks(local.cfg.sync_limit));
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
+        link.silent_at = silent_at;
+        let (sid, observer) = (link.sid, link.observer);
+        if let Stage::Broadcast(_) = self.stage {
+            link.state = LinkState::Serving;
+            out.push(Output::ToLink {
+                link: id,
+                packet: Packet::UpToDate,
+            });
+            return Ok(());
+        }
+        link.state = LinkState::AwaitActivation;
+        if let Some(sid) = sid.filter(|_| !observer) {
+            self.count_new_leader_ack(sid, local, now, out);
+        }
+        Ok(())
+    }
+
+    /// Counts an acknowledgement of NEWLEADER; with a quorum the leader begins to serve.
+    pub(super) fn count_new_leader_ack(
+        &mut self,
+        sid: Sid,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let me = self.me;
+        let Stage::Synchronization { epoch, acked } = &mut self.stage else {
+            return;
+        };
+        if local.ensemble.is_voter(sid) {
+            acked.insert(sid);
+        }
+        if !acked.contains(&me) || !local.ensemble.is_quorum(acked.iter().copied()) {
+            return;
+        }
+        let epoch = *epoch;
+        local.db.begin_epoch(Zxid::new(epoch, 0));
+        local.show_config(now);
+        local.vote.epoch = Some(epoch);
+        local.serving = true;
+        self.stage = Stage::Broadcast(Box::new(Broadcast::new(local, epoch, now)));
+        self.quorum_check_at = now.mono.plus(local.cfg.tick_ms);
+        let silent_at = now.mono.plus(local.ticks(local.cfg.sync_limit));
+        for (id, link) in &mut self.links {
+            if link.state == LinkState::AwaitActivation {
+                link.state = LinkState::Serving;
+                link.silent_at = silent_at;
+                out.push(Output::ToLink {
+                    link: *id,
+                    packet: Packet::UpToDate,
+                });
+            }
+        }
+        Local::event_phase(ServerState::Leading, Phase::Broadcast, Some(me), out);
+    }
+}

@@ -1,0 +1,293 @@
+//! From the connection to UPTODATE (`Learner.registerWithLeader`, `Learner.syncWithLeader`).
+
+use zk_wire::quorum::{LearnerInfo, Packet};
+use zk_wire::txn::Txn;
+use zk_wire::{Epoch, Zxid};
+
+use super::{Incoming, Learner, Stage};
+use crate::db::Entry;
+use crate::io::{DiskOp, Output, Outputs};
+use crate::peer::disk::After;
+use crate::peer::local::Local;
+use crate::time::Now;
+use crate::zab::leader::RoleOver;
+
+impl Learner {
+    /// The connection is there.
+    pub(crate) fn connected(&mut self, local: &Local, now: Now, out: &mut Outputs) {
+        if !matches!(self.stage, Stage::Connecting) {
+            return;
+        }
+        let info = LearnerInfo {
+            accepted_epoch: local.accepted_epoch,
+            sid: local.cfg.sid,
+            config_version: local.ensemble.version,
+        };
+        let packet = if self.observer {
+            Packet::ObserverInfo(info)
+        } else {
+            Packet::FollowerInfo(info)
+        };
+        out.push(Output::ToLink {
+            link: self.link,
+            packet,
+        });
+        self.stage = Stage::LeaderInfo;
+        self.silent_at = now.mono.plus(local.ticks(local.cfg.init_limit));
+    }
+
+    /// The leader names its epoch: promised before it is answered, refused when an older one.
+    pub(super) fn leader_info(
+        &mut self,
+        packet: &Packet,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let Packet::LeaderInfo(epoch) = *packet else {
+            return Err(RoleOver(format!("{packet:?} instead of LEADERINFO")));
+        };
+        if epoch < local.accepted_epoch {
+            let why = format!(
+                "epoch {epoch} is older than the promised {}",
+                local.accepted_epoch
+            );
+            return Err(RoleOver(why));
+        }
+        if epoch == local.accepted_epoch {
+            // Promised to this leader before: it must not count this server twice.
+            self.stage = Stage::Promising { epoch, reply: None };
+            self.send_ack_epoch(local.last_logged, out);
+            return Ok(());
+        }
+        let reply = Some(local.current_epoch);
+        local.accepted_epoch = epoch;
+        self.stage = Stage::Promising { epoch, reply };
+        self.last_zxid = local.last_logged;
+        local.disk(
+            DiskOp::AcceptedEpoch(epoch),
+            Some(After::AckEpoch(self.link)),
+            out,
+        );
+        Ok(())
+    }
+
+    /// The promise is durable.
+    pub(super) fn epoch_promised(&mut self, out: &mut Outputs) {
+        self.send_ack_epoch(self.last_zxid, out);
+    }
+
+    fn send_ack_epoch(&mut self, last_zxid: Zxid, out: &mut Outputs) {
+        let Stage::Promising { epoch, reply } = self.stage else {
+            return;
+        };
+        let packet = Packet::AckEpoch {
+            last_zxid,
+            current_epoch: reply,
+        };
+        out.push(Output::ToLink {
+            link: self.link,
+            packet,
+        });
+        self.stage = Stage::FirstSync { epoch };
+    }
+
+    /// How this server is brought level.
+    pub(super) fn first_sync(
+        &mut self,
+        packet: Packet,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let Stage::FirstSync { epoch } = self.stage else {
+            return Ok(());
+        };
+        match packet {
+            Packet::Diff(_) => {
+                self.stage = Stage::Syncing {
+                    epoch,
+                    incoming: Incoming::default(),
+                };
+            }
+            Packet::Trunc(_) if local.cfg.bugs.skip_trunc() => {
+                self.stage = Stage::Syncing {
+                    epoch,
+                    incoming: Incoming::default(),
+                };
+            }
+            Packet::Trunc(to) => {
+                self.stage = Stage::Truncating {
+                    epoch,
+                    waiting: Default::default(),
+                };
+                local.disk(DiskOp::Truncate { to }, None, out);
+            }
+            other => {
+                return Err(RoleOver(format!(
+                    "{other:?} instead of DIFF, TRUNC or SNAP"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// History, NEWLEADER, UPTODATE.
+    pub(super) fn sync_packet(
+        &mut self,
+        packet: Packet,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let Stage::Syncing { epoch, incoming } = &mut self.stage else {
+            return Ok(());
+        };
+        match packet {
+            Packet::Proposal { txn, .. } => stage(incoming, decode(txn)?, local.last_logged),
+            Packet::Inform { txn, .. } => {
+                let entry = decode(txn)?;
+                incoming.committed.push_back(entry.zxid());
+                stage(incoming, entry, local.last_logged)
+            }
+            Packet::Commit(zxid) => {
+                incoming.committed.push_back(zxid);
+                Ok(())
+            }
+            Packet::NewLeader { zxid, .. } => {
+                if zxid != Zxid::new(*epoch, 0) {
+                    return Err(RoleOver(format!("NEWLEADER of {zxid} in epoch {epoch}")));
+                }
+                self.new_leader(local, now, out)
+            }
+            Packet::UpToDate => self.up_to_date(local, out),
+            // PING and whatever else is not for this phase.
+            _ => Ok(()),
+        }
+    }
+
+    /// The history is complete: on disk first, then the epoch, then the acknowledgement.
+    fn new_leader(
+        &mut self,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let Stage::Syncing { epoch, incoming } = &mut self.stage else {
+            return Ok(());
+        };
+        let epoch = *epoch;
+        incoming.new_leader = true;
+        if let Some(database) = incoming.snapshot.take() {
+            local.install(*database, now, out);
+        }
+        log_committed(incoming, local, out)?;
+        // A client that saw the epoch begin elsewhere is not ahead of this server.
+        local.db.begin_epoch(Zxid::new(epoch, 0));
+        let after = After::Ack(self.link, Zxid::new(epoch, 0));
+        if local.cfg.bugs.current_epoch_too_late() {
+            self.durable(after, out);
+            return Ok(());
+        }
+        self.begin_epoch(epoch, local, Some(after), out);
+        Ok(())
+    }
+
+    fn begin_epoch(
+        &self,
+        epoch: Epoch,
+        local: &mut Local,
+        after: Option<After>,
+        out: &mut Outputs,
+    ) {
+        local.current_epoch = epoch;
+        local.disk(DiskOp::CurrentEpoch(epoch), after, out);
+    }
+
+    /// The leader serves, and so does this server.
+    fn up_to_date(&mut self, local: &mut Local, out: &mut Outputs) -> Result<(), RoleOver> {
+        let Stage::Syncing { epoch, incoming } = &mut self.stage else {
+            return Ok(());
+        };
+        if !incoming.new_leader {
+            return Err(RoleOver("UPTODATE before NEWLEADER".into()));
+        }
+        let (epoch, mut incoming) = (*epoch, std::mem::take(incoming));
+        if local.cfg.bugs.current_epoch_too_late() {
+            self.begin_epoch(epoch, local, None, out);
+        }
+        let packet = Packet::Ack(Zxid::new(epoch, 0));
+        out.push(Output::ToLink {
+            link: self.link,
+            packet,
+        });
+        self.stage = Stage::Serving;
+        local.serving = true;
+        local.vote.epoch = Some(epoch);
+        while let Some(entry) = incoming.staged.pop_front() {
+            self.log_proposal(entry, local, out)?;
+        }
+        while let Some(zxid) = incoming.committed.pop_front() {
+            self.commit(zxid, local, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a proposal until it may be logged. What the state has already is no news; a gap within an
+/// epoch is the end.
+fn stage(incoming: &mut Incoming, entry: Entry, last_logged: Zxid) -> Result<(), RoleOver> {
+    let zxid = entry.zxid();
+    let state = incoming
+        .snapshot
+        .as_ref()
+        .map_or(last_logged, |db| db.last_applied());
+    let last = incoming.staged.back().map_or(state, Entry::zxid);
+    if zxid <= last {
+        return Ok(());
+    }
+    check_follows(last, zxid)?;
+    incoming.staged.push_back(entry);
+    Ok(())
+}
+
+/// Within an epoch the counter goes up by one; a higher epoch may begin at any.
+pub(super) fn check_follows(last: Zxid, zxid: Zxid) -> Result<(), RoleOver> {
+    let follows = zxid.epoch() > last.epoch() || last.next() == Some(zxid);
+    if follows {
+        Ok(())
+    } else {
+        Err(RoleOver(format!("a gap: {zxid} after {last}")))
+    }
+}
+
+pub(super) fn decode(raw: bytes::Bytes) -> Result<Entry, RoleOver> {
+    let txn = Txn::decode(raw.clone())
+        .map_err(|why| RoleOver(format!("an undecodable transaction from the leader: {why}")))?;
+    Ok(Entry { txn, raw })
+}
+
+/// Logs and applies the proposals whose commit came; the others stay.
+fn log_committed(
+    incoming: &mut Incoming,
+    local: &mut Local,
+    out: &mut Outputs,
+) -> Result<(), RoleOver> {
+    while let Some(zxid) = incoming.committed.front().copied() {
+        if zxid <= local.db.last_applied() {
+            incoming.committed.pop_front();
+            continue;
+        }
+        let Some(entry) = incoming.staged.pop_front() else {
+            break;
+        };
+        if entry.zxid() != zxid {
+            return Err(RoleOver(format!(
+                "COMMIT of {zxid} before {}",
+                entry.zxid()
+            )));
+        }
+        incoming.committed.pop_front();
+        local.append(&entry, None, out);
+        local.apply_committed(entry, out);
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The FOLLOWING and OBSERVING roles.
+//!
+//! ```text
+//! Connecting -> LeaderInfo -> Promising -> FirstSync -> (Truncating) -> Syncing -> Serving
+//!                  acceptedEpoch durable ^               history and currentEpoch durable, then
+//!                                                        the acknowledgement of NEWLEADER
+//! ```
+//! Whatever the leader may not send at this point ends the role: the server looks again.
+
+mod handshake;
+mod serving;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use zk_wire::quorum::Packet;
+use zk_wire::{Epoch, SessionId, Sid, Zxid};
+
+use crate::db::{Database, Entry, Recovery};
+use crate::io::{ConnId, LinkId, Output, Outputs};
+use crate::peer::disk::After;
+use crate::peer::local::Local;
+use crate::status::Phase;
+use crate::time::{Mono, Now};
+use crate::zab::leader::RoleOver;
+
+/// History on its way in, not in the log yet.
+#[derive(Debug, Default)]
+struct Incoming {
+    /// A snapshot that replaces everything, until it is handed to the disk.
+    snapshot: Option<Box<Database>>,
+    /// Proposals that are not logged, oldest first.
+    staged: VecDeque<Entry>,
+    /// Commits that are not applied, oldest first.
+    committed: VecDeque<Zxid>,
+    /// Whether NEWLEADER came.
+    new_leader: bool,
+}
+
+/// What the learner expects next.
+#[derive(Debug)]
+enum Stage {
+    /// The connection.
+    Connecting,
+    /// LEADERINFO.
+    LeaderInfo,
+    /// The disk: the promise of the epoch.
+    Promising { epoch: Epoch, reply: Option<Epoch> },
+    /// DIFF, TRUNC or SNAP.
+    FirstSync { epoch: Epoch },
+    /// The disk: the log is being cut. Packets wait.
+    Truncating {
+        epoch: Epoch,
+        waiting: VecDeque<Packet>,
+    },
+    /// The rest of the history, NEWLEADER, UPTODATE.
+    Syncing { epoch: Epoch, incoming: Incoming },
+    /// Live traffic.
+    Serving,
+}
+
+/// The role.
+#[derive(Debug)]
+pub(crate) struct Learner {
+    link: LinkId,
+    pub(crate) leader: Sid,
+    observer: bool,
+    stage: Stage,
+    /// When the leader's silence becomes too long.
+    silent_at: Mono,
+    /// Last zxid at the time of the promise.
+    last_zxid: Zxid,
+    /// Logged and not committed, oldest first.
+    pending: VecDeque<Entry>,
+    /// Sessions with signs of life since the leader's last ping.
+    touched: BTreeMap<SessionId, i32>,
+    /// Connections whose sync the leader has, oldest first.
+    syncs: VecDeque<ConnId>,
+}
+
+impl Learner {
+    /// Begins to follow or observe.
+    pub(crate) fn new(leader: Sid, local: &mut Local, now: Now, out: &mut Outputs) -> Self {
+        let link = local.new_link();
+        let patience_ms = local.ticks(local.cfg.init_limit);
+        out.push(Output::DialLeader {
+            link,
+            leader,
+            patience_ms,
+        });
+        Self {
+            link,
+            leader,
+            observer: local.ensemble.is_observer(),
+            stage: Stage::Connecting,
+            silent_at: now.mono.plus(patience_ms),
+            last_zxid: local.last_logged,
+            pending: VecDeque::new(),
+            touched: BTreeMap::new(),
+            syncs: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Connecting | Stage::LeaderInfo | Stage::Promising { .. } => Phase::Discovery,
+            Stage::FirstSync { .. } | Stage::Truncating { .. } | Stage::Syncing { .. } => {
+                Phase::Synchronization
+            }
+            Stage::Serving => Phase::Broadcast,
+        }
+    }
+
+    pub(crate) fn is_observer(&self) -> bool {
+        self.observer
+    }
+
+    pub(crate) fn is_link(&self, link: LinkId) -> bool {
+        self.link == link
+    }
+
+    pub(crate) fn deadline(&self) -> Mono {
+        self.silent_at
+    }
+
+    /// Time passed.
+    pub(crate) fn tick(&self, now: Now) -> Result<(), RoleOver> {
+        if self.silent_at <= now.mono {
+            return Err(RoleOver(format!(
+                "the leader is silent in {:?}",
+                self.phase()
+            )));
+        }
+        Ok(())
+    }
+
+    /// A packet of the leader.
+    pub(crate) fn packet(
+        &mut self,
+        packet: Packet,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let limit = match &self.stage {
+            Stage::Serving => local.cfg.sync_limit,
+            Stage::Syncing { incoming, .. } if incoming.new_leader => local.cfg.sync_limit,
+            _ => local.cfg.init_limit,
+        };
+        self.silent_at = now.mono.plus(local.ticks(limit));
+        match &mut self.stage {
+            Stage::LeaderInfo => self.leader_info(&packet, local, out),
+            Stage::FirstSync { .. } => self.first_sync(packet, local, out),
+            Stage::Truncating { waiting, .. } => {
+                // Bounded by the leader's own recent history; it waits for the acknowledgement.
+                waiting.push_back(packet);
+                Ok(())
+            }
+            Stage::Syncing { .. } => self.sync_packet(packet, local, now, out),
+            Stage::Serving => self.serve_packet(packet, local, now, out),
+            Stage::Connecting | Stage::Promising { .. } => {
+                Err(RoleOver(format!("{packet:?} out of turn")))
+            }
+        }
+    }
+
+    /// The leader sent its whole state.
+    pub(crate) fn snapshot(
+        &mut self,
+        zxid: Zxid,
+        database: Box<Database>,
+        local: &Local,
+        now: Now,
+    ) -> Result<(), RoleOver> {
+        let Stage::FirstSync { epoch } = self.stage else {
+            return Err(RoleOver("SNAP out of turn".into()));
+        };
+        if database.last_applied() != zxid {
+            return Err(RoleOver(format!(
+                "SNAP of {zxid} holds {}",
+                database.last_applied()
+            )));
+        }
+        self.silent_at = now.mono.plus(local.ticks(local.cfg.init_limit));
+        let incoming = Incoming {
+            snapshot: Some(database),
+            ..Incoming::default()
+        };
+        self.stage = Stage::Syncing { epoch, incoming };
+        Ok(())
+    }
+
+    /// The log is cut; what waited meanwhile is handled now.
+    pub(crate) fn truncated(
+        &mut self,
+        recovery: Recovery,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        local.reload(recovery, now);
+        let Stage::Truncating { epoch, waiting } = &mut self.stage else {
+            return Ok(());
+        };
+        let (epoch, waiting) = (*epoch, std::mem::take(waiting));
+        self.stage = Stage::Syncing {
+            epoch,
+            incoming: Incoming::default(),
+        };
+        for packet in waiting {
+            self.packet(packet, local, now, out)?;
+        }
+        Ok(())
+    }
+
+    /// Disk operations of this role became durable.
+    pub(crate) fn durable(&mut self, after: After, out: &mut Outputs) {
+        match after {
+            After::Ack(link, zxid) => {
+                out.push(Output::ToLink {
+                    link,
+                    packet: Packet::Ack(zxid),
+                });
+            }
+            After::AckEpoch(_) => self.epoch_promised(out),
+            After::SelfAck(_) | After::EpochPromised(_) | After::EpochBegun => {}
+        }
+    }
+
+    /// Ends the role: gives back what is logged and not committed.
+    pub(crate) fn end(self, why: &str, link_is_open: bool, out: &mut Outputs) -> VecDeque<Entry> {
+        if link_is_open {
+            out.push(Output::CloseLink {
+                link: self.link,
+                why: why.to_owned(),
+            });
+        }
+        self.pending
+    }
+}

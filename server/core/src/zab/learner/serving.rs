@@ -1,0 +1,193 @@
+//! Live traffic: PROPOSAL, COMMIT, INFORM, PING, REVALIDATE, SYNC; and this server's clients.
+
+use bytes::Bytes;
+use zk_wire::client::OpCode;
+use zk_wire::quorum::{ForwardedRequest, Packet};
+use zk_wire::{SessionId, Xid, Zxid};
+
+use super::handshake::{check_follows, decode};
+use super::{Learner, Stage};
+use crate::db::Entry;
+use crate::io::{Output, Outputs};
+use crate::peer::disk::After;
+use crate::peer::local::Local;
+use crate::request::order::{Submission, Submitted};
+use crate::time::Now;
+use crate::zab::leader::RoleOver;
+
+impl Learner {
+    /// A packet in broadcast.
+    pub(super) fn serve_packet(
+        &mut self,
+        packet: Packet,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        local.last_served = now.mono;
+        match packet {
+            Packet::Proposal { txn, .. } if !self.observer => {
+                self.log_proposal(decode(txn)?, local, out)
+            }
+            Packet::Commit(zxid) if !self.observer => self.commit(zxid, local, out),
+            Packet::Inform { txn, .. } if self.observer => {
+                let entry = decode(txn)?;
+                check_follows(local.last_logged, entry.zxid())?;
+                local.append(&entry, None, out);
+                local.apply_committed(entry, out);
+                Ok(())
+            }
+            Packet::Ping { zxid, .. } => {
+                let touched = std::mem::take(&mut self.touched).into_iter().collect();
+                let packet = Packet::Ping { zxid, touched };
+                out.push(Output::ToLink {
+                    link: self.link,
+                    packet,
+                });
+                Ok(())
+            }
+            Packet::Revalidated { session, valid } => {
+                let released = local.clients.renewed(session, valid, out);
+                local.released.extend(released);
+                Ok(())
+            }
+            Packet::Sync => {
+                if let Some(conn) = self.syncs.pop_front() {
+                    local.clients.synced(&local.db, conn, out);
+                }
+                Ok(())
+            }
+            // As Apache does: what this server does not know is no reason to part.
+            _ => Ok(()),
+        }
+    }
+
+    /// Logs a proposal; acknowledged when it is durable.
+    pub(super) fn log_proposal(
+        &mut self,
+        entry: Entry,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let zxid = entry.zxid();
+        check_follows(local.last_logged, zxid)?;
+        let after = (!self.observer).then_some(After::Ack(self.link, zxid));
+        if local.cfg.bugs.ack_before_durable() {
+            local.append(&entry, None, out);
+            if let Some(after) = after {
+                self.durable(after, out);
+            }
+        } else {
+            local.append(&entry, after, out);
+        }
+        self.pending.push_back(entry);
+        Ok(())
+    }
+
+    /// Applies the oldest proposal, which a quorum has.
+    pub(super) fn commit(
+        &mut self,
+        zxid: Zxid,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        if zxid <= local.db.last_applied() {
+            return Ok(());
+        }
+        match self.pending.pop_front() {
+            Some(entry) if entry.zxid() == zxid => {
+                local.apply_committed(entry, out);
+                Ok(())
+            }
+            head => {
+                let head = head.inspect(|e| self.pending.push_front(e.clone()));
+                let head = head.map(|e| e.zxid());
+                Err(RoleOver(format!(
+                    "COMMIT of {zxid}, but the oldest proposal is {head:?}"
+                )))
+            }
+        }
+    }
+
+    fn forward(&self, request: ForwardedRequest, out: &mut Outputs) {
+        out.push(Output::ToLink {
+            link: self.link,
+            packet: Packet::Request(request),
+        });
+    }
+
+    /// A request of one of this server's clients that the leader has to see.
+    pub(crate) fn submit(&mut self, submission: Submission, out: &mut Outputs) {
+        let Submission {
+            conn,
+            session,
+            xid,
+            auth,
+            what,
+        } = submission;
+        let (op, body) = match what {
+            Submitted::Write(request, body) => (request.op(), body),
+            Submitted::Close => (OpCode::CloseSession, Bytes::new()),
+            Submitted::Sync(body) => {
+                self.syncs.push_back(conn);
+                (OpCode::Sync, body)
+            }
+        };
+        self.forward(
+            ForwardedRequest {
+                session,
+                xid,
+                op: op.to_wire(),
+                body,
+                auth,
+            },
+            out,
+        );
+    }
+
+    /// A new session of one of this server's clients.
+    pub(crate) fn create_session(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        out: &mut Outputs,
+    ) {
+        let body = Bytes::copy_from_slice(&timeout_ms.to_be_bytes());
+        let op = OpCode::CreateSession.to_wire();
+        let auth = Vec::new();
+        self.forward(
+            ForwardedRequest {
+                session,
+                xid: Xid(0),
+                op,
+                body,
+                auth,
+            },
+            out,
+        );
+    }
+
+    /// A client of this server comes back with its session: the leader decides.
+    pub(crate) fn reopen_session(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        out: &mut Outputs,
+    ) {
+        let packet = Packet::Revalidate {
+            session,
+            timeout_ms,
+        };
+        out.push(Output::ToLink {
+            link: self.link,
+            packet,
+        });
+    }
+
+    /// A sign of life of a session, told with the next ping.
+    pub(crate) fn touch_session(&mut self, session: SessionId, timeout_ms: i32) {
+        if matches!(self.stage, Stage::Serving) {
+            self.touched.insert(session, timeout_ms);
+        }
+    }
+}
