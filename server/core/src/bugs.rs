@@ -33,7 +33,6 @@ macro_rules! bugs {
                 pub(crate) fn $name(self) -> bool { self.$name }
                 $(#[$doc])*
                 #[cfg(not(feature = "bugs"))]
-                #[expect(clippy::unused_self, reason = "mirrors the switchable form")]
                 pub(crate) fn $name(self) -> bool { false }
             )*
         }

@@ -89,7 +89,12 @@ impl Database {
             }
             TxnBody::CloseSession { paths } => self.close_session(ctx, paths.as_deref(), changes),
             TxnBody::Multi(ops) => self.multi(ctx, ops, changes),
-            single => self.single(ctx, single, changes),
+            TxnBody::Error { .. }
+            | TxnBody::Create(_)
+            | TxnBody::Delete { .. }
+            | TxnBody::SetData { .. }
+            | TxnBody::SetAcl { .. }
+            | TxnBody::Check { .. } => self.single(ctx, &txn.body, changes),
         };
         self.last_applied = self.last_applied.max(header.zxid);
         outcome
@@ -97,9 +102,12 @@ impl Database {
 
     fn multi(&mut self, ctx: Ctx, ops: &[TxnBody], changes: &mut Vec<Change>) -> TxnOutcome {
         if ops.iter().any(|op| matches!(op, TxnBody::Error { .. })) {
-            let code = |op: &TxnBody| match op {
-                TxnBody::Error { code } => *code,
-                _ => 0,
+            let code = |op: &TxnBody| {
+                if let TxnBody::Error { code } = op {
+                    *code
+                } else {
+                    0
+                }
             };
             return TxnOutcome::Multi(ops.iter().map(|op| TxnOutcome::Failed(code(op))).collect());
         }

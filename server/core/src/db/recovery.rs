@@ -168,17 +168,17 @@ mod tests {
     #[test]
     fn a_snapshot_body_loads_into_the_same_state() {
         let mut db = Database::new();
-        for (i, path) in ["/a", "/a/b", "/c"].into_iter().enumerate() {
+        for (i, path) in (1..).zip(["/a", "/a/b", "/c"]) {
             let header = TxnHeader {
                 session: SessionId(5),
                 xid: Xid(0),
-                zxid: Zxid::from_u64(i as u64 + 1),
+                zxid: Zxid::from_u64(i),
                 time_ms: 9,
             };
             let body = TxnBody::Create(CreateTxn {
                 path: path.into(),
                 data: Some(Bytes::from_static(b"d")),
-                acl: Some(vec![Acl::world(i as i32 + 1)]),
+                acl: Some(vec![Acl::world(if path == "/a" { 1 } else { 31 })]),
                 kind: if path == "/c" {
                     CreateKind::Ephemeral
                 } else {

@@ -22,7 +22,7 @@ use zk_wire::{Sid, Zxid};
 use crate::config::PeerConfig;
 use crate::db::{Entry, Recovery};
 use crate::election::{Looking, Outcome, Vote};
-use crate::io::{ClientFrame, ConnId, DiskSeq, Input, Output, Outputs};
+use crate::io::{ClientFrame, ConnId, DiskSeq, Input, LinkId, Output, Outputs};
 use crate::request::order::Submission;
 use crate::status::{PeerEvent, Phase, Status};
 use crate::time::{Mono, Now};
@@ -38,6 +38,35 @@ enum Role {
     Looking(Looking),
     Leading(Box<Leading>),
     Learner(Box<Learner>),
+}
+
+impl Role {
+    fn leading(&self) -> Option<&Leading> {
+        if let Self::Leading(leading) = self {
+            Some(leading)
+        } else {
+            None
+        }
+    }
+
+    fn leading_mut(&mut self) -> Option<&mut Leading> {
+        if let Self::Leading(leading) = self {
+            Some(leading)
+        } else {
+            None
+        }
+    }
+
+    /// The learner role, if it is the one of this connection.
+    fn learner_on(&mut self, link: LinkId) -> Option<&mut Learner> {
+        if let Self::Learner(learner) = self {
+            Some(learner)
+        } else {
+            None
+        }
+        .filter(|learner| learner.is_link(link))
+        .map(AsMut::as_mut)
+    }
 }
 
 /// A member of an ensemble, or a server alone.
@@ -102,42 +131,36 @@ impl Peer {
                 Ok(())
             }
             Input::LearnerConnected { link } => {
-                match &mut self.role {
-                    Role::Leading(leading) => leading.connected(link, &self.local, now),
-                    _ => out.push(Output::CloseLink {
+                match self.role.leading_mut() {
+                    Some(leading) => leading.connected(link, &self.local, now),
+                    None => out.push(Output::CloseLink {
                         link,
                         why: "not leading".into(),
                     }),
                 }
                 Ok(())
             }
-            Input::LearnerPacket { link, packet } => match &mut self.role {
-                Role::Leading(leading) => leading.packet(link, packet, &mut self.local, now, out),
-                _ => Ok(()),
+            Input::LearnerPacket { link, packet } => match self.role.leading_mut() {
+                Some(leading) => leading.packet(link, packet, &mut self.local, now, out),
+                None => Ok(()),
             },
             Input::LeaderConnected { link } => {
-                if let Role::Learner(learner) = &mut self.role
-                    && learner.is_link(link)
-                {
+                if let Some(learner) = self.role.learner_on(link) {
                     learner.connected(&self.local, now, out);
                 }
                 Ok(())
             }
-            Input::LeaderPacket { link, packet } => match &mut self.role {
-                Role::Learner(learner) if learner.is_link(link) => {
-                    learner.packet(packet, &mut self.local, now, out)
-                }
-                _ => Ok(()),
+            Input::LeaderPacket { link, packet } => match self.role.learner_on(link) {
+                Some(learner) => learner.packet(packet, &mut self.local, now, out),
+                None => Ok(()),
             },
             Input::LeaderSnapshot {
                 link,
                 zxid,
                 database,
-            } => match &mut self.role {
-                Role::Learner(learner) if learner.is_link(link) => {
-                    learner.snapshot(zxid, database, &self.local, now)
-                }
-                _ => Ok(()),
+            } => match self.role.learner_on(link) {
+                Some(learner) => learner.snapshot(zxid, database, &self.local, now),
+                None => Ok(()),
             },
             Input::LinkClosed { link } => {
                 self.link_closed(link, now, out);
@@ -184,10 +207,11 @@ impl Peer {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        match &mut self.role {
-            Role::Learner(learner) => learner.truncated(recovery, &mut self.local, now, out)?,
+        if let Role::Learner(learner) = &mut self.role {
+            learner.truncated(recovery, &mut self.local, now, out)?;
+        } else {
             // The role ended meanwhile; the log is cut all the same.
-            _ => self.local.reload(recovery, now),
+            self.local.reload(recovery, now);
         }
         self.disk_done(seq, now, out)
     }
@@ -278,7 +302,7 @@ impl Peer {
         self.look_when_drained(now, out);
     }
 
-    fn link_closed(&mut self, link: crate::io::LinkId, now: Now, out: &mut Outputs) {
+    fn link_closed(&mut self, link: LinkId, now: Now, out: &mut Outputs) {
         match &mut self.role {
             Role::Leading(leading) => leading.closed(link),
             Role::Learner(learner) if learner.is_link(link) => {
@@ -455,10 +479,7 @@ impl Peer {
             Role::Leading(leading) => (leading.phase(), Some(local.cfg.sid)),
             Role::Learner(learner) => (learner.phase(), Some(learner.leader)),
         };
-        let leading = match &self.role {
-            Role::Leading(leading) => Some(leading),
-            _ => None,
-        };
+        let leading = self.role.leading();
         let applied = local.db.last_applied();
         let committed: Option<Zxid> = leading.and_then(|l| l.committed());
         Status {

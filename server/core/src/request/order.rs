@@ -308,9 +308,12 @@ impl Clients {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        let waiting = conn.queue.iter_mut().find_map(|w| match w {
-            Waiting::Sync { done, .. } if !*done => Some(done),
-            _ => None,
+        let waiting = conn.queue.iter_mut().find_map(|w| {
+            if let Waiting::Sync { done, .. } = w {
+                Some(done).filter(|done| !**done)
+            } else {
+                None
+            }
         });
         if let Some(done) = waiting {
             *done = true;
@@ -356,19 +359,19 @@ impl Clients {
         out: &mut Outputs,
     ) -> Option<(ConnId, VecDeque<ClientFrame>)> {
         let conn = self.conns.get_mut(&id)?;
+        let session_txn = matches!(
+            outcome,
+            TxnOutcome::SessionCreated | TxnOutcome::SessionClosed
+        );
         let mine = match conn.queue.front() {
             Some(Waiting::Connect) => outcome == TxnOutcome::SessionCreated,
-            Some(Waiting::Write { xid }) => {
-                *xid == header.xid
-                    && !matches!(
-                        outcome,
-                        TxnOutcome::SessionCreated | TxnOutcome::SessionClosed
-                    )
-            }
+            Some(Waiting::Write { xid }) => *xid == header.xid && !session_txn,
             Some(Waiting::Close { xid }) => {
                 *xid == header.xid && outcome == TxnOutcome::SessionClosed
             }
-            _ => false,
+            Some(Waiting::Sync { .. } | Waiting::Read { .. } | Waiting::Error { .. }) | None => {
+                false
+            }
         };
         if !mine {
             return None;
@@ -388,7 +391,13 @@ impl Clients {
                 out.push(Output::ToClient { conn: id, frame });
                 return None;
             }
-            _ => {}
+            Some(
+                Waiting::Write { .. }
+                | Waiting::Sync { .. }
+                | Waiting::Read { .. }
+                | Waiting::Error { .. },
+            )
+            | None => {}
         }
         if outcome == TxnOutcome::Failed(ErrorCode::SessionMoved.to_wire()) {
             out.push(Output::CloseClient {

@@ -126,12 +126,12 @@ fn replay_over_a_state_that_has_the_effect_changes_nothing_more() {
         create("/a/c", CreateKind::Container, 2),
         create("/t", CreateKind::Ttl(50), 2),
     ];
-    for (i, body) in txns.iter().enumerate() {
-        apply(&mut db, i as u32 + 1, body.clone());
+    for (i, body) in (1..).zip(&txns) {
+        apply(&mut db, i, body.clone());
     }
     let digest = db.digest();
-    for (i, body) in txns.iter().enumerate().skip(3) {
-        apply(&mut db, i as u32 + 1, body.clone());
+    for (i, body) in (1..).zip(&txns).skip(3) {
+        apply(&mut db, i, body.clone());
     }
     assert_eq!(db.digest(), digest);
     assert_eq!(db.ephemeral_count(), 0);

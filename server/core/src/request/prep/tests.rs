@@ -100,10 +100,12 @@ fn set(path: &str, version: i32) -> Write {
 #[track_caller]
 fn check(bench: &mut Bench, write: Write, code: i32) {
     let body = bench.prep(1, write.clone());
-    match body {
-        TxnBody::Error { code: found } => assert_eq!(found, code, "{write:?}"),
-        other => assert_eq!(code, 0, "{write:?} gave {other:?}"),
-    }
+    let found = if let TxnBody::Error { code } = &body {
+        *code
+    } else {
+        0
+    };
+    assert_eq!(found, code, "{write:?} gave {body:?}");
 }
 
 #[test]
@@ -169,9 +171,11 @@ fn the_first_failing_check_wins() {
 fn sequence_numbers_count_creations_and_survive_deletions() {
     let mut b = Bench::new();
     check(&mut b, create("/s", 0), 0);
-    let name = |body: TxnBody| match body {
-        TxnBody::Create(c) => c.path,
-        other => panic!("{other:?}"),
+    let name = |body: TxnBody| {
+        let TxnBody::Create(c) = body else {
+            panic!("{body:?}")
+        };
+        c.path
     };
     assert_eq!(name(b.prep(1, create("/s/a", 2))), "/s/a0000000000");
     assert_eq!(name(b.prep(1, create("/s/b", 3))), "/s/b0000000001");

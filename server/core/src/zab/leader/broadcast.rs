@@ -233,6 +233,10 @@ impl Leading {
     }
 
     /// A packet of a learner in broadcast.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "unknown and misplaced packets are alike"
+    )]
     pub(super) fn serve_packet(
         &mut self,
         id: LinkId,

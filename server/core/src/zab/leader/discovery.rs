@@ -161,9 +161,11 @@ impl Leading {
         let waiting: Vec<(LinkId, Zxid)> = self
             .links
             .iter()
-            .filter_map(|(id, link)| match link.state {
-                LinkState::AwaitEpochAcks { last_zxid } => Some((*id, last_zxid)),
-                _ => None,
+            .filter_map(|(id, link)| {
+                let LinkState::AwaitEpochAcks { last_zxid } = link.state else {
+                    return None;
+                };
+                Some((*id, last_zxid))
             })
             .collect();
         for (id, last_zxid) in waiting {

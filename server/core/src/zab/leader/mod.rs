@@ -48,6 +48,16 @@ enum Stage {
     Broadcast(Box<Broadcast>),
 }
 
+impl Stage {
+    fn broadcast(&self) -> Option<&Broadcast> {
+        if let Self::Broadcast(b) = self {
+            Some(b)
+        } else {
+            None
+        }
+    }
+}
+
 /// The role.
 #[derive(Debug)]
 pub(crate) struct Leading {
@@ -124,9 +134,9 @@ impl Leading {
     }
 
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        let mut at = match &self.stage {
-            Stage::Broadcast(b) => b.session_deadline(),
-            _ => Some(self.stage_deadline),
+        let mut at = match self.stage.broadcast() {
+            Some(b) => b.session_deadline(),
+            None => Some(self.stage_deadline),
         };
         if !self.standalone {
             at = Some(at.map_or(self.ping_at, |at| at.min(self.ping_at)));
@@ -302,29 +312,24 @@ impl Leading {
                 why: "no longer leading".into(),
             });
         }
-        match self.stage {
-            Stage::Broadcast(b) => b.into_tail(),
-            _ => Vec::new(),
+        if let Stage::Broadcast(b) = self.stage {
+            b.into_tail()
+        } else {
+            Vec::new()
         }
     }
 
     pub(crate) fn committed(&self) -> Option<Zxid> {
-        match &self.stage {
-            Stage::Broadcast(b) => Some(b.committed()),
-            _ => None,
-        }
+        self.stage.broadcast().map(Broadcast::committed)
     }
 
     pub(crate) fn proposals_outstanding(&self) -> u64 {
-        match &self.stage {
-            Stage::Broadcast(b) => b.proposals_len(),
-            _ => 0,
-        }
+        self.stage.broadcast().map_or(0, Broadcast::proposals_len)
     }
 
     pub(crate) fn learners(&self, local: &Local) -> Vec<LearnerStatus> {
-        let lag = |link: &Link| match (&self.stage, link.observer, link.sid) {
-            (Stage::Broadcast(b), false, Some(sid)) => b.lag_of(sid),
+        let lag = |link: &Link| match (self.stage.broadcast(), link.sid) {
+            (Some(b), Some(sid)) if !link.observer => b.lag_of(sid),
             _ => 0,
         };
         let status = |link: &Link| {

@@ -92,6 +92,10 @@ impl Learner {
     }
 
     /// How this server is brought level.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "unknown and misplaced packets are alike"
+    )]
     pub(super) fn first_sync(
         &mut self,
         packet: Packet,
@@ -131,6 +135,10 @@ impl Learner {
     }
 
     /// History, NEWLEADER, UPTODATE.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "unknown and misplaced packets are alike"
+    )]
     pub(super) fn sync_packet(
         &mut self,
         packet: Packet,

@@ -141,10 +141,19 @@ impl Learner {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        let limit = match &self.stage {
-            Stage::Serving => local.cfg.sync_limit,
-            Stage::Syncing { incoming, .. } if incoming.new_leader => local.cfg.sync_limit,
-            _ => local.cfg.init_limit,
+        let level = match &self.stage {
+            Stage::Serving => true,
+            Stage::Syncing { incoming, .. } => incoming.new_leader,
+            Stage::Connecting
+            | Stage::LeaderInfo
+            | Stage::Promising { .. }
+            | Stage::FirstSync { .. }
+            | Stage::Truncating { .. } => false,
+        };
+        let limit = if level {
+            local.cfg.sync_limit
+        } else {
+            local.cfg.init_limit
         };
         self.silent_at = now.mono.plus(local.ticks(limit));
         match &mut self.stage {

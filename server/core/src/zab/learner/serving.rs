@@ -17,6 +17,10 @@ use crate::zab::leader::RoleOver;
 
 impl Learner {
     /// A packet in broadcast.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "unknown and misplaced packets are alike"
+    )]
     pub(super) fn serve_packet(
         &mut self,
         packet: Packet,
