@@ -13,6 +13,10 @@ use anyhow::{Context, Result, bail};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
+/// Where a machine of version 1 mounts the unified tree beside the others. It has no controllers
+/// and we make nothing there, but runc does.
+const MIXED_UNIFIED: &str = "unified";
+
 /// How long the kernel may take to let go of a cgroup whose processes are gone.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -64,8 +68,10 @@ pub(super) fn processes(name: &str) -> BTreeSet<i32> {
 
 /// Returns the directories that make up the cgroup `name`.
 pub(super) fn existing(name: &str) -> Vec<PathBuf> {
+    let beside = Path::new(MOUNT).join(MIXED_UNIFIED);
     hierarchies()
         .into_iter()
+        .chain([beside])
         .map(|root| root.join(name))
         .filter(|group| group.exists())
         .collect()
@@ -105,7 +111,7 @@ fn hierarchies() -> Vec<PathBuf> {
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
-        // In a mixed machine the unified tree is mounted beside the others and unused.
+        // The unified tree has no such file.
         .filter(|path| path.join("tasks").exists())
         .collect();
     found.sort();

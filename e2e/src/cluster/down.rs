@@ -1,10 +1,11 @@
 //! Takes a cluster down and proves that nothing of it is left.
 //!
-//! It trusts the state file for nothing but a gentle order of ending: what is found running,
-//! mounted or made under the cluster's names goes, whoever started it and however it ended.
+//! It needs the state file for nothing but the right order: what is found running, mounted or made
+//! under the cluster's names goes, whoever started it and however it ended.
 
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -24,6 +25,28 @@ const CNI_RESULTS: &str = "/var/lib/cni/results";
 /// Where kubelets link the logs of containers: a fixed path upstream.
 const CONTAINER_LOGS: &str = "/var/log/containers";
 
+/// Where iproute2 keeps named network namespaces; it mounts the directory on itself.
+const NAMESPACES: &str = "/run/netns";
+
+/// The directories at fixed paths that upstream's programs make: the kubelet's device plugins, the
+/// ones above and containerd's own.
+const FIXED_DIRECTORIES: [&str; 5] = [
+    NAMESPACES,
+    "/run/containerd",
+    "/var/lib/cni",
+    "/var/lib/kubelet",
+    CONTAINER_LOGS,
+];
+
+/// Returns those directories that a cluster would bring to this machine, and `down` may remove.
+pub(super) fn absent_directories() -> Vec<PathBuf> {
+    FIXED_DIRECTORIES
+        .iter()
+        .map(PathBuf::from)
+        .filter(|path| !path.exists())
+        .collect()
+}
+
 /// Stops and removes everything of the cluster.
 ///
 /// # Errors
@@ -35,27 +58,26 @@ pub(super) fn down(progress: &Progress, layout: &Layout) -> Result<()> {
         State::default()
     });
     progress.say("stopping the cluster's processes");
-    let (nodes, host): (Vec<_>, Vec<_>) = state
-        .processes
-        .iter()
-        .partition(|process| process.name.contains("-node"));
-    // Kubelets first, so that nobody starts again what ends now; then the containers.
-    let identities = |list: &[&crate::cluster::state::Started], prefix: &str| -> Vec<Identity> {
-        list.iter()
-            .filter(|p| p.name.starts_with(prefix))
-            .map(|p| p.identity)
-            .collect()
+    // Nothing here has data that outlives it, so nothing is asked to end in order. But kubelets go
+    // first, so that nobody starts again what ends now; then the containers.
+    let recorded = |prefix: &str| -> Vec<Identity> {
+        let chosen = state
+            .processes
+            .iter()
+            .filter(|process| process.name.starts_with(prefix));
+        chosen.map(|process| process.identity).collect()
     };
-    processes::end(&identities(&nodes, "kubelet"))?;
+    processes::kill(&recorded("kubelet"))?;
     for node in layout.nodes() {
-        let inside: Vec<_> = cgroups::processes(&node.cgroup())
-            .into_iter()
-            .filter_map(Identity::of)
-            .collect();
-        processes::kill(&inside)?;
+        let inside = cgroups::processes(&node.cgroup());
+        processes::kill(
+            &inside
+                .into_iter()
+                .filter_map(Identity::of)
+                .collect::<Vec<_>>(),
+        )?;
     }
-    processes::end(&identities(&nodes, ""))?;
-    processes::end(&identities(&host, ""))?;
+    processes::kill(&recorded(""))?;
     for _ in 0..ROUNDS_MAX {
         let found: Vec<_> = processes::discover(layout).into_iter().collect();
         if found.is_empty() {
@@ -71,8 +93,23 @@ pub(super) fn down(progress: &Progress, layout: &Layout) -> Result<()> {
     network::remove(layout)?;
     kernel::restore(&state.settings)?;
     remove_traces(layout)?;
+    for directory in &state.new_directories {
+        remove_fixed(directory)?;
+    }
+    // The state file is in the last one, so that a failure before leaves it for another call.
     for directory in [layout.run(), layout.state()] {
         remove_directory(directory)?;
+    }
+    if let Some(parent) = layout.run().parent() {
+        // Another cluster's files may be there.
+        fs::remove_dir(parent).or_else(|error| {
+            let expected = [ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty];
+            if expected.contains(&error.kind()) {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        })?;
     }
     Ok(())
 }
@@ -133,6 +170,23 @@ fn remove_files(directory: &str, chosen: impl Fn(&Path) -> bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn remove_fixed(directory: &Path) -> Result<()> {
+    if !FIXED_DIRECTORIES
+        .iter()
+        .any(|fixed| directory == Path::new(fixed))
+    {
+        return Ok(());
+    }
+    if directory == Path::new(NAMESPACES) {
+        // Someone else may have made a namespace since.
+        if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Ok(());
+        }
+        mounts::unmount_below(&[directory])?;
+    }
+    remove_directory(directory)
 }
 
 fn remove_directory(directory: &Path) -> Result<()> {

@@ -67,7 +67,7 @@ fn configuration(layout: &Layout, node: &Node) -> Result<serde_json::Value> {
         "enforceNodeAllocatable": [],
         // All nodes share one disk, and images come from an archive: nothing may be cleaned up.
         "evictionHard": { "imagefs.available": "0%", "nodefs.available": "0%",
-            "nodefs.inodesFree": "0%", "imagefs.inodesFree": "0%", "memory.available": "0" },
+            "nodefs.inodesFree": "0%", "imagefs.inodesFree": "0%", "memory.available": "0%" },
         "imageGCHighThresholdPercent": 100,
         "failCgroupV1": false,
         "failSwapOn": false,

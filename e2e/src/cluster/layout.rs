@@ -186,7 +186,7 @@ impl Node {
 
     /// Its cgroup, relative to each hierarchy's root.
     pub fn cgroup(&self) -> String {
-        format!("quorate-{}-{}", self.cluster, self.name)
+        format!("qr-{}-{}", self.cluster, self.name)
     }
 
     /// Its files that outlive its processes.

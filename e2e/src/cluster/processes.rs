@@ -1,4 +1,4 @@
-//! Starting detached processes, and finding and ending them later.
+//! Starting detached processes, and finding and killing them later.
 //!
 //! A pid alone does not name a process: the kernel hands it out again. With its start time it does.
 
@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::cgroups;
 use crate::cluster::layout::Layout;
-
-/// How long processes may take to end after being asked to.
-const TERMINATION_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long killed processes may take to disappear.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -54,14 +51,14 @@ impl Identity {
         Self::of(self.pid) == Some(self)
     }
 
-    fn signal(self, signal: Signal) -> Result<()> {
+    fn kill(self) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }
         let pid = Pid::from_raw(self.pid).context("pid 0")?;
-        match kill_process(pid, signal) {
+        match kill_process(pid, Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(error) => bail!("cannot signal process {pid:?}: {error}"),
+            Err(error) => bail!("cannot kill process {pid:?}: {error}"),
         }
     }
 }
@@ -130,28 +127,13 @@ impl Daemon {
     }
 }
 
-/// Ends processes: asks, waits, then kills, and waits until all are gone.
-///
-/// # Errors
-/// When one survives even that; the text says which.
-pub fn end(identities: &[Identity]) -> Result<()> {
-    for identity in identities {
-        identity.signal(Signal::TERM)?;
-    }
-    if gone_within(identities, TERMINATION_LIMIT) {
-        Ok(())
-    } else {
-        kill(identities)
-    }
-}
-
 /// Kills processes without asking, and waits until all are gone.
 ///
 /// # Errors
 /// When one survives.
 pub fn kill(identities: &[Identity]) -> Result<()> {
     for identity in identities {
-        identity.signal(Signal::KILL)?;
+        identity.kill()?;
     }
     if gone_within(identities, KILL_LIMIT) {
         return Ok(());
@@ -258,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn daemon_is_detached_and_ends_when_told() {
+    fn daemon_is_alive_until_killed() {
         let directory = tempfile::tempdir().unwrap();
         let daemon = Daemon {
             program: "sleep".into(),
@@ -268,7 +250,8 @@ mod tests {
             log: directory.path().join("log"),
         };
         let identity = daemon.start().unwrap();
-        end(&[identity]).unwrap();
+        assert!(identity.is_alive());
+        kill(&[identity]).unwrap();
         assert!(!identity.is_alive());
     }
 }

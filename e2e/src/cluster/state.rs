@@ -30,11 +30,15 @@ pub struct Setting {
 
 /// The content of `state.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// Every process, in the order of starting.
     pub processes: Vec<Started>,
     /// Settings to be put back.
     pub settings: Vec<Setting>,
+    /// Directories of the machine that upstream's programs will make, at fixed paths, and that were
+    /// not there before.
+    pub new_directories: Vec<PathBuf>,
 }
 
 impl State {

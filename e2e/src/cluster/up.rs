@@ -13,7 +13,9 @@ use crate::cluster::credentials::Credentials;
 use crate::cluster::layout::Layout;
 use crate::cluster::processes::Daemon;
 use crate::cluster::state::{Started, State};
-use crate::cluster::{cgroups, containerd, control_plane, dns, kernel, kubelet, network, objects};
+use crate::cluster::{
+    cgroups, containerd, control_plane, dns, down, kernel, kubelet, network, objects,
+};
 use crate::progress::{Look, Progress};
 use crate::shell;
 use crate::tools::Tools;
@@ -35,6 +37,7 @@ pub(super) fn up(progress: &Progress, layout: &Layout, tools: &Tools) -> Result<
         state: State::default(),
     };
     starting.state.settings = kernel::note()?;
+    starting.state.new_directories = down::absent_directories();
     starting.state.save(layout)?;
 
     progress.say("making the nodes' network and cgroups");
@@ -56,7 +59,7 @@ pub(super) fn up(progress: &Progress, layout: &Layout, tools: &Tools) -> Result<
     }
     starting.load_pause(tools)?;
     starting.wait("API server", |layout| {
-        control_plane::is_ready(&tools.kubectl, &layout.kubeconfig())
+        control_plane::is_ready(&tools.kubectl, &layout.kubeconfig()).context("no answer yet")
     })?;
     for (name, daemon) in [
         (
