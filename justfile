@@ -1,0 +1,83 @@
+# Every job of the project, one recipe each. `./run` brings `just` itself when it is not there.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+static_target := "x86_64-unknown-linux-gnu"
+static_flags := "-C target-feature=+crt-static"
+
+# Where the static binaries are; the tests and images use no others.
+export QUORATE_BIN := target / static_target / "release" / "quorate"
+export QUORATE_OPERATOR_BIN := target / static_target / "release" / "quorate-operator"
+e2e := target / "release" / "quorate-e2e"
+
+# List the jobs.
+default:
+    @just --list
+
+# Read-only gate: formatting, lints, generated files.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Rewrite what the gate would complain about.
+fix:
+    cargo fmt --all
+    just crds
+
+# Unit tests, beside the code; FILTER selects.
+unit filter="":
+    cargo test --workspace --lib --bins {{ filter }}
+
+# Whole ensembles in virtual time: 1,000 seeds, and every known bug must be found.
+sim seeds="1000":
+    cargo build --profile sim -p zk-sim
+    {{ target }}/sim/quorate-sim run --seeds {{ seeds }}
+    {{ target }}/sim/quorate-sim bugs
+
+# Replay one seed with its whole story: just replay 8731 --servers 3
+replay seed *args:
+    cargo build --profile sim -p zk-sim
+    {{ target }}/sim/quorate-sim replay --seed {{ seed }} {{ args }}
+
+# Static binaries: they run on this machine and alone in an image.
+binaries:
+    RUSTFLAGS="{{ static_flags }}" cargo build --release --target {{ static_target }} \
+        -p quorate-server -p quorate-operator
+
+# The hand tool around clusters, clients and faults.
+harness:
+    cargo build --release -p quorate-e2e
+
+# Real clients, real Apache servers, faults: on loopback.
+interop filter="": binaries
+    cargo test --release -p quorate-e2e --test it -- --nocapture {{ filter }}
+
+# The generated custom resource definitions.
+crds:
+    cargo run -q -p quorate-operator -- crd > crds/zkensembles.quorate.dev.yaml
+    cp crds/zkensembles.quorate.dev.yaml charts/quorate-operator/crds-src/
+
+# The whole path on a cluster: up, install, example, read, write. Set KUBECONFIG to use your own.
+demo: binaries harness
+    {{ e2e }} demo up
+
+# Remove what `demo` made.
+demo-down: harness
+    {{ e2e }} demo down
+
+# The end-to-end tests, on a cluster of their own or on KUBECONFIG's.
+e2e: binaries harness
+    {{ e2e }} kube-test
+
+# Rates and latencies beside Apache ZooKeeper.
+bench *args: binaries harness
+    {{ e2e }} bench {{ args }}
+
+# kill -9 in a loop: 200 times on one server, 100 times on three.
+killloop: binaries harness
+    {{ e2e }} killloop --servers 1 --kills 200
+    {{ e2e }} killloop --servers 3 --kills 100
+
+# What a change must pass.
+test: check unit sim interop e2e
