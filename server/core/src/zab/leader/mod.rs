@@ -260,7 +260,7 @@ impl Leading {
 
     fn ping_links(&mut self, local: &Local, now: Now, out: &mut Outputs) {
         let lag_ms = local.ticks(local.cfg.sync_limit);
-        let zxid = local.last_logged;
+        let zxid = local.last_logged.max(local.db.last_applied());
         let mut dead = Vec::new();
         for (id, link) in &self.links {
             let lagging = link

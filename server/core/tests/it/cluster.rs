@@ -1,0 +1,433 @@
+//! Members on a network without delay and disks without failure, in virtual time. What can go wrong
+//! is the simulator's business; here it is about what is said when all goes well, and on a crash.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use zk_core::{
+    Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, Now, Output, Outputs, Peer,
+    PeerConfig, PeerEvent, RecoveryBuilder,
+};
+use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
+use zk_wire::jute::Reader;
+use zk_wire::membership::Membership;
+use zk_wire::txn::Txn;
+use zk_wire::{Epoch, SessionId, Sid, Xid, Zxid};
+
+/// What a member has on disk; it survives a crash.
+#[derive(Default, Clone)]
+struct Disk {
+    snapshot: Option<(Zxid, Bytes)>,
+    log: Vec<Bytes>,
+    accepted: Epoch,
+    current: Epoch,
+}
+
+impl Disk {
+    fn carry_out(&mut self, seq: DiskSeq, op: DiskOp) -> Input {
+        match op {
+            DiskOp::Append { raw, .. } => self.log.push(raw),
+            DiskOp::AcceptedEpoch(epoch) => self.accepted = epoch,
+            DiskOp::CurrentEpoch(epoch) => self.current = epoch,
+            DiskOp::Truncate { to } => {
+                self.log.retain(|raw| Txn::zxid_of(raw).unwrap() <= to);
+                return Input::Truncated {
+                    seq,
+                    recovery: Box::new(self.recover()),
+                };
+            }
+            DiskOp::InstallSnapshot { zxid, body, .. } => {
+                self.log.clear();
+                self.snapshot = Some((zxid, body));
+            }
+            DiskOp::SaveSnapshot { .. } => {}
+        }
+        Input::DiskDone { through: seq }
+    }
+
+    fn recover(&self) -> zk_core::Recovery {
+        let mut builder = RecoveryBuilder::new();
+        if let Some((zxid, body)) = &self.snapshot {
+            load(&mut builder, *zxid, body);
+        }
+        let from = self.snapshot.as_ref().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+        for raw in &self.log {
+            let txn = Txn::decode(raw.clone()).unwrap();
+            if txn.header.zxid > from {
+                builder.txn(txn, raw.clone()).unwrap();
+            }
+        }
+        builder.finish(self.accepted, self.current)
+    }
+}
+
+fn load(builder: &mut RecoveryBuilder, zxid: Zxid, body: &Bytes) {
+    use zk_wire::snapshot::{BodyParser, Progress};
+    let mut buf = bytes::BytesMut::from(body.as_ref());
+    let mut parser = BodyParser::new(body.len());
+    builder.begin(zxid);
+    while let Progress::Item(item) = parser.next(&mut buf).unwrap() {
+        builder.item(item).unwrap();
+    }
+    builder.end_snapshot(None).unwrap();
+}
+
+struct Member {
+    peer: Option<Peer>,
+    disk: Disk,
+    quorum_port: bool,
+}
+
+/// What a client got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Got {
+    Frame(Bytes),
+    Closed(&'static str),
+}
+
+/// The ensemble.
+pub(crate) struct Cluster {
+    members: BTreeMap<Sid, Member>,
+    queue: VecDeque<(Sid, Input)>,
+    /// Both ends of a quorum connection: the learner's number, then the leader's.
+    links: Vec<(Sid, LinkId, Sid, LinkId)>,
+    /// Dials that wait for the leader's port: who, its number, whom, until when.
+    dialing: Vec<(Sid, LinkId, Sid, u64)>,
+    now_ms: u64,
+    next_link: u64,
+    next_conn: u64,
+    pub(crate) inbox: BTreeMap<ConnId, Vec<Got>>,
+    /// What was said, one line each.
+    pub(crate) story: Vec<String>,
+    text: String,
+}
+
+impl Cluster {
+    pub(crate) fn new(config: &str) -> Self {
+        let members = Membership::parse(config).unwrap();
+        let member = || Member {
+            peer: None,
+            disk: Disk::default(),
+            quorum_port: false,
+        };
+        Self {
+            members: members.servers.keys().map(|sid| (*sid, member())).collect(),
+            queue: VecDeque::new(),
+            links: Vec::new(),
+            dialing: Vec::new(),
+            now_ms: 0,
+            next_link: 2,
+            next_conn: 1,
+            inbox: BTreeMap::new(),
+            story: Vec::new(),
+            text: config.to_owned(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono: Mono::from_ms(self.now_ms),
+            wall_ms: 1_000_000 + self.now_ms as i64,
+        }
+    }
+
+    pub(crate) fn start(&mut self, sid: i64) {
+        let sid = Sid(sid);
+        let config = PeerConfig {
+            sid,
+            membership: Some(Membership::parse(&self.text).unwrap()),
+            tick_ms: 1000,
+            init_limit: 5,
+            sync_limit: 2,
+            session_timeout_min_ms: 2000,
+            session_timeout_max_ms: 20000,
+            snap_count: 1_000_000,
+            snap_bytes: 1 << 30,
+            jute_maxbuffer: 1 << 20,
+            seed: 1,
+            bugs: Bugs::default(),
+        };
+        let now = self.now();
+        let member = self.members.get_mut(&sid).unwrap();
+        let mut peer = Peer::new(config, member.disk.recover(), now);
+        let mut out = Outputs::new();
+        peer.start(now, &mut out);
+        member.peer = Some(peer);
+        self.carry_out(sid, out);
+        self.settle();
+    }
+
+    pub(crate) fn kill(&mut self, sid: i64) {
+        let sid = Sid(sid);
+        let member = self.members.get_mut(&sid).unwrap();
+        member.peer = None;
+        member.quorum_port = false;
+        self.dialing.retain(|(me, ..)| *me != sid);
+        self.queue.retain(|(to, _)| *to != sid);
+        for (learner, a, leader, b) in std::mem::take(&mut self.links) {
+            if learner == sid {
+                self.queue
+                    .push_back((leader, Input::LinkClosed { link: b }));
+            } else if leader == sid {
+                self.queue
+                    .push_back((learner, Input::LinkClosed { link: a }));
+            } else {
+                self.links.push((learner, a, leader, b));
+            }
+        }
+        self.settle();
+    }
+
+    /// Lets virtual time pass.
+    pub(crate) fn run(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        loop {
+            let next = self
+                .members
+                .values()
+                .filter_map(|m| m.peer.as_ref()?.deadline())
+                .min();
+            match next.map(Mono::as_ms) {
+                Some(at) if at <= end => self.now_ms = self.now_ms.max(at),
+                _ => break,
+            }
+            let now = self.now().mono;
+            let due: Vec<Sid> = self
+                .members
+                .iter()
+                .filter(|(_, m)| {
+                    m.peer
+                        .as_ref()
+                        .and_then(Peer::deadline)
+                        .is_some_and(|at| at <= now)
+                })
+                .map(|(sid, _)| *sid)
+                .collect();
+            for sid in due {
+                self.give(sid, Input::Tick);
+            }
+            self.settle();
+        }
+        self.now_ms = end;
+    }
+
+    fn settle(&mut self) {
+        loop {
+            self.dial();
+            let Some((to, input)) = self.queue.pop_front() else {
+                return;
+            };
+            self.give(to, input);
+        }
+    }
+
+    fn give(&mut self, to: Sid, input: Input) {
+        let now = self.now();
+        let Some(peer) = self.members.get_mut(&to).and_then(|m| m.peer.as_mut()) else {
+            return;
+        };
+        let mut out = Outputs::new();
+        peer.handle(now, input, &mut out);
+        self.carry_out(to, out);
+    }
+
+    fn carry_out(&mut self, me: Sid, out: Outputs) {
+        for output in out {
+            match output {
+                Output::Disk { seq, op } => {
+                    let disk = &mut self.members.get_mut(&me).unwrap().disk;
+                    self.queue.push_back((me, disk.carry_out(seq, op)));
+                }
+                Output::Notify { to, notification } => {
+                    self.queue.push_back((
+                        to,
+                        Input::Notification {
+                            from: me,
+                            notification,
+                        },
+                    ));
+                }
+                Output::QuorumPort { open } => {
+                    self.members.get_mut(&me).unwrap().quorum_port = open;
+                }
+                Output::DialLeader { link, leader, .. } => {
+                    self.dialing.push((me, link, leader, self.now_ms + 500));
+                }
+                Output::ToLink { link, packet } => {
+                    self.story.push(format!("{me} says {}", brief(&packet)));
+                    let input = self.other_end(me, link).map(|(to, link, up)| {
+                        let input = if up {
+                            Input::LearnerPacket { link, packet }
+                        } else {
+                            Input::LeaderPacket { link, packet }
+                        };
+                        (to, input)
+                    });
+                    self.queue.extend(input);
+                }
+                Output::SnapshotToLink { link, zxid, body } => {
+                    self.story.push(format!("{me} says SNAP {zxid}"));
+                    let mut builder = RecoveryBuilder::new();
+                    load(&mut builder, zxid, &body);
+                    let database = builder.into_database().unwrap();
+                    if let Some((to, link, _)) = self.other_end(me, link) {
+                        let input = Input::LeaderSnapshot {
+                            link,
+                            zxid,
+                            database,
+                        };
+                        self.queue.push_back((to, input));
+                    }
+                }
+                Output::CloseLink { link, why } => {
+                    self.story.push(format!("{me} closes: {why}"));
+                    if let Some((to, other, _)) = self.other_end(me, link) {
+                        self.links.retain(|(_, a, _, b)| *a != other && *b != other);
+                        self.queue
+                            .push_back((to, Input::LinkClosed { link: other }));
+                    }
+                }
+                Output::ToClient { conn, frame } => {
+                    self.inbox.entry(conn).or_default().push(Got::Frame(frame));
+                }
+                Output::CloseClient { conn, why } => {
+                    self.inbox.entry(conn).or_default().push(Got::Closed(why));
+                }
+                Output::Event(PeerEvent::Phase {
+                    state,
+                    phase,
+                    leader,
+                }) => {
+                    let leader = leader.map_or("nobody".to_owned(), |sid| sid.to_string());
+                    let phase = phase.name();
+                    self.story
+                        .push(format!("{me} is {state:?}, {phase}, leader {leader}"));
+                }
+                Output::Event(PeerEvent::DigestMismatch { zxid, .. }) => {
+                    panic!("{me}: digest mismatch at {zxid}");
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// Tries the dials; those whose patience is over fail.
+    fn dial(&mut self) {
+        for (me, link, leader, until) in std::mem::take(&mut self.dialing) {
+            if self.members.get(&leader).is_some_and(|m| m.quorum_port) {
+                let other = LinkId(self.next_link);
+                self.next_link += 2;
+                self.links.push((me, link, leader, other));
+                self.queue
+                    .push_back((leader, Input::LearnerConnected { link: other }));
+                self.queue.push_back((me, Input::LeaderConnected { link }));
+            } else if until <= self.now_ms {
+                self.queue.push_back((me, Input::LinkClosed { link }));
+            } else {
+                self.dialing.push((me, link, leader, until));
+            }
+        }
+    }
+
+    /// The far end of a connection, and whether it is the leader's.
+    fn other_end(&self, me: Sid, link: LinkId) -> Option<(Sid, LinkId, bool)> {
+        self.links.iter().find_map(|(learner, a, leader, b)| {
+            if (*learner, *a) == (me, link) {
+                Some((*leader, *b, true))
+            } else if (*leader, *b) == (me, link) {
+                Some((*learner, *a, false))
+            } else {
+                None
+            }
+        })
+    }
+
+    pub(crate) fn leader(&self) -> Option<i64> {
+        let leads = |m: &Member| {
+            m.peer.as_ref().is_some_and(|p| {
+                let status = p.status();
+                status.serving && status.leader == Some(status.sid)
+            })
+        };
+        self.members
+            .iter()
+            .find(|(_, m)| leads(m))
+            .map(|(sid, _)| sid.0)
+    }
+
+    pub(crate) fn status(&self, sid: i64) -> zk_core::Status {
+        self.members[&Sid(sid)].peer.as_ref().unwrap().status()
+    }
+
+    /// A client connects to `sid`, with an old session if given; gives the connection's number.
+    pub(crate) fn connect(
+        &mut self,
+        sid: i64,
+        old: Option<&ConnectResponse>,
+    ) -> (ConnId, ConnectResponse) {
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let request = ConnectRequest {
+            last_zxid_seen: Zxid::ZERO,
+            timeout_ms: 6000,
+            session: old.map(|o| o.session),
+            password: old.map_or(Bytes::new(), |o| Bytes::copy_from_slice(&o.password)),
+            read_only: Some(false),
+        };
+        self.give(
+            Sid(sid),
+            Input::ClientConnect {
+                conn,
+                ip: "127.0.0.1".into(),
+                request,
+            },
+        );
+        self.settle();
+        let Some(Got::Frame(frame)) = self.take(conn).first().cloned() else {
+            return (conn, ConnectResponse::refusal(None));
+        };
+        (conn, ConnectResponse::decode(frame).unwrap())
+    }
+
+    pub(crate) fn send(&mut self, sid: i64, conn: ConnId, xid: i32, request: Request) {
+        let frame = request.encode_with_header(Xid(xid));
+        let frame = ClientFrame::decode(frame, 1 << 20).unwrap();
+        self.give(Sid(sid), Input::ClientFrame { conn, frame });
+        self.settle();
+    }
+
+    pub(crate) fn take(&mut self, conn: ConnId) -> Vec<Got> {
+        self.inbox.remove(&conn).unwrap_or_default()
+    }
+
+    /// Headers of the frames that came, (xid, err).
+    pub(crate) fn headers(&mut self, conn: ConnId) -> Vec<(i32, i32)> {
+        self.take(conn)
+            .into_iter()
+            .map(|got| match got {
+                Got::Frame(frame) => {
+                    let header = ReplyHeader::decode(&mut Reader::unlimited(frame)).unwrap();
+                    (header.xid.0, header.err)
+                }
+                Got::Closed(_) => (i32::MIN, 0),
+            })
+            .collect()
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others are short as they are"
+)]
+fn brief(packet: &zk_wire::quorum::Packet) -> String {
+    use zk_wire::quorum::Packet;
+    match packet {
+        Packet::Proposal { zxid, .. } => format!("PROPOSAL {zxid}"),
+        Packet::Inform { zxid, .. } => format!("INFORM {zxid}"),
+        Packet::NewLeader { zxid, .. } => format!("NEWLEADER {zxid}"),
+        Packet::Request(request) => format!("REQUEST {}", request.op),
+        other => format!("{other:?}"),
+    }
+}
+
+pub(crate) const NO_SESSION: SessionId = SessionId::NONE;

@@ -1,0 +1,7 @@
+//! Stories of whole ensembles on a perfect network: who says what to whom, in order.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod cluster;
+mod stories;
