@@ -231,6 +231,7 @@ impl Cluster {
         self.carry_out(to, out);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per output")]
     fn carry_out(&mut self, me: Sid, out: Outputs) {
         for output in out {
             match output {
