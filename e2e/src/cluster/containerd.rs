@@ -1,14 +1,17 @@
 //! A container runtime per node. A shared one would show every kubelet the others' containers.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rustix::fs::statfs;
 use serde_json::json;
 
 use crate::cluster::layout::{Layout, Node};
 use crate::cluster::processes::Daemon;
+use crate::shell;
 use crate::tools::Tools;
 use crate::tools::kubernetes::PAUSE_IMAGE;
 
@@ -40,6 +43,38 @@ pub(super) fn daemon(layout: &Layout, tools: &Tools, node: &Node) -> Result<Daem
         path: Some(programs.to_owned()),
         log: layout.log(&format!("containerd-{}", node.name)),
     })
+}
+
+/// Imports an image archive into the runtime of every node, at the same time.
+///
+/// # Errors
+/// When an import fails; the text says on which node.
+pub(super) fn import(layout: &Layout, ctr: &Path, archive: &Path) -> Result<()> {
+    let results = thread::scope(|scope| {
+        let imports: Vec<_> = layout
+            .nodes()
+            .into_iter()
+            .map(|node| {
+                let mut command = Command::new(ctr);
+                command
+                    .arg("--address")
+                    .arg(node.containerd_socket())
+                    .args(["--namespace", "k8s.io", "images", "import"])
+                    .arg(archive);
+                scope.spawn(move || {
+                    shell::run(&mut command).with_context(|| format!("on {}", node.name))
+                })
+            })
+            .collect();
+        imports
+            .into_iter()
+            .map(|import| import.join())
+            .collect::<Vec<_>>()
+    });
+    for result in results {
+        result.map_err(|_| anyhow!("an import panicked"))??;
+    }
+    Ok(())
 }
 
 /// The name that the CNI library files its results under, in `/var/lib/cni`.
@@ -92,7 +127,7 @@ SystemdCgroup = false
     ))
 }
 
-fn write_cni(layout: &Layout, node: &Node) -> Result<std::path::PathBuf> {
+fn write_cni(layout: &Layout, node: &Node) -> Result<PathBuf> {
     let directory = node.root().join("cni");
     fs::create_dir_all(&directory)?;
     let list = json!({

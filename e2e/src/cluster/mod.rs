@@ -102,6 +102,17 @@ pub fn check_clean(layout: &Layout) -> Result<()> {
     );
 }
 
+/// Imports an image archive into the container runtime of every node of our own cluster.
+///
+/// # Errors
+/// When there is no cluster running, or an import fails.
+pub fn import_image(layout: &Layout, archive: &Path) -> Result<()> {
+    if !layout.state().exists() {
+        bail!("no cluster {} is running; bring it up first", layout.name());
+    }
+    containerd::import(layout, &Tools::locate()?.debian.ctr, archive)
+}
+
 /// Returns the kubeconfig that `KUBECONFIG` names, unless it is the harness's own.
 pub fn foreign_kubeconfig(layout: &Layout) -> Option<PathBuf> {
     let path = PathBuf::from(env::var_os("KUBECONFIG").filter(|value| !value.is_empty())?);

@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::cluster::credentials::Credentials;
@@ -146,29 +145,7 @@ impl Starting<'_> {
     /// Gives every runtime the sandbox image, which kubelets need for their first pod.
     fn load_pause(&self, tools: &Tools) -> Result<()> {
         self.wait("container runtimes", |layout| {
-            let imports = thread::scope(|scope| {
-                let imports: Vec<_> = layout
-                    .nodes()
-                    .into_iter()
-                    .map(|node| {
-                        let mut command = Command::new(&tools.debian.ctr);
-                        command
-                            .arg("--address")
-                            .arg(node.containerd_socket())
-                            .args(["--namespace", "k8s.io", "images", "import"])
-                            .arg(&tools.kubernetes.pause);
-                        scope.spawn(move || shell::run(&mut command))
-                    })
-                    .collect();
-                imports
-                    .into_iter()
-                    .map(|import| import.join())
-                    .collect::<Vec<_>>()
-            });
-            for import in imports {
-                import.map_err(|_| anyhow!("an import panicked"))??;
-            }
-            Ok(())
+            containerd::import(layout, &tools.debian.ctr, &tools.kubernetes.pause)
         })
     }
 }

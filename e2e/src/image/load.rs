@@ -3,9 +3,8 @@
 use std::env;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cluster::{self, Layout};
 use crate::progress::Progress;
@@ -25,36 +24,12 @@ pub fn load(progress: &Progress, layout: &Layout, archive: &Path) -> Result<()> 
     if let Some(kubeconfig) = cluster::foreign_kubeconfig(layout) {
         return load_foreign(&kubeconfig, archive);
     }
-    let ctr = tools::Tools::locate()?.debian.ctr;
     progress.say(format!(
         "loading {} on {} nodes",
         archive.display(),
         layout.nodes().len()
     ));
-    let results = thread::scope(|scope| {
-        let imports: Vec<_> = layout
-            .nodes()
-            .into_iter()
-            .map(|node| {
-                let mut command = Command::new(&ctr);
-                command.arg("--address").arg(node.containerd_socket());
-                command
-                    .args(["--namespace", "k8s.io", "images", "import"])
-                    .arg(archive);
-                scope.spawn(move || {
-                    shell::run(&mut command).with_context(|| format!("on {}", node.name))
-                })
-            })
-            .collect();
-        imports
-            .into_iter()
-            .map(|import| import.join())
-            .collect::<Vec<_>>()
-    });
-    for result in results {
-        result.map_err(|_| anyhow!("an import panicked"))??;
-    }
-    Ok(())
+    cluster::import_image(layout, archive)
 }
 
 fn load_foreign(kubeconfig: &Path, archive: &Path) -> Result<()> {

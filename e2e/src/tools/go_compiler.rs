@@ -4,12 +4,12 @@
 //! proxy, so that the old compiler can download the new one as it downloads any module. That is
 //! what newer compilers do by themselves.
 
+use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use std::{env, thread};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -100,11 +100,6 @@ fn is_new_enough(go: &Path) -> bool {
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.trim().strip_prefix("go")?.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-/// Returns how many compilers may run at once: all cores, as Go does by itself.
-pub fn parallelism() -> usize {
-    thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 #[cfg(test)]

@@ -173,8 +173,6 @@ impl Module {
         let mut command = Command::new(go);
         command
             .args(["build", "-trimpath", "-ldflags", &flags])
-            .arg("-p")
-            .arg(go_compiler::parallelism().to_string())
             .args(self.arguments)
             .arg("-o")
             .arg(&partial)
