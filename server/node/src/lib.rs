@@ -1,1 +1,32 @@
-//! To be filled.
+//! The Quorate server: the tokio shell around [`zk_core`] and [`zk_storage`].
+//!
+//! ```text
+//!   client_port --+                         +-- disk (storage thread)
+//!   election_port +--> driver: owns Peer <--+
+//!   quorum_port --+      |
+//!                        +--> router: outputs to sockets and disk;  monitor: status for admin, 4lw
+//! ```
+//! One thread owns the core; sockets are tasks; the disk is a thread. Every queue between them has a
+//! limit, and none of them can make the core wait.
+
+pub mod admin;
+pub mod client_port;
+pub mod clock;
+pub mod config;
+pub mod dev;
+pub mod disk;
+pub mod driver;
+pub mod election_port;
+pub mod events;
+pub mod listen;
+pub mod messages;
+pub mod metrics;
+pub mod monitor;
+pub mod outbox;
+pub mod quorum_port;
+pub mod resolve;
+pub mod router;
+pub mod serve;
+pub mod shutdown;
+pub mod status;
+pub mod telemetry;

@@ -1,2 +1,94 @@
-//! To be filled.
-fn main() {}
+//! The binary `quorate`: arguments, then the library.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use quorate_server::config::PodIdentity;
+use quorate_server::shutdown::exit_code;
+use quorate_server::telemetry::{self, LogFormat};
+use quorate_server::{dev, serve, status};
+
+/// A coordination server that speaks ZooKeeper's protocols.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version)]
+struct Arguments {
+    /// Form of the log on standard error; `RUST_LOG` chooses levels
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server in the foreground
+    Serve {
+        /// Path of zoo.cfg
+        config: PathBuf,
+        /// Name of the pod, ending in -<ordinal>, from which the server's id follows
+        #[arg(long, env = "QUORATE_POD_NAME", requires = "id_base")]
+        pod_name: Option<String>,
+        /// Id of the pod with ordinal 0
+        #[arg(long, env = "QUORATE_ID_BASE")]
+        id_base: Option<i64>,
+    },
+    /// Print the status of a running server
+    Status {
+        /// Where its admin port is
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        admin: String,
+    },
+    /// Run servers on this machine for development
+    Dev {
+        /// How many: 1 or 3
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=7))]
+        servers: u16,
+        /// Directory for configuration and data
+        #[arg(long, default_value = "quorate-dev")]
+        dir: PathBuf,
+        /// Client port of the first server; the others count up
+        #[arg(long, default_value_t = 2181)]
+        port: u16,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let format = arguments.log_format;
+    let code = match arguments.command {
+        Command::Serve {
+            config,
+            pod_name,
+            id_base,
+        } => {
+            telemetry::init(format);
+            let pod = pod_name
+                .zip(id_base)
+                .map(|(name, id_base)| PodIdentity { name, id_base });
+            match serve::run(&config, pod.as_ref()) {
+                Ok(()) => 0,
+                Err(e) => {
+                    eprintln!("{e}");
+                    if e.exit_code() == exit_code::INVALID_INVOCATION {
+                        eprintln!("Invalid config, exiting abnormally");
+                    }
+                    e.exit_code()
+                }
+            }
+        }
+        Command::Status { admin } => report(status::print(&admin)),
+        Command::Dev { servers, dir, port } => report(dev::run(servers, &dir, port)),
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn report<E: std::fmt::Display>(outcome: Result<(), E>) -> i32 {
+    match outcome {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("{e}");
+            exit_code::UNEXPECTED
+        }
+    }
+}

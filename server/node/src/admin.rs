@@ -1,0 +1,230 @@
+//! The admin port: probes, metrics and the status that the operator reads.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::{Router, routing};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use zk_wire::election::ServerState;
+
+use crate::config::Mode;
+use crate::metrics;
+use crate::monitor::Monitor;
+
+/// A core loop that did not turn for this long is stuck.
+const STUCK_MS: u64 = 5000;
+
+/// A member stays ready through an election that is shorter than this: taking it out of the Service
+/// would cut connections that go on well afterwards.
+const LEADERLESS_GRACE_MS: u64 = 10_000;
+
+/// The answer of `/v1/status`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusPage {
+    /// Version of the server.
+    pub version: String,
+    /// 0 in standalone mode.
+    pub server_id: i64,
+    /// `quorate.ensembleId`.
+    pub ensemble_id: Option<String>,
+    /// looking, leader, follower, observer or standalone.
+    pub role: String,
+    /// election, discovery, synchronization or broadcast.
+    pub phase: String,
+    /// Whether clients are served.
+    pub serving: bool,
+    /// Id of the leader.
+    pub leader: Option<i64>,
+    /// currentEpoch.
+    pub epoch: u32,
+    /// Last transaction handed to the log.
+    pub zxid_logged: String,
+    /// Last transaction known to be committed.
+    pub zxid_committed: String,
+    /// Last transaction applied.
+    pub zxid_applied: String,
+    /// Digest of the tree at `zxid_applied`, 16 hexadecimal digits.
+    pub digest: String,
+    /// Number of znodes.
+    pub nodes: u64,
+    /// Number of sessions.
+    pub sessions: u64,
+    /// Client connections here.
+    pub connections: u64,
+    /// Watches here.
+    pub watches: u64,
+    /// Requests under way here.
+    pub outstanding: u64,
+    /// The members.
+    pub config: ConfigPage,
+    /// As leader: the learners.
+    pub learners: Vec<LearnerPage>,
+    /// Since the process began.
+    pub uptime_ms: u64,
+}
+
+/// The membership that the member runs with.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigPage {
+    /// Hexadecimal.
+    pub version: String,
+    /// Ids.
+    pub voters: Vec<i64>,
+    /// Ids.
+    pub observers: Vec<i64>,
+}
+
+/// A learner as its leader sees it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LearnerPage {
+    /// Id.
+    pub server_id: i64,
+    /// Whether its acknowledgements count.
+    pub voter: bool,
+    /// Whether it finished synchronization.
+    pub synced: bool,
+    /// Proposals that it has not acknowledged.
+    pub lag: u64,
+}
+
+/// Serves until the task is ended.
+///
+/// # Errors
+/// Those of the listener.
+pub async fn run(monitor: Arc<Monitor>, listener: TcpListener) -> std::io::Result<()> {
+    let app = Router::new()
+        .route("/livez", routing::get(livez))
+        .route("/readyz", routing::get(readyz))
+        .route("/metrics", routing::get(metrics_page))
+        .route("/v1/status", routing::get(status))
+        .with_state(monitor);
+    axum::serve(listener, app).await
+}
+
+async fn livez(State(monitor): State<Arc<Monitor>>) -> Response {
+    let age_ms = monitor
+        .clock
+        .elapsed_ms()
+        .saturating_sub(monitor.published().at_ms);
+    if age_ms < STUCK_MS {
+        return "ok".into_response();
+    }
+    let why = format!("the core loop did not turn for {age_ms} ms");
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
+
+async fn readyz(State(monitor): State<Arc<Monitor>>) -> Response {
+    match unready(&monitor) {
+        None => "ok".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+    }
+}
+
+/// Why this member should get no clients; `None`: it may have them.
+fn unready(monitor: &Monitor) -> Option<String> {
+    let published = monitor.published();
+    let now_ms = monitor.clock.elapsed_ms();
+    if now_ms.saturating_sub(published.at_ms) >= STUCK_MS {
+        return Some("the core loop is stuck".into());
+    }
+    let s = &published.status;
+    if s.serving {
+        return None;
+    }
+    let leaderless_ms = published.served_at_ms.map(|at| now_ms.saturating_sub(at));
+    match leaderless_ms {
+        Some(ms) if ms < LEADERLESS_GRACE_MS => None,
+        _ => Some(format!(
+            "not serving: {} in {}",
+            role_name(monitor),
+            s.phase.name()
+        )),
+    }
+}
+
+async fn metrics_page(State(monitor): State<Arc<Monitor>>) -> Response {
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (kind, metrics::prometheus_text(&monitor)).into_response()
+}
+
+async fn status(State(monitor): State<Arc<Monitor>>) -> Json<StatusPage> {
+    Json(page(&monitor))
+}
+
+fn role_name(monitor: &Monitor) -> &'static str {
+    Monitor::mode_name(&monitor.published().status).unwrap_or("looking")
+}
+
+fn page(monitor: &Monitor) -> StatusPage {
+    let published = monitor.published();
+    let s = &published.status;
+    let (server_id, config) = match &monitor.settings.mode {
+        Mode::Standalone => {
+            let voters = Vec::new();
+            (
+                0,
+                ConfigPage {
+                    version: "0".into(),
+                    voters,
+                    observers: Vec::new(),
+                },
+            )
+        }
+        Mode::Ensemble { sid, membership } => {
+            let voters: Vec<i64> = membership.voters().map(|sid| sid.0).collect();
+            let all = membership.servers.keys().map(|sid| sid.0);
+            let observers = all.filter(|sid| !voters.contains(sid)).collect();
+            let version = format!("{:x}", membership.version);
+            (
+                sid.0,
+                ConfigPage {
+                    version,
+                    voters,
+                    observers,
+                },
+            )
+        }
+    };
+    let leads = s.state == ServerState::Leading && !s.standalone;
+    let learner = |l: &zk_core::status::LearnerStatus| LearnerPage {
+        server_id: l.sid.0,
+        voter: l.voter,
+        synced: l.synced,
+        lag: l.lag,
+    };
+    StatusPage {
+        version: env!("CARGO_PKG_VERSION").into(),
+        server_id,
+        ensemble_id: monitor.settings.ensemble_id.clone(),
+        role: role_name(monitor).into(),
+        phase: s.phase.name().into(),
+        serving: s.serving,
+        leader: s.leader.filter(|_| !s.standalone).map(|sid| sid.0),
+        epoch: s.epoch.0,
+        zxid_logged: s.zxid_logged.to_string(),
+        zxid_committed: s.zxid_committed.to_string(),
+        zxid_applied: s.zxid_applied.to_string(),
+        digest: format!("{:016x}", s.digest),
+        nodes: s.nodes,
+        sessions: s.sessions,
+        connections: monitor.connections(),
+        watches: s.watches,
+        outstanding: s.outstanding,
+        config,
+        learners: if leads {
+            s.learners.iter().map(learner).collect()
+        } else {
+            Vec::new()
+        },
+        uptime_ms: monitor.clock.elapsed_ms(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The port that clients use: sessions and four-letter words.
+
+mod connection;
+mod four_letter;
+mod gate;
+mod listener;
+
+pub use connection::{Client, ClientMessage};
+pub use gate::Gate;
+pub use listener::{ClientPort, run};

@@ -1,0 +1,87 @@
+//! What can be wrong with the configuration, always with the place and the remedy.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A configuration that the server does not start with.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file cannot be read or written.
+    #[error("{}: {op}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        op: &'static str,
+        /// As the system says it.
+        source: std::io::Error,
+    },
+    /// A value that cannot be used.
+    #[error("{}:{line}: {key}={value}: {why}", path.display())]
+    BadValue {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The key as written.
+        key: String,
+        /// The value as written.
+        value: String,
+        /// What is wrong and what to write instead.
+        why: String,
+    },
+    /// A key that must be there is not.
+    #[error("{}: {key} is not set; {remedy}", path.display())]
+    MissingKey {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        key: &'static str,
+        /// What to write.
+        remedy: &'static str,
+    },
+    /// Keys that contradict each other.
+    #[error("{}: {why}", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// Which, and what to do.
+        why: String,
+    },
+    /// `myid` is absent, unreadable or another server's.
+    #[error("{}: {why}", path.display())]
+    MyId {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// The own id has no `server.N` line.
+    #[error("{}: no server.{sid} line for the id in {}; {remedy}", path.display(), myid.display())]
+    NotAMember {
+        /// The file with the server lines.
+        path: PathBuf,
+        /// The id.
+        sid: i64,
+        /// Where the id comes from.
+        myid: PathBuf,
+        /// What to do.
+        remedy: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// The exit code that Apache ZooKeeper uses for this.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::NotAMember { .. } => 1,
+            Self::Io { .. }
+            | Self::BadValue { .. }
+            | Self::MissingKey { .. }
+            | Self::Contradiction { .. }
+            | Self::MyId { .. } => 2,
+        }
+    }
+}

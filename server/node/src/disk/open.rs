@@ -1,0 +1,112 @@
+//! Opens the data directory and folds what is in it into what the core starts with.
+
+use bytes::Bytes;
+use thiserror::Error;
+use tracing::{info, warn};
+use zk_core::{Recovery, RecoveryBuilder};
+use zk_storage::{RecoverySink, StdFs, Storage, StorageConfig, StorageError};
+use zk_wire::Zxid;
+use zk_wire::snapshot::SnapshotItem;
+use zk_wire::txn::Txn;
+
+use crate::config::{Mode, Settings};
+use crate::shutdown::exit_code;
+
+/// The data directory cannot be used.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct OpenError(#[from] StorageError);
+
+impl OpenError {
+    /// Apache's exit code for it.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match &self.0 {
+            StorageError::Config(_) => exit_code::INVALID_INVOCATION,
+            StorageError::Missing { .. }
+            | StorageError::Misplaced { .. }
+            | StorageError::Identity { .. }
+            | StorageError::Locked { .. }
+            | StorageError::Io { .. } => exit_code::DATA_DIR,
+            StorageError::Corrupt { .. }
+            | StorageError::Epochs { .. }
+            | StorageError::OutOfOrder { .. }
+            | StorageError::NotRecovered
+            | StorageError::Poisoned => exit_code::UNEXPECTED,
+        }
+    }
+}
+
+/// A directory that is ready to be written to, and what was in it.
+pub struct Opened {
+    /// For the storage thread.
+    pub storage: Storage<StdFs>,
+    /// For the core.
+    pub recovery: Recovery,
+}
+
+/// Opens and recovers.
+///
+/// # Errors
+/// A directory that is damaged, somebody else's, or not accessible; it is not changed then.
+pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
+    let config = StorageConfig {
+        log_dir: settings.data_log_dir.clone(),
+        prealloc_bytes: settings.preallocate_bytes,
+        snap_retain: settings.retain.unwrap_or(usize::MAX),
+        ensemble_id: settings.ensemble_id.clone(),
+        server_id: match &settings.mode {
+            Mode::Standalone => None,
+            Mode::Ensemble { sid, .. } => Some(*sid),
+        },
+        autocreate: settings.create_data_dir,
+        ..StorageConfig::new(settings.data_dir.clone())
+    };
+    let mut storage = Storage::open(StdFs, config)?;
+    let recovery = recover(&mut storage)?;
+    Ok(Opened { storage, recovery })
+}
+
+/// Reads the directory, at start or after the log was cut.
+///
+/// # Errors
+/// Damage.
+pub(super) fn recover(storage: &mut Storage<StdFs>) -> Result<Recovery, StorageError> {
+    let mut sink = Sink(RecoveryBuilder::new());
+    let found = storage.recover(&mut sink)?;
+    if let Some(torn) = &found.torn_tail {
+        warn!("the end of the log was torn by a crash and is cut off: {torn:?}");
+    }
+    match found.snapshot_zxid {
+        Some(snapshot) => info!(
+            "recovered up to {}, from snapshot {snapshot}",
+            found.last_zxid
+        ),
+        None => info!("the data directory is empty"),
+    }
+    let epoch = |found: Option<_>| found.unwrap_or_default();
+    Ok(sink
+        .0
+        .finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
+}
+
+/// Hands what storage reads to the core's builder.
+struct Sink(RecoveryBuilder);
+
+impl RecoverySink for Sink {
+    fn begin(&mut self, snapshot_zxid: Zxid) {
+        self.0.begin(snapshot_zxid);
+    }
+
+    fn item(&mut self, item: SnapshotItem) -> Result<(), String> {
+        self.0.item(item)
+    }
+
+    fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String> {
+        self.0.end_snapshot(digest)
+    }
+
+    fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
+        self.0.txn(txn, raw)
+    }
+}

@@ -1,0 +1,177 @@
+//! The storage thread, and beside it one thread for a snapshot under way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use tracing::{info, warn};
+use zk_core::{DiskOp, DiskSeq};
+use zk_storage::{SnapshotJob, SnapshotOutcome, StdFs, Storage, StorageError, TruncOutcome};
+
+use super::open::recover;
+use super::{DiskQueue, DiskReport};
+use crate::monitor::Monitor;
+use crate::shutdown::{exit_code, fatal};
+
+/// Starts the thread; it ends when the queue is closed and empty. An error of the disk ends the
+/// process: what cannot be made durable must not be acknowledged by going on.
+///
+/// # Errors
+/// No thread to be had.
+pub fn spawn(
+    storage: Storage<StdFs>,
+    queue: Arc<DiskQueue>,
+    monitor: Arc<Monitor>,
+) -> std::io::Result<JoinHandle<()>> {
+    let saving = Arc::new(AtomicBool::new(false));
+    let mut worker = Worker {
+        storage,
+        queue,
+        monitor,
+        saving,
+        unflushed: false,
+    };
+    std::thread::Builder::new()
+        .name("quorate-storage".into())
+        .spawn(move || {
+            while let Some(ops) = worker.queue.take() {
+                if let Err(e) = worker.batch(ops) {
+                    fatal(e.exit_code(), &format!("storage: {e}"));
+                }
+            }
+        })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("cannot start the snapshot thread: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error(
+        "the leader asks to cut the log to {to}, which this directory cannot do ({why}); remove its \
+         version-2 directories to take the whole state from the leader"
+    )]
+    Truncate { to: zk_wire::Zxid, why: String },
+}
+
+impl WorkError {
+    fn exit_code(&self) -> i32 {
+        match self {
+            Self::Storage(_) | Self::Thread(_) => exit_code::UNEXPECTED,
+            Self::Truncate { .. } => exit_code::BAD_SYNC,
+        }
+    }
+}
+
+struct Worker {
+    storage: Storage<StdFs>,
+    queue: Arc<DiskQueue>,
+    monitor: Arc<Monitor>,
+    saving: Arc<AtomicBool>,
+    unflushed: bool,
+}
+
+impl Worker {
+    fn batch(&mut self, ops: VecDeque<(DiskSeq, DiskOp)>) -> Result<(), WorkError> {
+        self.monitor.metrics.batch_size.observe(ops.len() as u64);
+        let mut done = None;
+        for (seq, op) in ops {
+            match op {
+                DiskOp::Append { zxid, raw } => {
+                    self.storage.append(zxid, &raw)?;
+                    self.unflushed = true;
+                }
+                // An epoch may be written only when what came before it is durable.
+                DiskOp::AcceptedEpoch(epoch) => {
+                    self.flush()?;
+                    self.storage.write_accepted_epoch(epoch)?;
+                }
+                DiskOp::CurrentEpoch(epoch) => {
+                    self.flush()?;
+                    self.storage.write_current_epoch(epoch)?;
+                }
+                DiskOp::Truncate { to } => {
+                    self.flush()?;
+                    if let Some(before) = done.take() {
+                        self.queue.leave(DiskReport::Done(before));
+                    }
+                    self.truncate(seq, to)?;
+                    continue;
+                }
+                DiskOp::InstallSnapshot { zxid, body, digest } => {
+                    self.unflushed = false;
+                    self.storage.install_snapshot(zxid, &body, (zxid, digest))?;
+                }
+                DiskOp::SaveSnapshot { zxid, body, digest } => {
+                    self.unflushed = false;
+                    self.storage.roll()?;
+                    let job = self.storage.snapshot_job(zxid, body, (zxid, digest))?;
+                    self.save(job)?;
+                }
+            }
+            done = Some(seq);
+        }
+        self.flush()?;
+        if let Some(through) = done {
+            self.queue.leave(DiskReport::Done(through));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        if !std::mem::take(&mut self.unflushed) {
+            return Ok(());
+        }
+        let before = self.monitor.clock.elapsed();
+        self.storage.flush()?;
+        let took = self.monitor.clock.elapsed().saturating_sub(before);
+        self.monitor.metrics.fsync.observe_ms(took);
+        if took >= self.monitor.settings.fsync_warning {
+            warn!("fsync of the transaction log took {} ms", took.as_millis());
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, seq: DiskSeq, to: zk_wire::Zxid) -> Result<(), WorkError> {
+        match self.storage.truncate_log(to)? {
+            TruncOutcome::Truncated { last_zxid } => {
+                info!("the log is cut to {last_zxid} on the leader's word");
+                let recovery = Box::new(recover(&mut self.storage)?);
+                self.queue.leave(DiskReport::Truncated(seq, recovery));
+                Ok(())
+            }
+            TruncOutcome::NeedSnapshot { why } => Err(WorkError::Truncate { to, why }),
+        }
+    }
+
+    /// Writes a snapshot on a thread of its own; one at a time, as the next one is only better.
+    fn save(&self, job: SnapshotJob<StdFs>) -> Result<(), WorkError> {
+        let zxid = job.zxid();
+        if self.saving.swap(true, Ordering::AcqRel) {
+            info!("snapshot {zxid} is left out: the one before is still being written");
+            return Ok(());
+        }
+        let (saving, monitor) = (self.saving.clone(), self.monitor.clone());
+        std::thread::Builder::new()
+            .name("quorate-snapshot".into())
+            .spawn(move || {
+                let before = monitor.clock.elapsed();
+                match job.run() {
+                    Ok(SnapshotOutcome::Written { purged }) => {
+                        let took = monitor.clock.elapsed().saturating_sub(before);
+                        monitor.metrics.snapshot.observe_ms(took);
+                        info!(
+                            "snapshot {zxid} written in {} ms, {purged} old files removed",
+                            took.as_millis()
+                        );
+                    }
+                    Ok(SnapshotOutcome::Superseded) => info!("snapshot {zxid} was overtaken"),
+                    Err(e) => fatal(exit_code::SNAPSHOT, &format!("snapshot: {e}")),
+                }
+                saving.store(false, Ordering::Release);
+            })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! What the core reports, logged and counted.
+
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+use zk_core::PeerEvent;
+use zk_core::status::Phase;
+use zk_wire::election::ServerState;
+
+use crate::metrics::Metrics;
+
+/// Logs and counts one event.
+pub fn note(metrics: &Metrics, event: &PeerEvent) {
+    match event {
+        PeerEvent::Phase {
+            state,
+            phase,
+            leader,
+        } => {
+            if (*state, *phase) == (ServerState::Looking, Phase::Election) {
+                metrics.looking.inc();
+            }
+            let leader = leader.map_or_else(|| "none".to_owned(), |sid| sid.to_string());
+            info!("{state:?}, {}, leader {leader}", phase.name());
+        }
+        PeerEvent::Elected { leader, took_ms } => {
+            metrics.elections.inc();
+            metrics
+                .election_time
+                .observe_ms(Duration::from_millis(*took_ms));
+            info!("server {leader} is elected after {took_ms} ms");
+        }
+        PeerEvent::RoleLost { state, why } => warn!("no longer {state:?}: {why}"),
+        PeerEvent::Synchronized { sid, how } => {
+            if *how == "SNAP" {
+                metrics.snap.inc();
+            } else {
+                metrics.diff.inc();
+            }
+            info!("server {sid} is synchronized by {how}");
+        }
+        PeerEvent::SessionExpired { session } => {
+            metrics.stale_sessions_expired.inc();
+            info!("session {session} expired");
+        }
+        PeerEvent::DigestMismatch {
+            zxid,
+            expected,
+            found,
+        } => {
+            metrics.digest_mismatches.inc();
+            error!(
+                "after {zxid} the tree has the digest {found:#x}, the leader's {expected:#x}: this \
+                 server's data differs; stop it and remove its data to let it copy the leader's"
+            );
+        }
+        PeerEvent::Applied { zxid, .. } => debug!("applied {zxid}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! The port between leader and learners: open while leading, dialed while following.
+//!
+//! Sources: `Leader.LearnerCnxAcceptor`, `LearnerHandler` and `Learner` of Apache ZooKeeper 3.9.
+
+mod leader_side;
+mod learner_side;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use zk_wire::quorum::{From, Packet};
+
+pub use leader_side::{LeaderPort, LeaderSide};
+pub use learner_side::{Dial, LearnerSide};
+
+/// Packets that may wait for one learner or leader, bytes: some seconds of a full network. Who is
+/// behind by more is faster with a new synchronization.
+pub(crate) const LINK_QUEUE_MAX_BYTES: usize = 256 * 1024 * 1024;
+
+const READ_CHUNK: usize = 64 * 1024;
+
+/// Largest field of a packet: what a client may send, the slack that Apache allows for what the
+/// server adds, and the names and numbers around it.
+pub(crate) fn field_len_max(jute_maxbuffer: usize) -> usize {
+    jute_maxbuffer.saturating_mul(2).saturating_add(64 * 1024)
+}
+
+/// The next packet of a link.
+///
+/// # Errors
+/// Why the link is over.
+async fn next_packet<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    buf: &mut BytesMut,
+    side: From,
+    field_len_max: usize,
+) -> Result<Packet, String> {
+    loop {
+        if let Some(packet) = Packet::take(buf, side, field_len_max).map_err(|e| e.to_string())? {
+            return Ok(packet);
+        }
+        read_more(reader, buf).await?;
+    }
+}
+
+async fn read_more<R: AsyncRead + Unpin>(reader: &mut R, buf: &mut BytesMut) -> Result<(), String> {
+    buf.reserve(READ_CHUNK);
+    match reader.read_buf(buf).await {
+        Ok(0) => Err("closed by the other side".into()),
+        Ok(_) => Ok(()),
+        Err(e) => Err(e.to_string()),
+    }
+}

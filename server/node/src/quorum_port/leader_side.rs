@@ -1,0 +1,161 @@
+//! Accepts learners.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+use zk_core::{Input, LinkId};
+use zk_wire::quorum::From;
+
+use super::{LINK_QUEUE_MAX_BYTES, next_packet};
+use crate::config::BindAddress;
+use crate::listen::{ACCEPT_PAUSE, between_servers, listen};
+use crate::messages::PeerMessage;
+use crate::outbox::Outbox;
+
+/// Connections that may be open at once; an ensemble has far fewer learners, and strangers get no
+/// further than this.
+const LINKS_MAX: usize = 512;
+
+/// Learners wait in the backlog while a leader settles in.
+const BACKLOG: u32 = 128;
+
+/// Between attempts to bind; the core gives up leading by itself when nobody comes.
+const BIND_PAUSE: Duration = Duration::from_millis(250);
+
+/// What every accepted link needs.
+#[derive(Debug)]
+pub struct LeaderPort {
+    /// Where to listen.
+    pub bind: BindAddress,
+    /// Bound of a packet's field.
+    pub field_len_max: usize,
+    /// To the core.
+    pub to_core: mpsc::Sender<PeerMessage>,
+}
+
+/// Opens and closes the port as the core says.
+#[derive(Debug)]
+pub struct LeaderSide {
+    runtime: Handle,
+    port: Arc<LeaderPort>,
+    next: Arc<AtomicU64>,
+    places: Arc<Semaphore>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl LeaderSide {
+    /// A port that is closed.
+    #[must_use]
+    pub fn new(runtime: Handle, port: LeaderPort) -> Self {
+        Self {
+            runtime,
+            port: Arc::new(port),
+            next: Arc::new(AtomicU64::new(2)),
+            places: Arc::new(Semaphore::new(LINKS_MAX)),
+            accepting: None,
+        }
+    }
+
+    /// Opens or closes the listener; links that are there stay.
+    pub fn set_open(&mut self, open: bool) {
+        if let Some(task) = self.accepting.take() {
+            if open && !task.is_finished() {
+                self.accepting = Some(task);
+                return;
+            }
+            task.abort();
+        }
+        if open {
+            let (port, next, places) = (self.port.clone(), self.next.clone(), self.places.clone());
+            self.accepting = Some(self.runtime.spawn(accept_all(port, next, places)));
+        }
+    }
+}
+
+async fn accept_all(port: Arc<LeaderPort>, next: Arc<AtomicU64>, places: Arc<Semaphore>) {
+    let listener = loop {
+        match listen(&port.bind, BACKLOG).await {
+            Ok(listener) => break listener,
+            Err(e) => {
+                warn!("quorum port: {e}; trying again");
+                tokio::time::sleep(BIND_PAUSE).await;
+            }
+        }
+    };
+    debug!("quorum port open");
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                warn!("quorum port: accepting: {e}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            warn!("quorum port: {LINKS_MAX} connections are open, {address} is refused");
+            continue;
+        };
+        let link = LinkId(next.fetch_add(2, Ordering::Relaxed));
+        let port = port.clone();
+        tokio::spawn(async move {
+            let why = serve(&port, link, stream, place).await;
+            info!("link {} of learner {address} ended: {why}", link.0);
+        });
+    }
+}
+
+async fn serve(
+    port: &LeaderPort,
+    link: LinkId,
+    stream: TcpStream,
+    place: OwnedSemaphorePermit,
+) -> String {
+    if let Err(e) = between_servers(&stream) {
+        return e.to_string();
+    }
+    let outbox = Arc::new(Outbox::new(LINK_QUEUE_MAX_BYTES));
+    let (mut reader, mut writer) = stream.into_split();
+    let read = async {
+        let accepted = PeerMessage::LinkAccepted {
+            link,
+            outbox: outbox.clone(),
+        };
+        if port.to_core.send(accepted).await.is_err() {
+            return "shutting down".into();
+        }
+        let mut buf = BytesMut::new();
+        loop {
+            match next_packet(&mut reader, &mut buf, From::Learner, port.field_len_max).await {
+                Ok(packet) => {
+                    let input = Input::LearnerPacket { link, packet };
+                    if port.to_core.send(PeerMessage::Input(input)).await.is_err() {
+                        return "shutting down".into();
+                    }
+                }
+                Err(why) => return why,
+            }
+        }
+    };
+    let why: String = tokio::select! {
+        why = read => why,
+        done = outbox.drain_to(&mut writer) => done.unwrap_or_else(|e| e.to_string()),
+    };
+    drop(place);
+    if port
+        .to_core
+        .send(PeerMessage::Input(Input::LinkClosed { link }))
+        .await
+        .is_err()
+    {
+        return format!("{why}; shutting down");
+    }
+    why
+}

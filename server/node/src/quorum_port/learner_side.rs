@@ -1,0 +1,203 @@
+//! Connects to the leader and follows its stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncRead;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info};
+use zk_core::{Database, Input, LinkId, RecoveryBuilder};
+use zk_wire::Zxid;
+use zk_wire::membership::HostPort;
+use zk_wire::quorum::{From, Packet};
+use zk_wire::snapshot::{BodyParser, Progress, SNAP_SIGNATURE};
+
+use super::{LINK_QUEUE_MAX_BYTES, next_packet, read_more};
+use crate::listen::between_servers;
+use crate::messages::PeerMessage;
+use crate::outbox::Outbox;
+use crate::resolve;
+
+/// Attempts to connect. A leader that has won opens its port at once; one that does not within
+/// these is better elected anew. Apache tries 5 times.
+const ATTEMPTS: u32 = 10;
+
+/// A connection to be made.
+#[derive(Debug)]
+pub struct Dial {
+    /// Odd number, chosen by the core.
+    pub link: LinkId,
+    /// Name for the log and quorum address.
+    pub leader: HostPort,
+    /// Bound of all attempts.
+    pub patience: Duration,
+}
+
+/// What every dialed link needs.
+#[derive(Debug, Clone)]
+pub struct LearnerSide {
+    /// Where the sockets live.
+    pub runtime: Handle,
+    /// Pause between attempts.
+    pub retry_delay: Duration,
+    /// Bound of a packet's field.
+    pub field_len_max: usize,
+    /// To the core.
+    pub to_core: mpsc::Sender<PeerMessage>,
+}
+
+impl LearnerSide {
+    /// Begins to connect; the queue is there at once, so that the core may close what it dials.
+    #[must_use]
+    pub fn dial(&self, dial: Dial) -> Arc<Outbox> {
+        let outbox = Arc::new(Outbox::new(LINK_QUEUE_MAX_BYTES));
+        let (side, queue) = (self.clone(), outbox.clone());
+        self.runtime.spawn(async move {
+            let link = dial.link;
+            let why = side.follow(dial, &queue).await;
+            info!("link {} to the leader ended: {why}", link.0);
+            if side.send(Input::LinkClosed { link }).await.is_err() {
+                debug!("shutting down");
+            }
+        });
+        outbox
+    }
+
+    async fn send(&self, input: Input) -> Result<(), String> {
+        self.to_core
+            .send(PeerMessage::Input(input))
+            .await
+            .map_err(|_| "shutting down".to_owned())
+    }
+
+    async fn follow(&self, dial: Dial, outbox: &Outbox) -> String {
+        let stream = tokio::select! {
+            connected = timeout(dial.patience, self.connect(&dial.leader)) => connected,
+            why = outbox.finished() => return why,
+        };
+        let stream = match stream {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(why)) => return why,
+            Err(_) => return format!("{}: no connection in time", dial.leader),
+        };
+        let (mut reader, mut writer) = stream.into_split();
+        tokio::select! {
+            end = self.read(dial.link, &mut reader) => end.err().unwrap_or_default(),
+            done = outbox.drain_to(&mut writer) => done.unwrap_or_else(|e| e.to_string()),
+        }
+    }
+
+    async fn connect(&self, leader: &HostPort) -> Result<TcpStream, String> {
+        let mut last = String::new();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                sleep(self.retry_delay).await;
+            }
+            let addresses = match resolve::addresses(&leader.host, leader.port).await {
+                Ok(addresses) => addresses,
+                Err(e) => {
+                    last = e.to_string();
+                    continue;
+                }
+            };
+            for address in addresses {
+                let connected = TcpStream::connect(address).await;
+                match connected.and_then(|s| between_servers(&s).map(|()| s)) {
+                    Ok(stream) => return Ok(stream),
+                    Err(e) => last = format!("{leader} ({address}): {e}"),
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn read<R: AsyncRead + Unpin>(&self, link: LinkId, reader: &mut R) -> Result<(), String> {
+        self.send(Input::LeaderConnected { link }).await?;
+        let mut buf = BytesMut::new();
+        loop {
+            let packet = next_packet(reader, &mut buf, From::Leader, self.field_len_max).await?;
+            let input = match packet {
+                Packet::Snap(zxid) => {
+                    let database =
+                        read_snapshot(reader, &mut buf, zxid, self.field_len_max).await?;
+                    Input::LeaderSnapshot {
+                        link,
+                        zxid,
+                        database,
+                    }
+                }
+                packet => Input::LeaderPacket { link, packet },
+            };
+            self.send(input).await?;
+        }
+    }
+}
+
+/// Reads a snapshot stream with its signature and builds the tree as it comes.
+async fn read_snapshot<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    buf: &mut BytesMut,
+    zxid: Zxid,
+    field_len_max: usize,
+) -> Result<Box<Database>, String> {
+    let mut parser = BodyParser::new(field_len_max);
+    let mut builder = RecoveryBuilder::new();
+    builder.begin(zxid);
+    loop {
+        match parser
+            .next(buf)
+            .map_err(|e| format!("snapshot stream: {e}"))?
+        {
+            Progress::NeedMore => read_more(reader, buf).await?,
+            Progress::Item(item) => builder.item(item)?,
+            Progress::End => break,
+        }
+    }
+    let len = 4 + SNAP_SIGNATURE.len();
+    while buf.len() < len {
+        read_more(reader, buf).await?;
+    }
+    if buf.get(4..len) != Some(SNAP_SIGNATURE.as_bytes()) {
+        return Err("the snapshot stream does not end with its signature".into());
+    }
+    buf.advance(len);
+    builder.into_database()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{BufMut, Bytes};
+
+    use super::*;
+
+    fn stream(signature: &str) -> BytesMut {
+        let mut raw = BytesMut::from(Database::new().to_snapshot_body().as_ref());
+        raw.put_u32(10);
+        raw.put(signature.as_bytes());
+        raw
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_stream_needs_its_signature() {
+        let more = Bytes::from_static(b"next packet");
+        let mut raw = stream(SNAP_SIGNATURE);
+        raw.put(more.clone());
+        let mut buf = BytesMut::new();
+        let mut source: &[u8] = &raw;
+        let database = read_snapshot(&mut source, &mut buf, Zxid::from_u64(7), 4096)
+            .await
+            .unwrap();
+        assert_eq!(database.last_applied(), Zxid::from_u64(7));
+        assert_eq!(buf, more);
+        let mut bad = stream("BenWasNot!");
+        assert!(
+            read_snapshot(&mut &b""[..], &mut bad, Zxid::ZERO, 4096)
+                .await
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! Carries out what the core wants done.
+//!
+//! Nothing in here waits: a queue that is full closes its connection, and the core is told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info};
+use zk_core::{ConnId, Input, LinkId, Output, Outputs};
+use zk_wire::Sid;
+use zk_wire::membership::HostPort;
+use zk_wire::quorum::Packet;
+use zk_wire::snapshot::SNAP_SIGNATURE;
+
+use crate::client_port::Client;
+use crate::config::{Mode, Settings};
+use crate::disk::DiskQueue;
+use crate::election_port::ElectionPort;
+use crate::events;
+use crate::monitor::Monitor;
+use crate::outbox::Outbox;
+use crate::quorum_port::{Dial, LeaderSide, LearnerSide};
+
+/// xid of watch events, the only frames that answer no request.
+const EVENT_XID: [u8; 4] = (-1_i32).to_be_bytes();
+
+/// The ports between servers; a standalone server has none.
+#[derive(Debug)]
+pub struct PeerPorts {
+    /// Votes.
+    pub election: Arc<ElectionPort>,
+    /// As leader.
+    pub leader: LeaderSide,
+    /// As learner.
+    pub learner: LearnerSide,
+}
+
+/// Connections by their numbers, and where everything else goes.
+#[derive(Debug)]
+pub struct Router {
+    monitor: Arc<Monitor>,
+    disk: Arc<DiskQueue>,
+    peers: Option<PeerPorts>,
+    clients: HashMap<ConnId, Arc<Client>>,
+    links: HashMap<LinkId, Arc<Outbox>>,
+    touched_clients: Vec<Arc<Client>>,
+    touched_links: Vec<Arc<Outbox>>,
+    /// What the core must hear about, because carrying it out failed.
+    feedback: Vec<Input>,
+}
+
+impl Router {
+    /// Starts without connections.
+    #[must_use]
+    pub fn new(monitor: Arc<Monitor>, disk: Arc<DiskQueue>, peers: Option<PeerPorts>) -> Self {
+        Self {
+            monitor,
+            disk,
+            peers,
+            clients: HashMap::new(),
+            links: HashMap::new(),
+            touched_clients: Vec::new(),
+            touched_links: Vec::new(),
+            feedback: Vec::new(),
+        }
+    }
+
+    /// Enters a client.
+    pub fn client_opened(&mut self, conn: ConnId, client: Arc<Client>) {
+        self.clients.insert(conn, client);
+    }
+
+    /// Whether the core still knows this client.
+    #[must_use]
+    pub fn has_client(&self, conn: ConnId) -> bool {
+        self.clients.contains_key(&conn)
+    }
+
+    /// Removes a client; false when the core closed it before.
+    pub fn client_closed(&mut self, conn: ConnId) -> bool {
+        self.clients.remove(&conn).is_some()
+    }
+
+    /// Enters an accepted link.
+    pub fn link_opened(&mut self, link: LinkId, outbox: Arc<Outbox>) {
+        self.links.insert(link, outbox);
+    }
+
+    /// Whether the core still knows this link.
+    #[must_use]
+    pub fn has_link(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// Removes a link; false when the core closed it before.
+    pub fn link_closed(&mut self, link: LinkId) -> bool {
+        self.links.remove(&link).is_some()
+    }
+
+    /// Carries out all of `outputs`, in their order.
+    pub fn carry_out(&mut self, outputs: &mut Outputs) {
+        for output in outputs.drain(..) {
+            self.one(output);
+        }
+    }
+
+    /// Wakes the sockets that got something, once each; returns what the core must hear.
+    pub fn end_turn(&mut self) -> Vec<Input> {
+        for client in self.touched_clients.drain(..) {
+            client.outbox.flush();
+        }
+        for link in self.touched_links.drain(..) {
+            link.flush();
+        }
+        std::mem::take(&mut self.feedback)
+    }
+
+    fn one(&mut self, output: Output) {
+        match output {
+            Output::Disk { seq, op } => self.disk.push(seq, op),
+            Output::Notify { to, notification } => {
+                if let Some(peers) = &self.peers {
+                    peers.election.notify(to, &notification);
+                }
+            }
+            Output::QuorumPort { open } => {
+                if let Some(peers) = &mut self.peers {
+                    peers.leader.set_open(open);
+                }
+            }
+            Output::DialLeader {
+                link,
+                leader,
+                patience_ms,
+            } => {
+                self.dial(link, leader, Duration::from_millis(patience_ms));
+            }
+            Output::ToLink { link, packet } => self.to_link(link, &packet),
+            Output::SnapshotToLink { link, zxid, body } => {
+                self.to_link(link, &Packet::Snap(zxid));
+                if let Some(outbox) = self.links.get(&link) {
+                    outbox.push_unlimited(body);
+                    let mut signature = zk_wire::jute::Writer::with_capacity(14);
+                    signature.string(SNAP_SIGNATURE);
+                    outbox.push_unlimited(signature.into_bytes());
+                }
+            }
+            Output::CloseLink { link, why } => {
+                if let Some(outbox) = self.links.remove(&link) {
+                    info!("closing link {}: {why}", link.0);
+                    outbox.finish(why);
+                }
+            }
+            Output::ToClient { conn, frame } => self.to_client(conn, &frame),
+            Output::CloseClient { conn, why } => {
+                if let Some(client) = self.clients.remove(&conn) {
+                    debug!("closing client {}: {why}", client.address);
+                    client.outbox.finish(why);
+                }
+            }
+            Output::Event(event) => events::note(&self.monitor.metrics, &event),
+        }
+    }
+
+    fn dial(&mut self, link: LinkId, leader: Sid, patience: Duration) {
+        let Some(peers) = &self.peers else { return };
+        match quorum_address(&self.monitor.settings, leader) {
+            Some(leader) => {
+                self.links.insert(
+                    link,
+                    peers.learner.dial(Dial {
+                        link,
+                        leader,
+                        patience,
+                    }),
+                );
+            }
+            None => {
+                info!("the leader, server {leader}, is not in the configuration");
+                self.feedback.push(Input::LinkClosed { link });
+            }
+        }
+    }
+
+    fn to_link(&mut self, link: LinkId, packet: &Packet) {
+        let Some(outbox) = self.links.get(&link) else {
+            return;
+        };
+        if outbox.push(packet.encode()).is_ok() {
+            if !self
+                .touched_links
+                .last()
+                .is_some_and(|last| Arc::ptr_eq(last, outbox))
+            {
+                self.touched_links.push(outbox.clone());
+            }
+            return;
+        }
+        info!("link {}: too far behind", link.0);
+        outbox.finish("too far behind");
+        self.links.remove(&link);
+        self.feedback.push(Input::LinkClosed { link });
+    }
+
+    fn to_client(&mut self, conn: ConnId, frame: &bytes::Bytes) {
+        let Some(client) = self.clients.get(&conn) else {
+            return;
+        };
+        let metrics = &self.monitor.metrics;
+        metrics.packets_sent.inc();
+        metrics.response_bytes.add(frame.len() as u64);
+        client.sent.inc();
+        if !frame.starts_with(&EVENT_XID)
+            && let Some(since) = client.gate.answered()
+        {
+            metrics
+                .latency
+                .observe_ms(self.monitor.clock.elapsed().saturating_sub(since));
+        }
+        if client.outbox.push_frame(frame).is_ok() {
+            if !self
+                .touched_clients
+                .last()
+                .is_some_and(|last| Arc::ptr_eq(last, client))
+            {
+                self.touched_clients.push(client.clone());
+            }
+            return;
+        }
+        info!(
+            "client {} does not read its replies: closed",
+            client.address
+        );
+        client.outbox.finish("replies are not read");
+        self.clients.remove(&conn);
+        self.feedback.push(Input::ClientClosed { conn });
+    }
+}
+
+fn quorum_address(settings: &Settings, sid: Sid) -> Option<HostPort> {
+    match &settings.mode {
+        Mode::Standalone => None,
+        Mode::Ensemble { membership, .. } => {
+            let spec = membership.servers.get(&sid)?;
+            Some(HostPort {
+                host: spec.host.clone(),
+                port: spec.quorum_port,
+            })
+        }
+    }
+}
