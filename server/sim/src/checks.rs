@@ -1,0 +1,188 @@
+//! All invariants together, and the few facts that they share.
+//!
+//! The world calls these in the order of what happens; the first violation ends the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use zk_wire::txn::TxnBody;
+use zk_wire::{Epoch, SessionId, Zxid};
+
+use crate::invariants::Verdict;
+use crate::invariants::agreement::History;
+use crate::invariants::durability::Durability;
+use crate::invariants::epochs::Epochs;
+use crate::invariants::exactly_once::ExactlyOnce;
+use crate::invariants::leadership::Leadership;
+use crate::invariants::liveness::Liveness;
+use crate::invariants::real_time::RealTime;
+use crate::invariants::session_expiry::SessionExpiry;
+use crate::invariants::total_order::TotalOrder;
+use crate::oracle::Oracle;
+
+/// What happened in a run, so that one sees that it did something.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Events handled.
+    pub steps: u64,
+    /// Leaders that began to broadcast.
+    pub elections: u64,
+    /// Processes killed and machines without power.
+    pub crashes: u64,
+    /// Faults of any kind.
+    pub faults: u64,
+    /// Writes that succeeded.
+    pub writes: u64,
+    /// Reads that were compared with the history.
+    pub reads: u64,
+    /// Watch events delivered.
+    pub events: u64,
+    /// Sessions begun.
+    pub sessions: u64,
+    /// Sessions that timed out.
+    pub expired: u64,
+    /// Sessions that moved to another connection.
+    pub resumed: u64,
+    /// Learners brought level by DIFF, TRUNC and SNAP.
+    pub syncs: [u64; 3],
+    /// Committed transactions.
+    pub committed: u64,
+}
+
+impl Counts {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.steps, other.steps),
+            (&mut self.elections, other.elections),
+            (&mut self.crashes, other.crashes),
+            (&mut self.faults, other.faults),
+            (&mut self.writes, other.writes),
+            (&mut self.reads, other.reads),
+            (&mut self.events, other.events),
+            (&mut self.sessions, other.sessions),
+            (&mut self.expired, other.expired),
+            (&mut self.resumed, other.resumed),
+            (&mut self.committed, other.committed),
+        ];
+        for (to, more) in pairs {
+            *to += more;
+        }
+        for (to, more) in self.syncs.iter_mut().zip(other.syncs) {
+            *to += more;
+        }
+    }
+}
+
+/// The invariants.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    pub history: History,
+    pub oracle: Oracle,
+    pub durability: Durability,
+    pub epochs: Epochs,
+    pub leadership: Leadership,
+    pub total_order: TotalOrder,
+    pub once: ExactlyOnce,
+    pub real_time: RealTime,
+    pub expiry: SessionExpiry,
+    pub liveness: Liveness,
+    pub counts: Counts,
+    /// The epoch in which a server serves; 0 while it does not.
+    pub serving: BTreeMap<u8, Epoch>,
+    /// Sessions whose end was proposed.
+    ending: BTreeSet<SessionId>,
+}
+
+impl Checks {
+    pub(crate) fn new(servers: usize) -> Self {
+        Self {
+            history: History::default(),
+            oracle: Oracle::default(),
+            durability: Durability::new(servers),
+            epochs: Epochs::new(servers),
+            leadership: Leadership::default(),
+            total_order: TotalOrder::default(),
+            once: ExactlyOnce::default(),
+            real_time: RealTime::default(),
+            expiry: SessionExpiry::default(),
+            liveness: Liveness::default(),
+            counts: Counts::default(),
+            serving: BTreeMap::new(),
+            ending: BTreeSet::new(),
+        }
+    }
+
+    /// A proposal goes into a server's log.
+    pub(crate) fn appended(&mut self, sid: u8, zxid: Zxid, raw: &Bytes) -> Verdict {
+        self.history.appended(sid, zxid, raw)?;
+        if let Some(txn) = self.history.txn(zxid)
+            && matches!(txn.body, TxnBody::CloseSession { .. })
+        {
+            self.ending.insert(txn.header.session);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody proposed the end of a session.
+    pub(crate) fn is_ending(&self, session: SessionId) -> bool {
+        self.ending.contains(&session)
+    }
+
+    /// Some server shows the state at `zxid`.
+    pub(crate) fn committed(&mut self, zxid: Zxid) -> Verdict {
+        let before = self.history.last_committed();
+        if !self.history.commit(zxid, &mut self.oracle)? {
+            return Ok(());
+        }
+        let zxid = self.history.real(zxid);
+        self.durability.committed(zxid, &self.history)?;
+        let mut at = zxid;
+        let mut chain = Vec::new();
+        while at > before {
+            chain.push(at);
+            at = self.history.before(at).unwrap_or(Zxid::ZERO);
+        }
+        for zxid in chain.into_iter().rev() {
+            self.counts.committed += 1;
+            if let Some(txn) = self.history.txn(zxid) {
+                self.once.committed(txn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A server applied a transaction and has this digest.
+    pub(crate) fn applied(&mut self, sid: u8, zxid: Zxid, digest: u64) -> Verdict {
+        self.committed(zxid)?;
+        self.total_order.applied(sid, zxid, &self.history)?;
+        self.history.digest_is(sid, zxid, digest)
+    }
+
+    /// A leader begins to broadcast.
+    pub(crate) fn activates(&mut self, epoch: Epoch, sid: u8, now_ms: u64) -> Verdict {
+        self.counts.elections += 1;
+        self.leadership.activates(epoch, sid, &self.history)?;
+        self.epochs.established(epoch)?;
+        self.expiry.activates(sid, now_ms);
+        self.committed(Zxid::new(epoch, 0))
+    }
+
+    /// A leader ends a session for its silence.
+    pub(crate) fn expires(&mut self, sid: u8, session: SessionId, now_ms: u64) -> Verdict {
+        self.counts.expired += 1;
+        let timeout = self.oracle.sessions().get(&session).copied();
+        let timeout = timeout.and_then(|ms| u64::try_from(ms).ok());
+        match timeout {
+            Some(timeout_ms) => self.expiry.expires(sid, session, timeout_ms, now_ms),
+            // Closed in the meantime.
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a server serves in the newest epoch.
+    pub(crate) fn is_current(&self, sid: u8) -> bool {
+        let epoch = self.serving.get(&sid).copied();
+        epoch.is_some() && epoch == self.leadership.newest()
+    }
+}

@@ -1,0 +1,54 @@
+//! What everything in a world shares: time, chance, the network, the invariants, the trace.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::Checks;
+use crate::net::{Host, Net, StreamId};
+use crate::queue::{Queue, Us};
+use crate::seed::{Dice, Parameters};
+use crate::trace::Trace;
+use crate::world::Event;
+
+/// The parts of a world that are not a server or a client.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub q: Queue<Event>,
+    pub dice: Dice,
+    pub params: Parameters,
+    pub net: Net,
+    pub checks: Checks,
+    pub trace: Trace,
+    /// Servers whose process is there, paused or not.
+    pub up: BTreeSet<u8>,
+    /// Servers whose quorum port is open.
+    pub ports: BTreeSet<u8>,
+    /// How much slower a disk is than usual.
+    pub slow_disks: BTreeMap<u8, u64>,
+    /// Whether faults happen.
+    pub faults: bool,
+    /// The next acknowledgement of a write is followed by a loss of power everywhere.
+    pub blackout_armed: bool,
+}
+
+impl Context {
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.q.now() / 1_000
+    }
+
+    /// The kernel of `server` takes a connection; its process hears of it.
+    pub(crate) fn accept(&mut self, server: u8, stream: StreamId, from: Host) {
+        let event = Event::Accepted {
+            sid: server,
+            stream,
+            from,
+        };
+        self.q.after(0, event);
+    }
+
+    /// How long a disk operation takes.
+    pub(crate) fn disk_us(&mut self, sid: u8) -> Us {
+        let (low, high) = self.params.disk_us;
+        let factor = self.slow_disks.get(&sid).copied().unwrap_or(1);
+        self.dice.between(low, high) * factor
+    }
+}

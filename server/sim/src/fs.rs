@@ -1,0 +1,563 @@
+//! A disk in memory that keeps only what it must.
+//!
+//! The killing of a process loses nothing. A loss of power loses or tears whatever was not made
+//! durable by the call that promises it: of a file the sectors written since its last sync, each on
+//! its own or in any prefix, and its new length; of a directory the creates, renames and removes
+//! since its last sync, from some point on. What was made durable stays.
+//!
+//! A fuse stops the disk in the middle of a sequence of calls: the one at which it blows and all
+//! later ones fail, as if the machine had gone at that moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zk_storage::{Fs, FsFile};
+
+use crate::seed::Dice;
+
+/// What a disk writes in one piece.
+const SECTOR: u64 = 512;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    File(u64),
+    Dir,
+}
+
+#[derive(Debug)]
+enum DirOp {
+    Put(String, Entry),
+    Remove(String),
+    Rename(String, String),
+}
+
+#[derive(Debug, Default)]
+struct Dir {
+    entries: BTreeMap<String, Entry>,
+    durable: BTreeMap<String, Entry>,
+    pending: Vec<DirOp>,
+}
+
+fn apply(entries: &mut BTreeMap<String, Entry>, op: &DirOp) {
+    match op {
+        DirOp::Put(name, entry) => {
+            entries.insert(name.clone(), *entry);
+        }
+        DirOp::Remove(name) => {
+            entries.remove(name);
+        }
+        DirOp::Rename(from, to) => {
+            if let Some(entry) = entries.remove(from) {
+                entries.insert(to.clone(), entry);
+            }
+        }
+    }
+}
+
+impl Dir {
+    fn change(&mut self, op: DirOp) {
+        apply(&mut self.entries, &op);
+        self.pending.push(op);
+    }
+
+    fn sync(&mut self) {
+        self.pending.clear();
+        self.durable.clone_from(&self.entries);
+    }
+
+    fn lose_power(&mut self, dice: &mut Dice) {
+        let kept = match dice.between(0, 3) {
+            0 => 0,
+            1 => self.pending.len(),
+            _ => dice.below(self.pending.len() + 1),
+        };
+        for op in self.pending.drain(..).take(kept) {
+            apply(&mut self.durable, &op);
+        }
+        self.entries.clone_from(&self.durable);
+    }
+}
+
+/// Bytes behind the end of `bytes` and before `len` are zeros.
+#[derive(Debug, Clone, Default)]
+struct Content {
+    bytes: Vec<u8>,
+    len: u64,
+}
+
+fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+impl Content {
+    fn write(&mut self, bytes: &[u8], offset: u64) {
+        let (start, end) = (index(offset), index(offset) + bytes.len());
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        if let Some(to) = self.bytes.get_mut(start..end) {
+            to.copy_from_slice(bytes);
+        }
+        self.len = self.len.max(offset + bytes.len() as u64);
+    }
+
+    fn set_len(&mut self, len: u64) {
+        self.bytes.truncate(index(len));
+        self.len = len;
+    }
+
+    /// Takes over one sector of another version, or the first `cut` bytes of it.
+    fn take_sector(&mut self, from: &Self, sector: u64, cut: u64) {
+        let offset = sector * SECTOR;
+        let end = (offset + cut).min(from.len);
+        if end <= offset {
+            return;
+        }
+        let piece: Vec<u8> = (offset..end)
+            .map(|at| from.bytes.get(index(at)).copied().unwrap_or(0))
+            .collect();
+        self.write(&piece, offset);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inode {
+    now: Content,
+    durable: Content,
+    dirty: BTreeSet<u64>,
+}
+
+impl Inode {
+    fn touch(&mut self, start: u64, end: u64) {
+        if end > start {
+            self.dirty.extend(start / SECTOR..=(end - 1) / SECTOR);
+        }
+    }
+
+    fn sync(&mut self) {
+        self.durable.set_len(self.now.len.min(self.durable.len));
+        for sector in std::mem::take(&mut self.dirty) {
+            self.durable.take_sector(&self.now, sector, SECTOR);
+        }
+        self.durable.set_len(self.now.len);
+    }
+
+    fn lose_power(&mut self, dice: &mut Dice) {
+        if self.dirty.is_empty() && self.durable.len == self.now.len {
+            return;
+        }
+        let dirty: Vec<u64> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let (kept, new_len): (Vec<u64>, bool) = match dice.between(0, 3) {
+            0 => (Vec::new(), dice.percent(30)),
+            1 => (dirty, true),
+            2 => {
+                let n = dice.below(dirty.len() + 1);
+                (dirty.into_iter().take(n).collect(), dice.percent(70))
+            }
+            _ => (
+                dirty.into_iter().filter(|_| dice.percent(50)).collect(),
+                dice.percent(70),
+            ),
+        };
+        let len = if new_len { self.now.len } else { self.durable.len };
+        let last = kept.last().copied();
+        for sector in kept {
+            let torn = Some(sector) == last && dice.percent(40);
+            let cut = if torn { dice.between(1, SECTOR) } else { SECTOR };
+            self.durable.take_sector(&self.now, sector, cut);
+        }
+        self.durable.set_len(len);
+        self.now = self.durable.clone();
+    }
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    inodes: BTreeMap<u64, Inode>,
+    next: u64,
+    dirs: BTreeMap<PathBuf, Dir>,
+    locked: BTreeSet<PathBuf>,
+    /// Calls that change something until the disk stops; `None`: it does not.
+    fuse: Option<u64>,
+    blown: bool,
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, path.display().to_string())
+}
+
+fn stopped() -> io::Error {
+    io::Error::other("the machine is gone")
+}
+
+impl Disk {
+    /// Every call that changes something goes through here first.
+    fn burn(&mut self) -> io::Result<()> {
+        if let Some(left) = &mut self.fuse {
+            if *left == 0 {
+                self.blown = true;
+            } else {
+                *left -= 1;
+            }
+        }
+        if self.blown { Err(stopped()) } else { Ok(()) }
+    }
+
+    fn dir_of(&mut self, path: &Path) -> io::Result<(&mut Dir, String)> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| not_found(path))?.to_owned();
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let dir = self.dirs.get_mut(parent).ok_or_else(|| not_found(path))?;
+        Ok((dir, name))
+    }
+
+    fn file(&mut self, path: &Path) -> io::Result<Option<u64>> {
+        let (dir, name) = self.dir_of(path)?;
+        Ok(match dir.entries.get(&name) {
+            Some(Entry::File(inode)) => Some(*inode),
+            _ => None,
+        })
+    }
+
+    fn lose_power(&mut self, dice: &mut Dice) {
+        for inode in self.inodes.values_mut() {
+            inode.lose_power(dice);
+        }
+        let paths: Vec<PathBuf> = self.dirs.keys().cloned().collect();
+        for path in paths {
+            let parent = path.parent().map(Path::to_path_buf);
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+            // Parents come first in this order, so that they have decided.
+            let gone = parent.is_some_and(|parent| {
+                let dir = self.dirs.get(&parent);
+                !dir.is_some_and(|dir| dir.entries.contains_key(name))
+            });
+            if gone {
+                self.dirs.remove(&path);
+            } else if let Some(dir) = self.dirs.get_mut(&path) {
+                dir.lose_power(dice);
+            }
+        }
+        self.drop_unlinked();
+    }
+
+    /// Forgets files that no directory names, durably or not.
+    fn drop_unlinked(&mut self) {
+        let named: BTreeSet<u64> = self
+            .dirs
+            .values()
+            .flat_map(|dir| dir.entries.values().chain(dir.durable.values()))
+            .filter_map(|entry| match entry {
+                Entry::File(inode) => Some(*inode),
+                Entry::Dir => None,
+            })
+            .collect();
+        self.inodes.retain(|id, _| named.contains(id));
+    }
+}
+
+/// The disk of one server; clones are the same disk.
+#[derive(Debug, Clone)]
+pub(crate) struct SimFs(Arc<Mutex<Disk>>);
+
+impl SimFs {
+    pub(crate) fn new() -> Self {
+        let mut disk = Disk::default();
+        disk.dirs.insert(PathBuf::from("/"), Dir::default());
+        Self(Arc::new(Mutex::new(disk)))
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the disk after `calls` more calls that change something.
+    pub(crate) fn arm(&self, calls: u64) {
+        self.disk().fuse = Some(calls);
+    }
+
+    /// Takes the fuse out; tells whether it had blown.
+    pub(crate) fn disarm(&self) -> bool {
+        let mut disk = self.disk();
+        disk.fuse = None;
+        std::mem::take(&mut disk.blown)
+    }
+
+    /// The power goes: what was not durable is lost or torn.
+    pub(crate) fn lose_power(&self, dice: &mut Dice) {
+        self.disk().lose_power(dice);
+    }
+}
+
+/// A file open for writing.
+#[derive(Debug)]
+pub(crate) struct SimFile {
+    fs: SimFs,
+    inode: u64,
+}
+
+/// A file open for reading.
+#[derive(Debug)]
+pub(crate) struct SimReader {
+    fs: SimFs,
+    inode: u64,
+    at: u64,
+}
+
+/// A lock on a directory.
+#[derive(Debug)]
+pub(crate) struct SimLock {
+    fs: SimFs,
+    dir: PathBuf,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.fs.disk().locked.remove(&self.dir);
+    }
+}
+
+impl Read for SimReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let disk = self.fs.disk();
+        let inode = disk.inodes.get(&self.inode).ok_or_else(stopped)?;
+        let left = inode.now.len.saturating_sub(self.at);
+        let n = buf.len().min(index(left));
+        let known = inode.now.bytes.get(index(self.at)..).unwrap_or_default();
+        for (i, to) in buf.iter_mut().take(n).enumerate() {
+            *to = known.get(i).copied().unwrap_or(0);
+        }
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl SimFile {
+    fn change(&mut self, edit: impl FnOnce(&mut Inode)) -> io::Result<()> {
+        let mut disk = self.fs.disk();
+        disk.burn()?;
+        let inode = disk.inodes.get_mut(&self.inode).ok_or_else(stopped)?;
+        edit(inode);
+        Ok(())
+    }
+}
+
+impl FsFile for SimFile {
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.change(|inode| {
+            let old = inode.now.len;
+            inode.touch(old.min(offset), offset + bytes.len() as u64);
+            inode.now.write(bytes, offset);
+        })
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.change(|inode| {
+            // Only what is cut off and written again changes; zeros at the end are the length.
+            if len < inode.now.len {
+                let kept = inode.now.bytes.len() as u64;
+                inode.touch(len, kept.max(len));
+            }
+            inode.now.set_len(len);
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.change(Inode::sync)
+    }
+}
+
+impl Fs for SimFs {
+    type File = SimFile;
+    type Reader = SimReader;
+    type Lock = SimLock;
+
+    fn create(&self, path: &Path) -> io::Result<SimFile> {
+        let mut disk = self.disk();
+        disk.burn()?;
+        let inode = match disk.file(path)? {
+            Some(inode) => {
+                if let Some(inode) = disk.inodes.get_mut(&inode) {
+                    let kept = inode.now.bytes.len() as u64;
+                    inode.touch(0, kept);
+                    inode.now.set_len(0);
+                }
+                inode
+            }
+            None => {
+                disk.next += 1;
+                let inode = disk.next;
+                disk.inodes.insert(inode, Inode::default());
+                let (dir, name) = disk.dir_of(path)?;
+                dir.change(DirOp::Put(name, Entry::File(inode)));
+                inode
+            }
+        };
+        let fs = self.clone();
+        Ok(SimFile { fs, inode })
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<SimFile> {
+        let inode = self.disk().file(path)?.ok_or_else(|| not_found(path))?;
+        let fs = self.clone();
+        Ok(SimFile { fs, inode })
+    }
+
+    fn open_read(&self, path: &Path, offset: u64) -> io::Result<SimReader> {
+        let inode = self.disk().file(path)?.ok_or_else(|| not_found(path))?;
+        let fs = self.clone();
+        let at = offset;
+        Ok(SimReader { fs, inode, at })
+    }
+
+    fn len(&self, path: &Path) -> io::Result<Option<u64>> {
+        let mut disk = self.disk();
+        let inode = match disk.file(path) {
+            Ok(Some(inode)) => inode,
+            Ok(None) => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        Ok(disk.inodes.get(&inode).map(|inode| inode.now.len))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let disk = self.disk();
+        let found = disk.dirs.get(dir).ok_or_else(|| not_found(dir))?;
+        let files = found.entries.iter();
+        Ok(files
+            .filter(|(_, entry)| **entry != Entry::Dir)
+            .map(|(name, _)| name.clone())
+            .collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.burn()?;
+        disk.file(from)?.ok_or_else(|| not_found(from))?;
+        let (_, target) = disk.dir_of(to)?;
+        let (dir, source) = disk.dir_of(from)?;
+        dir.change(DirOp::Rename(source, target));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.burn()?;
+        disk.file(path)?.ok_or_else(|| not_found(path))?;
+        let (dir, name) = disk.dir_of(path)?;
+        dir.change(DirOp::Remove(name));
+        Ok(())
+    }
+
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.disk().dirs.contains_key(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.burn()?;
+        let (dir, name) = disk.dir_of(path)?;
+        dir.change(DirOp::Put(name, Entry::Dir));
+        disk.dirs.insert(path.to_path_buf(), Dir::default());
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.burn()?;
+        disk.dirs
+            .get_mut(dir)
+            .ok_or_else(|| not_found(dir))?
+            .sync();
+        Ok(())
+    }
+
+    fn check_writable(&self, dir: &Path) -> io::Result<()> {
+        let disk = self.disk();
+        disk.dirs.get(dir).map(|_| ()).ok_or_else(|| not_found(dir))
+    }
+
+    fn lock_dir(&self, dir: &Path) -> io::Result<Option<SimLock>> {
+        let fresh = self.disk().locked.insert(dir.to_path_buf());
+        let (fs, dir) = (self.clone(), dir.to_path_buf());
+        Ok(fresh.then_some(SimLock { fs, dir }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(fs: &SimFs, path: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut reader = fs.open_read(Path::new(path), 0).ok()?;
+        reader.read_to_end(&mut bytes).unwrap();
+        Some(bytes)
+    }
+
+    #[test]
+    fn synced_bytes_survive_and_others_may_not() {
+        let (mut lost, mut kept) = (0, 0);
+        for seed in 0..64 {
+            let fs = SimFs::new();
+            let mut file = fs.create(Path::new("/f")).unwrap();
+            file.write_all_at(b"durable", 0).unwrap();
+            file.sync().unwrap();
+            fs.sync_dir(Path::new("/")).unwrap();
+            file.write_all_at(&[7; 2000], 7).unwrap();
+            fs.lose_power(&mut Dice::new(seed));
+            let bytes = read(&fs, "/f").unwrap();
+            assert!(bytes.starts_with(b"durable"), "{bytes:?}");
+            if bytes.len() == 7 {
+                lost += 1;
+            }
+            if bytes.len() == 2007 && bytes.iter().skip(7).all(|b| *b == 7) {
+                kept += 1;
+            }
+        }
+        assert!(lost > 0 && kept > 0 && lost + kept < 64);
+    }
+
+    #[test]
+    fn a_name_without_a_sync_of_its_directory_may_go() {
+        let survives = |seed| {
+            let fs = SimFs::new();
+            let mut file = fs.create(Path::new("/f.tmp")).unwrap();
+            file.write_all_at(b"x", 0).unwrap();
+            file.sync().unwrap();
+            fs.rename(Path::new("/f.tmp"), Path::new("/f")).unwrap();
+            fs.lose_power(&mut Dice::new(seed));
+            read(&fs, "/f").is_some()
+        };
+        let count = (0..64).filter(|seed| survives(*seed)).count();
+        assert!((1..64).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn a_blown_fuse_stops_everything() {
+        let fs = SimFs::new();
+        let mut file = fs.create(Path::new("/f")).unwrap();
+        fs.arm(1);
+        assert!(file.write_all_at(b"x", 0).is_ok());
+        assert!(file.sync().is_err());
+        assert!(fs.create(Path::new("/g")).is_err());
+        assert!(fs.disarm());
+        assert!(file.sync().is_ok());
+    }
+
+    #[test]
+    fn lengths_beyond_the_bytes_read_as_zeros() {
+        let fs = SimFs::new();
+        let mut file = fs.create(Path::new("/f")).unwrap();
+        file.set_len(1024).unwrap();
+        file.write_all_at(b"ab", 600).unwrap();
+        let bytes = read(&fs, "/f").unwrap();
+        assert_eq!((bytes.len(), bytes[600], bytes[700]), (1024, b'a', 0));
+        file.set_len(10).unwrap();
+        file.set_len(1024).unwrap();
+        assert_eq!(read(&fs, "/f").unwrap(), vec![0; 1024]);
+    }
+}

@@ -1,0 +1,114 @@
+//! Exactly once: a request of a client becomes one transaction at most, and only while its session
+//! lives.
+//!
+//! Apache ZooKeeper, `PrepRequestProcessor` and `SessionTrackerImpl`: every write carries the
+//! session and the client's number; nothing of a session comes behind its closeSession.
+
+use std::collections::BTreeMap;
+
+use zk_wire::txn::{Txn, TxnBody};
+use zk_wire::{SessionId, Xid, Zxid};
+
+use super::{Verdict, ensure};
+
+const NAME: &str = "exactly once";
+
+/// Requests and sessions of the committed history.
+#[derive(Debug, Default)]
+pub(crate) struct ExactlyOnce {
+    requests: BTreeMap<(SessionId, Xid), Zxid>,
+    ended: BTreeMap<SessionId, Zxid>,
+    begun: BTreeMap<SessionId, Zxid>,
+}
+
+impl ExactlyOnce {
+    /// The next committed transaction.
+    pub(crate) fn committed(&mut self, txn: &Txn) -> Verdict {
+        let (session, xid, zxid) = (txn.header.session, txn.header.xid, txn.header.zxid);
+        if session == SessionId::NONE {
+            return Ok(());
+        }
+        match &txn.body {
+            TxnBody::CreateSession { .. } => {
+                let first = *self.begun.entry(session).or_insert(zxid);
+                return ensure(first == zxid, NAME, || {
+                    format!("session {session} begins at {first} and again at {zxid}")
+                });
+            }
+            // The failure of a request that came too late is no effect of the session.
+            TxnBody::Error { .. } => {}
+            TxnBody::CloseSession { .. }
+            | TxnBody::Create(_)
+            | TxnBody::Delete { .. }
+            | TxnBody::SetData { .. }
+            | TxnBody::SetAcl { .. }
+            | TxnBody::Check { .. }
+            | TxnBody::Multi(_) => {
+                let ended = self.ended.get(&session);
+                ensure(
+                    ended.is_none() && self.begun.contains_key(&session),
+                    NAME,
+                    || format!("{zxid} is of session {session}, which is not alive ({ended:?})"),
+                )?;
+            }
+        }
+        if matches!(txn.body, TxnBody::CloseSession { .. }) {
+            self.ended.insert(session, zxid);
+        }
+        // The ensemble's own requests of a session, its expiry, have no number.
+        if xid.0 > 0 {
+            let first = *self.requests.entry((session, xid)).or_insert(zxid);
+            ensure(first == zxid, NAME, || {
+                format!("request {xid} of session {session} is both {first} and {zxid}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the history has the end of a session.
+    pub(crate) fn ended(&self, session: SessionId) -> bool {
+        self.ended.contains_key(&session)
+    }
+
+    /// The transaction that a request became.
+    pub(crate) fn outcome(&self, session: SessionId, xid: Xid) -> Option<Zxid> {
+        self.requests.get(&(session, xid)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zk_wire::txn::CreateKind;
+
+    use super::*;
+    use crate::oracle::tests::{create, txn};
+
+    fn begun() -> ExactlyOnce {
+        let mut once = ExactlyOnce::default();
+        let open = TxnBody::CreateSession { timeout_ms: 5 };
+        once.committed(&txn(1, open)).unwrap();
+        once
+    }
+
+    #[test]
+    fn one_request_as_two_transactions_is_found() {
+        let mut once = begun();
+        let first = txn(2, create("/a", CreateKind::Persistent));
+        let mut second = txn(3, create("/b", CreateKind::Persistent));
+        second.header.xid = first.header.xid;
+        once.committed(&first).unwrap();
+        assert!(once.committed(&second).is_err());
+    }
+
+    #[test]
+    fn a_write_behind_the_end_of_its_session_is_found() {
+        let mut once = begun();
+        once.committed(&txn(2, TxnBody::CloseSession { paths: None }))
+            .unwrap();
+        assert!(once.ended(SessionId(1)));
+        assert!(
+            once.committed(&txn(3, create("/a", CreateKind::Ephemeral)))
+                .is_err()
+        );
+    }
+}

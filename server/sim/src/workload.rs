@@ -1,0 +1,200 @@
+//! What clients ask: few nodes and many clients, so that their operations collide.
+//!
+//! Every value is unique (client and xid), every multi touches each path once, and no create goes
+//! below an ephemeral: the invariants rely on it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use zk_wire::Acl;
+use zk_wire::client::request::CreateRequest;
+use zk_wire::client::{MultiOp, Request};
+
+use crate::seed::Dice;
+
+/// Plain nodes that are created, set and deleted all the time.
+const REGISTERS: u64 = 6;
+
+/// Watched paths per client at most.
+const WATCHES_MAX: usize = 12;
+
+/// What a client is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Anything, for as long as it lasts.
+    Random,
+    /// Nothing but pings.
+    Quiet,
+    /// What it was given, then nothing.
+    Script,
+}
+
+/// Source of requests.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    mode: Mode,
+    script: VecDeque<Request>,
+    /// Nodes to be made first; they are there for good after that.
+    roots: VecDeque<Request>,
+}
+
+impl Workload {
+    pub(crate) fn random() -> Self {
+        Self {
+            mode: Mode::Random,
+            script: VecDeque::new(),
+            roots: ["/w", "/w/q", "/w/m0", "/w/m1"]
+                .into_iter()
+                .map(|path| create(path, 0, "", false))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn script(requests: impl IntoIterator<Item = Request>) -> Self {
+        Self {
+            mode: Mode::Script,
+            script: requests.into_iter().collect(),
+            roots: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        match self.mode {
+            Mode::Random => false,
+            Mode::Quiet => true,
+            Mode::Script => self.script.is_empty(),
+        }
+    }
+
+    /// A new session begins; a script goes on where it was.
+    pub(crate) fn new_session(&mut self) {
+        if self.mode == Mode::Random && self.roots.is_empty() {
+            self.roots.push_back(create("/w", 0, "", false));
+        }
+    }
+
+    /// The next request; `None` when there is nothing to ask now.
+    pub(crate) fn next(
+        &mut self,
+        dice: &mut Dice,
+        client: u8,
+        xid: i32,
+        watched: usize,
+    ) -> Option<Request> {
+        match self.mode {
+            Mode::Quiet => None,
+            Mode::Script => self.script.pop_front(),
+            Mode::Random => Some(match self.roots.pop_front() {
+                Some(request) => request,
+                None => random(dice, client, xid, watched < WATCHES_MAX),
+            }),
+        }
+    }
+}
+
+fn create(path: &str, flags: i32, data: &str, create2: bool) -> Request {
+    Request::Create {
+        create: CreateRequest {
+            path: path.to_owned(),
+            data: Some(Bytes::copy_from_slice(data.as_bytes())),
+            acl: Some(vec![Acl::world(31)]),
+            flags,
+        },
+        create2,
+    }
+}
+
+fn random(dice: &mut Dice, client: u8, xid: i32, may_watch: bool) -> Request {
+    let path = format!("/w/k{}", dice.between(0, REGISTERS - 1));
+    let value = format!("{client}-{xid}");
+    let watch = may_watch && dice.percent(30);
+    match dice.between(0, 99) {
+        0..=9 => create(&path, 0, &value, dice.percent(50)),
+        10..=29 => Request::SetData {
+            path,
+            data: Some(Bytes::from(value.into_bytes())),
+            version: version(dice),
+        },
+        30..=34 => Request::Delete {
+            path,
+            version: version(dice),
+        },
+        35..=44 => create("/w/q/s-", 2 + one(dice), &value, dice.percent(50)),
+        45..=49 => {
+            // Removes an old sequential node; the counter of the parent is about as high.
+            let path = format!("/w/q/s-{:010}", dice.between(0, 120));
+            Request::Delete { path, version: -1 }
+        }
+        50..=56 => create(&format!("/w/e{}", client % 3), 1, &value, true),
+        57..=59 => Request::Delete {
+            path: format!("/w/e{}", client % 3),
+            version: -1,
+        },
+        60..=67 => multi(dice, &value),
+        68..=75 => Request::GetData { path, watch },
+        76..=80 => Request::Exists { path, watch },
+        81..=84 => Request::Exists {
+            path: format!("/w/e{}", dice.between(0, 2)),
+            watch,
+        },
+        85..=88 => Request::GetChildren {
+            path: "/w".into(),
+            watch,
+        },
+        89..=91 => Request::GetChildren2 {
+            path: "/w/q".into(),
+            watch,
+        },
+        92..=98 => Request::Sync {
+            path: Some("/w".into()),
+        },
+        _ => Request::CloseSession,
+    }
+}
+
+fn one(dice: &mut Dice) -> i32 {
+    i32::from(dice.percent(50))
+}
+
+fn version(dice: &mut Dice) -> i32 {
+    if dice.percent(50) {
+        return -1;
+    }
+    i32::try_from(dice.between(0, 3)).unwrap_or(0)
+}
+
+fn multi(dice: &mut Dice, value: &str) -> Request {
+    let data = Some(Bytes::copy_from_slice(value.as_bytes()));
+    let set = |path: &str, version| MultiOp::SetData {
+        path: path.to_owned(),
+        data: data.clone(),
+        version,
+    };
+    let mut ops = vec![set("/w/m0", -1), set("/w/m1", -1)];
+    let path = format!("/w/k{}", dice.between(0, REGISTERS - 1));
+    match dice.between(0, 3) {
+        0 => ops.push(MultiOp::Check {
+            path,
+            version: version(dice),
+        }),
+        1 => ops.push(MultiOp::Delete {
+            path,
+            version: version(dice),
+        }),
+        2 => {
+            if let Request::Create { create, create2 } = create(&path, 0, value, false) {
+                ops.push(MultiOp::Create { create, create2 });
+            }
+        }
+        _ => {}
+    }
+    Request::Multi(ops)
+}

@@ -1,0 +1,633 @@
+//! A whole ensemble with its clients, one event after the other.
+//!
+//! A run has four parts: faults; then everything is healed and must recover; then the clients fall
+//! silent and all servers must come to rest in the same state; then the tree is read back from each
+//! server and compared with the history.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use zk_core::{Bugs, LinkId};
+use zk_wire::SessionId;
+use zk_wire::client::Request;
+
+use crate::checks::Checks;
+use crate::client::Client;
+use crate::context::Context;
+use crate::disk::Crash;
+use crate::faults::{Fault, absence_us, partition_us};
+use crate::invariants::convergence::{self, AtRest};
+use crate::invariants::{Verdict, Violation, ensure};
+use crate::net::{End, Host, Net, Piece, StreamId};
+use crate::ports::Dial;
+use crate::queue::{Queue, Us};
+use crate::seed::{Dice, Parameters, RunConfig};
+use crate::server::Server;
+use crate::trace::Trace;
+use crate::workload::{Mode, Workload};
+
+/// Faults end after this much virtual time even if few events happened.
+const FAULTS_MAX_US: Us = 60_000_000;
+
+/// How long clients go on after the ensemble recovered, us.
+const CALM_US: Us = 1_500_000;
+
+/// How long it takes until sessions without a client are gone, us: the longest time-out, an
+/// election, and slack for detection.
+const REST_US: Us = 6_000_000;
+
+/// Bound of the last look at each server, us.
+const LOOK_US: Us = 5_000_000;
+
+/// Something that happens.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// Bytes or the end of a stream reach one side.
+    Arrive {
+        stream: StreamId,
+        to: End,
+        piece: Piece,
+    },
+    /// The election port of one server tries to send to another.
+    MailPump { from: u8, to: u8 },
+    /// An election message arrives.
+    MailArrive { from: u8, to: u8, message: Bytes },
+    /// A server attempts to reach its leader.
+    Dial(Dial),
+    /// It did.
+    Dialed {
+        sid: u8,
+        incarnation: u64,
+        link: LinkId,
+        stream: StreamId,
+    },
+    /// A server takes a connection.
+    Accepted {
+        sid: u8,
+        stream: StreamId,
+        from: Host,
+    },
+    /// A server's timer.
+    Tick { sid: u8, incarnation: u64 },
+    /// A server's disk is done with what it was doing.
+    DiskEnd { sid: u8, incarnation: u64 },
+    /// A snapshot beside the log is due.
+    SnapshotJob {
+        sid: u8,
+        incarnation: u64,
+        job: u64,
+    },
+    /// A client's turn.
+    ClientWake { client: u8, wake: u64 },
+    /// A process starts.
+    Start { sid: u8 },
+    /// A paused process goes on.
+    Resume { sid: u8 },
+    /// The next fault is due.
+    Fault,
+    /// All machines lose power.
+    Blackout,
+    /// A partition heals.
+    Heal { ways: Vec<(Host, Host)> },
+    /// A disk is as quick as before.
+    QuickDisk { sid: u8 },
+}
+
+/// The world.
+pub(crate) struct World {
+    pub cx: Context,
+    servers: BTreeMap<u8, Server>,
+    clients: BTreeMap<u8, Client>,
+    bugs: Bugs,
+    steps: u64,
+    /// Partitions in force.
+    partitions: Vec<Vec<(Host, Host)>>,
+}
+
+impl World {
+    pub(crate) fn new(config: &RunConfig) -> Self {
+        let mut dice = Dice::new(config.seed);
+        let params = Parameters::draw(config, &mut dice);
+        let servers = params.servers;
+        let mut cx = Context {
+            q: Queue::new(),
+            net: Net::new(params.delay_us),
+            checks: Checks::new(usize::from(servers)),
+            trace: Trace::new(config.trace),
+            dice,
+            params,
+            up: BTreeSet::new(),
+            ports: BTreeSet::new(),
+            slow_disks: BTreeMap::new(),
+            faults: true,
+            blackout_armed: false,
+        };
+        let servers = (1..=servers)
+            .map(|sid| (sid, Server::new(&mut cx, sid)))
+            .collect();
+        let clients = (1..=cx.params.clients)
+            .map(|id| {
+                let timeout = i32::try_from(cx.dice.between(400, 1_600)).unwrap_or(400);
+                (id, Client::new(id, timeout, Workload::random(), None))
+            })
+            .collect();
+        Self {
+            cx,
+            servers,
+            clients,
+            bugs: config.bugs,
+            steps: config.steps,
+            partitions: Vec::new(),
+        }
+    }
+
+    /// The whole run.
+    pub(crate) fn run(&mut self) -> Verdict {
+        for sid in self.sids() {
+            let pause = self.cx.dice.between(0, 200_000);
+            self.cx.q.after(pause, Event::Start { sid });
+        }
+        let ids: Vec<u8> = self.clients.keys().copied().collect();
+        for client in ids {
+            let event = Event::ClientWake { client, wake: 0 };
+            self.cx.q.after(50_000, event);
+        }
+        self.cx.q.after(400_000, Event::Fault);
+        while self.cx.checks.counts.steps < self.steps && self.cx.q.now() < FAULTS_MAX_US {
+            self.step()?;
+        }
+        self.heal();
+        while !self.cx.checks.liveness.recovered() {
+            self.step()?;
+            let (servers, clients) = (&self.servers, &self.clients);
+            let now = self.cx.q.now();
+            self.cx
+                .checks
+                .liveness
+                .check(now, || picture(servers, clients))?;
+        }
+        self.pass(CALM_US)?;
+        self.rest()?;
+        self.look()
+    }
+
+    fn sids(&self) -> Vec<u8> {
+        self.servers.keys().copied().collect()
+    }
+
+    fn pass(&mut self, us: Us) -> Verdict {
+        let end = self.cx.q.now() + us;
+        while self.cx.q.now() < end {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// The faults are over: all servers run, all ways are free.
+    fn heal(&mut self) {
+        let now = self.cx.q.now();
+        self.cx
+            .trace
+            .note(now, "healed", 0, &[], || "the faults are over".into());
+        self.cx.faults = false;
+        self.cx.blackout_armed = false;
+        self.cx.slow_disks.clear();
+        for ways in std::mem::take(&mut self.partitions) {
+            self.unblock(&ways);
+        }
+        for sid in self.sids() {
+            if let Some(server) = self.servers.get_mut(&sid) {
+                server.resume(&mut self.cx);
+                if server.process.is_none() {
+                    let pause = self.cx.dice.between(0, 100_000);
+                    self.cx.q.after(pause, Event::Start { sid });
+                }
+            }
+        }
+        self.cx.checks.liveness.healed(now);
+    }
+
+    /// Everybody falls silent, and all servers come to the same state.
+    fn rest(&mut self) -> Verdict {
+        for client in self.clients.values_mut() {
+            client.workload.set_mode(Mode::Quiet);
+        }
+        self.pass(REST_US)?;
+        let last = self.cx.checks.history.last_committed();
+        let at_rest: Vec<AtRest> = self
+            .servers
+            .values()
+            .filter_map(|server| {
+                let status = server.process.as_ref()?.peer.status();
+                Some(AtRest {
+                    sid: server.sid,
+                    serving: status.serving,
+                    applied: status.zxid_applied,
+                    digest: status.digest,
+                    digest_mismatches: status.digest_mismatches,
+                })
+            })
+            .collect();
+        ensure(at_rest.len() == self.servers.len(), "convergence", || {
+            format!("not all servers run: {at_rest:?}")
+        })?;
+        let acked = self.cx.checks.real_time.floor();
+        convergence::check(&at_rest, acked, &self.cx.checks.history)?;
+        let alive: BTreeSet<SessionId> =
+            self.clients.values().filter_map(Client::session).collect();
+        convergence::check_sessions(&alive, &self.cx.checks.oracle)?;
+        ensure(
+            self.cx.checks.history.is_committed(last),
+            "convergence",
+            || format!("{last} is gone"),
+        )
+    }
+
+    /// Reads the whole tree back from each server.
+    fn look(&mut self) -> Verdict {
+        let mut script = vec![Request::Sync {
+            path: Some("/w".into()),
+        }];
+        for path in self.cx.checks.oracle.paths() {
+            script.push(Request::GetData {
+                path: path.clone(),
+                watch: false,
+            });
+            script.push(Request::GetChildren2 { path, watch: false });
+        }
+        let first = 100;
+        for sid in self.sids() {
+            let client = first + sid;
+            let workload = Workload::script(script.clone());
+            let looker = Client::new(client, 1_000, workload, Some(sid));
+            self.clients.insert(client, looker);
+            self.cx.q.after(1_000, Event::ClientWake { client, wake: 0 });
+        }
+        let end = self.cx.q.now() + LOOK_US;
+        let looking = |clients: &BTreeMap<u8, Client>| {
+            clients.iter().any(|(id, c)| *id >= first && !c.idle())
+        };
+        while looking(&self.clients) {
+            self.step()?;
+            ensure(self.cx.q.now() < end, "liveness", || {
+                format!(
+                    "the last look does not end: {}",
+                    picture(&self.servers, &self.clients)
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The next event.
+    pub(crate) fn step(&mut self) -> Verdict {
+        self.cx.checks.counts.steps += 1;
+        let Some(event) = self.cx.q.pop() else {
+            return Err(Violation {
+                invariant: "liveness",
+                detail: "nothing happens any more".into(),
+            });
+        };
+        match event {
+            Event::Arrive { stream, to, piece } => self.arrive(stream, to, piece),
+            Event::MailPump { from, to } => {
+                let listening = self.cx.up.contains(&to);
+                let cx = &mut self.cx;
+                cx.net.pump(&mut cx.q, &mut cx.dice, (from, to), listening);
+                Ok(())
+            }
+            Event::ClientWake { client, wake } => {
+                if let Some(client) = self.clients.get_mut(&client)
+                    && client.wake == wake
+                {
+                    client.wakes(&mut self.cx);
+                }
+                Ok(())
+            }
+            Event::Start { sid } => {
+                let bugs = self.bugs;
+                match self.servers.get_mut(&sid) {
+                    Some(server) => server.start(&mut self.cx, bugs),
+                    None => Ok(()),
+                }
+            }
+            Event::Resume { sid } => {
+                if let Some(server) = self.servers.get_mut(&sid) {
+                    server.resume(&mut self.cx);
+                }
+                Ok(())
+            }
+            Event::Fault => {
+                self.fault();
+                Ok(())
+            }
+            Event::Blackout => {
+                self.blackout();
+                Ok(())
+            }
+            Event::Heal { ways } => {
+                if let Some(at) = self.partitions.iter().position(|p| *p == ways) {
+                    self.partitions.remove(at);
+                    self.unblock(&ways);
+                }
+                Ok(())
+            }
+            Event::QuickDisk { sid } => {
+                self.cx.slow_disks.remove(&sid);
+                Ok(())
+            }
+            Event::MailArrive { .. }
+            | Event::Dial(_)
+            | Event::Dialed { .. }
+            | Event::Accepted { .. }
+            | Event::Tick { .. }
+            | Event::DiskEnd { .. }
+            | Event::SnapshotJob { .. } => self.for_server(event),
+        }
+    }
+
+    fn arrive(&mut self, stream: StreamId, to: End, piece: Piece) -> Verdict {
+        let cx = &mut self.cx;
+        // What arrives at a paused process waits in its kernel; it is judged when it is read.
+        let reader = cx.net.host(stream, to);
+        if let Some(Host::Server(sid)) = reader
+            && let Some(server) = self.servers.get_mut(&sid)
+            && server.paused
+        {
+            server.hold(Event::Arrive { stream, to, piece });
+            return Ok(());
+        }
+        let arrived = cx.net.arrive(&mut cx.q, &mut cx.dice, stream, to, piece);
+        match arrived {
+            Some((Host::Server(sid), piece)) => match self.servers.get_mut(&sid) {
+                Some(server) => server.arrive(cx, stream, piece),
+                None => Ok(()),
+            },
+            Some((Host::Client(id), piece)) => match (self.clients.get_mut(&id), piece) {
+                (Some(client), Piece::Data(bytes)) => client.hears(cx, stream, bytes),
+                (Some(client), Piece::Fin) => {
+                    client.closed(cx, stream);
+                    Ok(())
+                }
+                (None, _) => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// An event for a process, if it is still the one that was meant.
+    fn for_server(&mut self, event: Event) -> Verdict {
+        let (sid, incarnation) = match &event {
+            Event::MailArrive { to, .. } => (*to, None),
+            Event::Dial(dial) => (dial.sid, Some(dial.incarnation)),
+            Event::Accepted { sid, .. } => (*sid, None),
+            Event::Dialed {
+                sid, incarnation, ..
+            }
+            | Event::Tick { sid, incarnation }
+            | Event::DiskEnd { sid, incarnation }
+            | Event::SnapshotJob {
+                sid, incarnation, ..
+            } => (*sid, Some(*incarnation)),
+            _ => return Ok(()),
+        };
+        let cx = &mut self.cx;
+        let Some(server) = self.servers.get_mut(&sid) else {
+            return Ok(());
+        };
+        if incarnation.is_some_and(|number| !server.is(number)) {
+            return Ok(());
+        }
+        let Some(event) = server.hold(event) else {
+            return Ok(());
+        };
+        let crash = match event {
+            Event::MailArrive { from, message, .. } => {
+                let lost = cx.net.is_blocked(Host::Server(from), Host::Server(sid));
+                if !lost && server.process.is_some() {
+                    server.mail(cx, from, message)?;
+                }
+                None
+            }
+            Event::Dial(dial) => {
+                server.dial(cx, dial)?;
+                None
+            }
+            Event::Dialed { link, stream, .. } => {
+                server.dialed(cx, link, stream)?;
+                None
+            }
+            Event::Accepted { stream, from, .. } => {
+                server.accepted(cx, stream, from)?;
+                None
+            }
+            Event::Tick { .. } => {
+                server.tick(cx)?;
+                None
+            }
+            Event::DiskEnd { .. } => server.disk_end(cx)?,
+            Event::SnapshotJob { job, .. } => server.snapshot_job(cx, job)?,
+            _ => None,
+        };
+        if let Some(crash) = crash {
+            self.crash(sid, crash, None);
+        }
+        Ok(())
+    }
+
+    // ---- faults ----
+
+    fn crash(&mut self, sid: u8, crash: Crash, away: Option<Us>) {
+        let away = away.unwrap_or_else(|| absence_us(&mut self.cx.dice));
+        if let Some(server) = self.servers.get_mut(&sid) {
+            server.crash(&mut self.cx, crash);
+            self.cx.q.after(away, Event::Start { sid });
+        }
+    }
+
+    fn any_crash(&mut self) -> Crash {
+        if self.cx.dice.percent(50) {
+            Crash::Process
+        } else {
+            Crash::Power
+        }
+    }
+
+    fn blackout(&mut self) {
+        if !self.cx.faults {
+            return;
+        }
+        for sid in self.sids() {
+            self.crash(sid, Crash::Power, None);
+        }
+    }
+
+    /// Cuts ways for a while.
+    fn partition(&mut self, ways: Vec<(Host, Host)>, us: Us) {
+        for (from, to) in &ways {
+            self.cx.net.block(*from, *to);
+        }
+        self.partitions.push(ways.clone());
+        self.cx.q.after(us, Event::Heal { ways });
+    }
+
+    fn unblock(&mut self, ways: &[(Host, Host)]) {
+        let cx = &mut self.cx;
+        for (from, to) in ways {
+            cx.net.unblock(&mut cx.q, &mut cx.dice, *from, *to);
+        }
+    }
+
+    /// All ways between two groups of servers, in both directions.
+    fn between(some: &[u8], others: &[u8]) -> Vec<(Host, Host)> {
+        let mut ways = Vec::new();
+        for a in some {
+            for b in others.iter().filter(|b| *b != a) {
+                ways.push((Host::Server(*a), Host::Server(*b)));
+                ways.push((Host::Server(*b), Host::Server(*a)));
+            }
+        }
+        ways
+    }
+
+    fn leader(&self) -> Option<u8> {
+        self.cx.ports.last().copied()
+    }
+
+    fn fault(&mut self) {
+        if !self.cx.faults {
+            return;
+        }
+        let (low, high) = self.cx.params.fault_gap_us;
+        let gap = self.cx.dice.between(low, high);
+        self.cx.q.after(gap, Event::Fault);
+        self.cx.checks.counts.faults += 1;
+        let fault = Fault::draw(&mut self.cx.dice, &self.cx.params.fault_weights);
+        let now = self.cx.q.now();
+        let sids = self.sids();
+        let Some(sid) = self.cx.dice.pick(&sids) else {
+            return;
+        };
+        self.cx
+            .trace
+            .note(now, "fault", u64::from(sid), &[], || format!("{fault:?}"));
+        self.inflict(fault, sid, &sids);
+    }
+
+    fn inflict(&mut self, fault: Fault, sid: u8, sids: &[u8]) {
+        let others: Vec<u8> = sids.iter().copied().filter(|s| *s != sid).collect();
+        match fault {
+            Fault::Kill => self.crash(sid, Crash::Process, None),
+            Fault::PowerLoss => self.crash(sid, Crash::Power, None),
+            Fault::LeaderLoss => {
+                let crash = self.any_crash();
+                let sid = self.leader().unwrap_or(sid);
+                self.crash(sid, crash, None);
+            }
+            Fault::Blackout => self.blackout(),
+            Fault::BlackoutAfterAck => self.cx.blackout_armed = true,
+            Fault::KillAll => {
+                for sid in sids {
+                    self.crash(*sid, Crash::Process, None);
+                }
+            }
+            Fault::Pause => {
+                if let Some(server) = self.servers.get_mut(&sid)
+                    && server.process.is_some()
+                {
+                    server.paused = true;
+                    let us = absence_us(&mut self.cx.dice);
+                    self.cx.q.after(us, Event::Resume { sid });
+                }
+            }
+            Fault::Isolate => {
+                let us = partition_us(&mut self.cx.dice);
+                self.partition(Self::between(&[sid], &others), us);
+            }
+            Fault::IsolateLeader => {
+                let us = partition_us(&mut self.cx.dice);
+                let leader = self.leader().unwrap_or(sid);
+                self.partition(Self::between(&[leader], sids), us);
+            }
+            Fault::Split => {
+                let us = partition_us(&mut self.cx.dice);
+                let (mut some, mut rest) = (Vec::new(), Vec::new());
+                for sid in sids {
+                    let side = if self.cx.dice.percent(50) {
+                        &mut some
+                    } else {
+                        &mut rest
+                    };
+                    side.push(*sid);
+                }
+                self.partition(Self::between(&some, &rest), us);
+            }
+            Fault::OneWay => {
+                let us = partition_us(&mut self.cx.dice);
+                if let Some(other) = self.cx.dice.pick(&others) {
+                    self.partition(vec![(Host::Server(sid), Host::Server(other))], us);
+                }
+            }
+            Fault::CutStream => {
+                let cx = &mut self.cx;
+                cx.net.cut_one(&mut cx.q, &mut cx.dice);
+            }
+            Fault::CutClient => {
+                let us = partition_us(&mut self.cx.dice);
+                let ids: Vec<u8> = self.clients.keys().copied().collect();
+                if let Some(id) = self.cx.dice.pick(&ids) {
+                    let (a, b) = (Host::Client(id), Host::Server(sid));
+                    self.partition(vec![(a, b), (b, a)], us);
+                }
+            }
+            Fault::SlowDisk => {
+                let factor = self.cx.dice.between(5, 60);
+                self.cx.slow_disks.insert(sid, factor);
+                let us = partition_us(&mut self.cx.dice);
+                self.cx.q.after(us, Event::QuickDisk { sid });
+            }
+            Fault::LagThenBlackout => self.lag_then_blackout(sid, &others),
+            Fault::LongElection => {
+                let us = self.cx.dice.between(600_000, 2_500_000);
+                self.partition(Self::between(sids, sids), us);
+            }
+        }
+    }
+
+    /// A server misses writes; then power fails everywhere, and it is back before one of the others.
+    fn lag_then_blackout(&mut self, sid: u8, others: &[u8]) {
+        let lag = self.cx.dice.between(200_000, 900_000);
+        self.crash(sid, Crash::Process, Some(lag + 20_000));
+        let late = self.cx.dice.pick(others);
+        self.cx.q.after(lag, Event::Blackout);
+        // Starts are idempotent: this one is simply the earliest for most.
+        for other in others.iter().filter(|s| Some(**s) != late) {
+            let pause = lag + self.cx.dice.between(1_000, 30_000);
+            self.cx.q.after(pause, Event::Start { sid: *other });
+        }
+    }
+}
+
+fn picture(servers: &BTreeMap<u8, Server>, clients: &BTreeMap<u8, Client>) -> String {
+    let mut text = String::new();
+    for server in servers.values() {
+        let state = server.process.as_ref().map(|process| {
+            let s = process.peer.status();
+            format!(
+                "{:?} {} leader {:?} epoch {} logged {} applied {} serving {}",
+                s.state,
+                s.phase.name(),
+                s.leader,
+                s.epoch,
+                s.zxid_logged,
+                s.zxid_applied,
+                s.serving
+            )
+        });
+        text.push_str(&format!("\n  server {}: {state:?}", server.sid));
+    }
+    for client in clients.values() {
+        text.push_str(&format!("\n  {}", client.picture()));
+    }
+    text
+}
