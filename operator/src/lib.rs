@@ -1,1 +1,17 @@
-//! To be filled.
+//! The Quorate operator: keeps `ZkEnsemble` objects and the ensembles that they describe in step.
+//!
+//! - `crd`: the API, from which the CRD is generated;
+//! - `ensemble`: one reconcile as a pipeline of stages, a file each, the middle ones pure;
+//! - `members`: how servers are asked for their role;
+//! - `health`, `metrics`: the operator's own HTTP port.
+//!
+//! The operator runs as one replica that is replaced by stopping the old one first; two at a time
+//! would not break an ensemble, since steps carry preconditions, but could take two steps at once.
+
+pub mod crd;
+pub mod ensemble;
+#[cfg(test)]
+mod fixtures;
+pub mod health;
+pub mod members;
+pub mod metrics;

@@ -1,2 +1,169 @@
-//! To be filled.
-fn main() {}
+//! `quorate-operator`: arguments, telemetry, and the wiring of the parts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use futures::FutureExt;
+use kube::Client;
+use kube::api::{Api, ListParams};
+use quorate_operator::crd::{ZkEnsemble, crd_yaml};
+use quorate_operator::ensemble::validate::Defaults;
+use quorate_operator::ensemble::{Context, controller};
+use quorate_operator::health::{self, Readiness};
+use quorate_operator::members::HttpMembers;
+use quorate_operator::metrics::Metrics;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+/// Wait between tries to reach the API server at the start.
+const START_RETRY: Duration = Duration::from_secs(2);
+
+/// Runs ZooKeeper-compatible ensembles on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Keeps ensembles and their objects in step until it is told to stop.
+    Run(RunArguments),
+    /// Prints the CRD as YAML.
+    Crd,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    /// Container image of the server, for ensembles that name none.
+    #[arg(long, env = "QUORATE_IMAGE")]
+    server_image: String,
+    /// DNS domain of the cluster.
+    #[arg(long, env = "QUORATE_CLUSTER_DOMAIN", default_value = "cluster.local")]
+    cluster_domain: String,
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "QUORATE_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Log as JSON lines.
+    #[arg(long, env = "QUORATE_LOG_JSON")]
+    log_json: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Crd => print_crd(),
+        Command::Run(arguments) => {
+            start_log(arguments.log_json);
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .context("cannot start the runtime")?
+                .block_on(run(arguments))
+        }
+    }
+}
+
+fn print_crd() -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let text = crd_yaml().context("cannot write the CRD as YAML")?;
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot print the CRD")
+}
+
+fn start_log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.with_ansi(false).init();
+    }
+}
+
+async fn run(arguments: RunArguments) -> anyhow::Result<()> {
+    let stop = stop_on_signal()?;
+    let metrics = Metrics::new().context("cannot register metrics")?;
+    let readiness = Readiness::default();
+    let served = health::serve(
+        arguments.listen,
+        readiness.clone(),
+        metrics.clone(),
+        stopped(stop.clone()),
+    );
+    let served =
+        served.map(|end| end.with_context(|| format!("cannot serve on {}", arguments.listen)));
+    let worked = work(&arguments, readiness, metrics, stop);
+    futures::try_join!(served, worked)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Runs the controller until it is told to stop.
+async fn work(
+    arguments: &RunArguments,
+    readiness: Readiness,
+    metrics: Metrics,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let client = Client::try_default()
+        .await
+        .context("no configuration to reach Kubernetes")?;
+    tokio::select! {
+        () = wait_for_crd(&client) => {}
+        () = stopped(stop.clone()) => return Ok(()),
+    }
+    readiness.set();
+    tracing::info!(image = %arguments.server_image, "operator runs");
+    let context = Context {
+        client,
+        members: HttpMembers,
+        defaults: Defaults {
+            server_image: arguments.server_image.clone(),
+            cluster_domain: arguments.cluster_domain.clone(),
+        },
+        metrics,
+    };
+    controller::run(Arc::new(context), stopped(stop)).await;
+    Ok(())
+}
+
+/// Returns a flag that turns true at SIGTERM or SIGINT.
+fn stop_on_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let (stop, flag) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stops");
+        stop.send_replace(true);
+        // Receivers take a closed channel for a stop, so the sender must outlive this task.
+        stop.closed().await;
+    });
+    Ok(flag)
+}
+
+/// Resolves when the flag is up; a closed channel means the same.
+async fn stopped(mut flag: watch::Receiver<bool>) {
+    drop(flag.wait_for(|stop| *stop).await);
+}
+
+/// Waits until ensembles can be listed: a chart may install the CRD and the operator at once.
+async fn wait_for_crd(client: &Client) {
+    let api: Api<ZkEnsemble> = Api::all(client.clone());
+    while let Err(error) = api.list(&ListParams::default().limit(1)).await {
+        tracing::warn!(%error, "cannot list ZkEnsembles yet");
+        tokio::time::sleep(START_RETRY).await;
+    }
+}

@@ -1,0 +1,20 @@
+//! The API of the operator: the kind `ZkEnsemble` of the group `quorate.dev`.
+//!
+//! The types here are the source of `crds/zkensembles.quorate.dev.yaml`; their doc comments become
+//! the text that `kubectl explain` shows, so they speak to the person who writes the YAML.
+
+mod manifest;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
+mod spec;
+mod status;
+
+pub use manifest::{crd, crd_yaml};
+pub use spec::{
+    OWNED_KEYS, OWNED_PREFIXES, Resources, Storage, Voters, ZkEnsemble, ZkEnsembleSpec,
+};
+pub use status::{
+    Leader, Member, MemberRole, MemberState, VoterCounts, ZkEnsembleStatus, condition_type,
+};

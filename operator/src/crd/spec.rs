@@ -1,0 +1,244 @@
+//! What a person asks for: the spec of a `ZkEnsemble`, its defaults and its validation rules.
+//!
+//! The rules are CEL, so that the API server itself refuses a bad object with a message that says
+//! what to do, and no webhook has to be up for that. A field is here only when it has an effect.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::{CustomResource, KubeSchema};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::status::ZkEnsembleStatus;
+
+/// The `zoo.cfg` keys that the operator writes itself, so that `spec.config` may not set them.
+pub const OWNED_KEYS: [&str; 13] = [
+    "dataDir",
+    "dataLogDir",
+    "clientPort",
+    "clientPortAddress",
+    "secureClientPort",
+    "secureClientPortAddress",
+    "dynamicConfigFile",
+    "standaloneEnabled",
+    "reconfigEnabled",
+    "peerType",
+    "electionAlg",
+    "quorumListenOnAllIPs",
+    "electionPortBindRetry",
+];
+
+/// The beginnings of `zoo.cfg` keys that the operator writes itself.
+pub const OWNED_PREFIXES: [&str; 5] = ["server.", "group.", "weight.", "admin.", "quorate."];
+
+/// Wanted state of one ZooKeeper-compatible ensemble.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "quorate.dev",
+    version = "v1alpha1",
+    kind = "ZkEnsemble",
+    plural = "zkensembles",
+    shortname = "zke",
+    category = "quorate",
+    namespaced,
+    status = "ZkEnsembleStatus",
+    derive = "PartialEq",
+    doc = "An ensemble of ZooKeeper-compatible servers, run by the Quorate operator.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.voters.summary",
+        description = "Voters that serve, of the voters wanted"
+    ),
+    printcolumn(
+        name = "Quorum",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='QuorumAvailable')].status",
+        description = "Whether a leader with a quorum serves writes"
+    ),
+    printcolumn(name = "Leader", type_ = "string", json_path = ".status.leader.pod"),
+    printcolumn(
+        name = "Zones",
+        type_ = "integer",
+        json_path = ".status.voters.zones",
+        description = "Zones that the voters run in"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why the ensemble is ready or not"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    ),
+    validation = Rule::new("size(self.metadata.name) <= 30").message(
+        "metadata.name is longer than 30 characters: the names of pods and their DNS names are \
+         built from it; create the ensemble under a shorter name"
+    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name must start with a letter and contain only a-z, 0-9 and '-': Services are \
+         named after it; choose a name like 'orders'"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ZkEnsembleSpec {
+    /// Container image of the server. Without it, the image that the operator was installed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+
+    /// The servers that vote: they elect the leader and acknowledge every write.
+    pub voters: Voters,
+
+    /// Settings of `zoo.cfg`, added to those that the operator writes, e.g. `maxClientCnxns: "200"`.
+    /// A change restarts the voters one at a time, the leader last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "config_schema")]
+    pub config: BTreeMap<String, String>,
+}
+
+/// The voters of an ensemble.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Voters {
+    /// Number of voters: 1, 3, 5 or 7. Three survive the loss of one, five of two, seven of three.
+    #[serde(default = "default_replicas")]
+    #[x_kube(
+        validation = Rule::new("self in [1, 3, 5, 7]").message(
+            "voters.replicas must be 1, 3, 5 or 7: an even number survives no more failures than \
+             the odd number below it; use 3 (survives one failure) or 5 (survives two)"
+        ),
+        validation = Rule::new("self == oldSelf").message(
+            "voters.replicas cannot be changed after creation in this version: set it back to its \
+             old value; to get another number of voters create a new ZkEnsemble and move the data"
+        )
+    )]
+    pub replicas: i32,
+
+    /// The volume of each voter.
+    pub storage: Storage,
+
+    /// CPU and memory of each voter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+/// The volume that each voter keeps its data on. It outlives the ensemble object.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(
+        "has(self.storageClassName) == has(oldSelf.storageClassName) && \
+         (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
+    ).message(
+        "storage.storageClassName cannot be changed: a volume stays in the class that it was made \
+         in; set it back to its old value, or create a new ZkEnsemble with the other class and \
+         move the data"
+    ),
+    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0").message(
+        "storage.size cannot shrink: a volume cannot be made smaller without losing data; set it \
+         back to its old value, or create a new ZkEnsemble with smaller volumes and move the data"
+    ),
+    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) <= 0").message(
+        "storage.size cannot grow in this version: set it back to its old value, or create a new \
+         ZkEnsemble with larger volumes and move the data"
+    )
+)]
+pub struct Storage {
+    /// Size of each voter's volume, e.g. `10Gi`.
+    #[x_kube(
+        validation = Rule::new("isQuantity(self)").message(
+            "storage.size must be a quantity: write a number with a unit, such as 10Gi"
+        ),
+        validation = Rule::new("!isQuantity(self) || quantity(self).compareTo(quantity('0')) > 0")
+            .message("storage.size must be more than zero: write for example 10Gi")
+    )]
+    #[schemars(length(min = 1, max = 32))]
+    pub size: String,
+
+    /// Storage class of the volumes. Without it, the default class of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+/// CPU and memory, as in a pod.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// What the scheduler sets aside, e.g. `{cpu: 500m, memory: 1Gi}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "quantities_schema")]
+    pub requests: BTreeMap<String, Quantity>,
+    /// What a voter may use at most, e.g. `{memory: 1Gi}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "quantities_schema")]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+fn default_replicas() -> i32 {
+    3
+}
+
+/// The map of settings with its bounds; without them the API server cannot bound the cost of rules.
+fn config_schema(_: &mut SchemaGenerator) -> Schema {
+    let list = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| format!("'{word}'"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let starts = OWNED_PREFIXES
+        .map(|prefix| format!("key.startsWith('{prefix}')"))
+        .join(" || ");
+    json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": {"type": "string", "maxLength": 1024},
+        "x-kubernetes-validations": [
+            {
+                "rule": format!("self.all(key, !(key in [{}]))", list(&OWNED_KEYS)),
+                "message": format!(
+                    "config may not set a key that the operator writes itself: remove {} from it; \
+                     volumes, ports and servers follow from the other fields of the spec",
+                    OWNED_KEYS.join(", ")
+                ),
+            },
+            {
+                "rule": format!("self.all(key, !({starts}))"),
+                "message": format!(
+                    "config may not set keys that start with {}: remove them; the operator writes \
+                     the list of servers, the admin port and the identity itself",
+                    OWNED_PREFIXES.join(", ")
+                ),
+            },
+            {
+                "rule": "self.all(key, !self[key].contains('\\n') && !self[key].contains('\\r'))",
+                "message": "config values must be single lines: remove the line breaks, one key \
+                            per setting",
+            },
+        ],
+    })
+}
+
+fn quantities_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {"type": "string", "maxLength": 32},
+        "x-kubernetes-validations": [{
+            "rule": "self.all(key, isQuantity(self[key]))",
+            "message": "resources must be quantities: write for example cpu: 500m or memory: 1Gi",
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! The CEL rules, run as the API server would run them.
+
+use kube::core::cel::{validate_cel, validate_cel_update};
+
+use super::*;
+use crate::fixtures::ensemble;
+
+#[track_caller]
+fn check_create(change: impl FnOnce(&mut ZkEnsemble), expected: Option<&str>) {
+    let mut object = ensemble(3);
+    change(&mut object);
+    check(
+        validate_cel(&object).map_err(|errors| errors.to_string()),
+        expected,
+    );
+}
+
+#[track_caller]
+fn check_update(change: impl FnOnce(&mut ZkEnsemble), expected: Option<&str>) {
+    let mut old = ensemble(3);
+    old.spec.voters.storage.storage_class_name = Some("fast".to_owned());
+    let mut new = old.clone();
+    change(&mut new);
+    check(
+        validate_cel_update(&new, &old).map_err(|errors| errors.to_string()),
+        expected,
+    );
+}
+
+#[track_caller]
+fn check(found: Result<(), String>, expected: Option<&str>) {
+    match (found, expected) {
+        (Ok(()), None) => {}
+        (Err(text), Some(part)) => assert!(text.contains(part), "{part:?} is not in {text:?}"),
+        (found, expected) => panic!("expected {expected:?}, found {found:?}"),
+    }
+}
+
+#[test]
+fn creation_is_refused_with_what_to_do() {
+    check_create(|_| {}, None);
+    for replicas in [1, 5, 7] {
+        check_create(|o| o.spec.voters.replicas = replicas, None);
+    }
+    for replicas in [-1, 0, 2, 4, 6, 8, 9] {
+        check_create(
+            |o| o.spec.voters.replicas = replicas,
+            Some("must be 1, 3, 5 or 7"),
+        );
+    }
+    check_create(|o| o.metadata.name = Some("a".repeat(30)), None);
+    check_create(
+        |o| o.metadata.name = Some("a".repeat(31)),
+        Some("under a shorter name"),
+    );
+    check_create(
+        |o| o.metadata.name = Some("1st".to_owned()),
+        Some("must start with a letter"),
+    );
+    check_create(
+        |o| o.metadata.name = Some("a.b".to_owned()),
+        Some("must start with a letter"),
+    );
+    check_create(
+        |o| o.spec.voters.storage.size = "big".to_owned(),
+        Some("such as 10Gi"),
+    );
+    check_create(
+        |o| o.spec.voters.storage.size = "0".to_owned(),
+        Some("more than zero"),
+    );
+    check_create(|o| o.spec.voters.storage.size = "1.5Ti".to_owned(), None);
+}
+
+#[test]
+fn settings_of_the_operator_are_refused() {
+    let with = |key: &str, value: &str| {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        move |object: &mut ZkEnsemble| drop(object.spec.config.insert(key, value))
+    };
+    check_create(with("maxClientCnxns", "200"), None);
+    check_create(with("4lw.commands.whitelist", "*"), None);
+    for key in OWNED_KEYS {
+        check_create(with(key, "x"), Some("remove"));
+    }
+    for prefix in OWNED_PREFIXES {
+        check_create(with(&format!("{prefix}1"), "x"), Some("remove"));
+    }
+    check_create(
+        with("a", "1\nserver.9=evil:1:1"),
+        Some("remove the line breaks"),
+    );
+    check_create(with("a", "1\rb"), Some("remove the line breaks"));
+}
+
+#[test]
+fn update_is_refused_with_what_to_do() {
+    check_update(|_| {}, None);
+    check_update(
+        |o| drop(o.spec.config.insert("tickTime".into(), "1000".into())),
+        None,
+    );
+    check_update(|o| o.spec.image = Some("other".to_owned()), None);
+    check_update(
+        |o| o.spec.voters.replicas = 5,
+        Some("cannot be changed after creation"),
+    );
+    check_update(
+        |o| o.spec.voters.replicas = 1,
+        Some("cannot be changed after creation"),
+    );
+    check_update(|o| o.spec.voters.replicas = 2, Some("must be 1, 3, 5 or 7"));
+    let size =
+        |size: &'static str| move |o: &mut ZkEnsemble| o.spec.voters.storage.size = size.to_owned();
+    check_update(size("1024Mi"), None);
+    check_update(size("512Mi"), Some("cannot shrink"));
+    check_update(size("2Gi"), Some("cannot grow"));
+    let class = |class: Option<&'static str>| {
+        move |o: &mut ZkEnsemble| {
+            o.spec.voters.storage.storage_class_name = class.map(str::to_owned);
+        }
+    };
+    check_update(
+        class(Some("slow")),
+        Some("storageClassName cannot be changed"),
+    );
+    check_update(class(None), Some("storageClassName cannot be changed"));
+}

@@ -1,0 +1,147 @@
+//! What the operator reports: the status of a `ZkEnsemble`.
+//!
+//! Nothing in it changes by itself while the ensemble is at rest: numbers that move all the time
+//! belong to the servers' metrics. Otherwise every status update would wake every watcher.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The types of the conditions, all of them always present.
+pub mod condition_type {
+    /// All voters serve and run what the spec asks for.
+    pub const READY: &str = "Ready";
+    /// A leader with a quorum serves writes.
+    pub const QUORUM_AVAILABLE: &str = "QuorumAvailable";
+    /// The operator or the cluster is at work towards the spec.
+    pub const PROGRESSING: &str = "Progressing";
+    /// Something is wrong that a person may have to look at.
+    pub const DEGRADED: &str = "Degraded";
+}
+
+/// Observed state of an ensemble.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ZkEnsembleStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Identity of the ensemble, set once; the servers keep it on their disks and refuse another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble_id: Option<String>,
+    /// Ready, QuorumAvailable, Progressing and Degraded, each with a reason and a message.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// The server that leads now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Leader>,
+    /// Counts of voters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voters: Option<VoterCounts>,
+    /// The voters one by one.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map"))]
+    #[schemars(extend("x-kubernetes-list-map-keys" = ["serverId"]))]
+    pub members: Vec<Member>,
+}
+
+/// The server that leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Leader {
+    /// Its id in the ensemble.
+    pub server_id: u8,
+    /// The pod it runs in.
+    pub pod: String,
+}
+
+/// Counts of voters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VoterCounts {
+    /// Voters that the spec asks for.
+    pub desired: i32,
+    /// Voters that have a pod.
+    pub current: i32,
+    /// Voters that serve clients.
+    pub ready: i32,
+    /// Ready of desired, as `kubectl get` shows it.
+    pub summary: String,
+    /// Number of known zones that voters run in; absent when the nodes carry no zone label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<i32>,
+}
+
+/// One voter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Its id in the ensemble: the ordinal of its pod plus one.
+    pub server_id: u8,
+    /// The pod it runs in.
+    pub pod: String,
+    /// The node that the pod is bound to; absent while it waits for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The zone of that node; absent when the node has no zone label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// What it does in the ensemble.
+    pub role: MemberRole,
+    /// How far it has come.
+    pub state: MemberState,
+}
+
+/// What a server does in the ensemble, as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MemberRole {
+    /// It leads.
+    Leader,
+    /// It follows a leader.
+    Follower,
+    /// It follows without a vote.
+    Observer,
+    /// It looks for a leader.
+    Looking,
+    /// It did not say.
+    Unknown,
+}
+
+/// How far a voter has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MemberState {
+    /// It has no pod.
+    Missing,
+    /// Its pod does not run yet: it waits for a node, a volume or the image.
+    Pending,
+    /// Its container ends again and again.
+    Crashing,
+    /// Its pod runs but does not answer the operator.
+    Unreachable,
+    /// It answers but does not serve clients: it looks for a leader or synchronizes with one.
+    Joining,
+    /// It serves clients.
+    Serving,
+}
+
+/// `metav1.Condition` as a list keyed by type, written out so that the schema stays structural.
+fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "lastTransitionTime": {"type": "string", "format": "date-time"},
+                "message": {"type": "string", "maxLength": 32768},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 1024},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "type": {"type": "string", "maxLength": 316},
+            },
+        },
+    })
+}

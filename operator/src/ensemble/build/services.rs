@@ -1,0 +1,50 @@
+//! The two Services: one for the servers among themselves, one for clients.
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::labels;
+use crate::ensemble::validate::ValidatedEnsemble;
+
+/// Gives each pod a DNS name from its start on: servers must find each other to become ready.
+pub(super) fn peers(ensemble: &ValidatedEnsemble) -> Service {
+    Service {
+        metadata: labels::metadata(ensemble, ensemble.peers_name()),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(labels::voter_match(ensemble)),
+            ports: Some(vec![
+                port("client", 2181),
+                port("quorum", 2888),
+                port("election", 3888),
+            ]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Sends clients to voters that are ready.
+pub(super) fn client(ensemble: &ValidatedEnsemble) -> Service {
+    Service {
+        metadata: labels::metadata(ensemble, ensemble.client_name()),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            selector: Some(labels::voter_match(ensemble)),
+            ports: Some(vec![port("client", 2181)]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn port(name: &str, number: i32) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: number,
+        protocol: Some("TCP".to_owned()),
+        target_port: Some(IntOrString::String(name.to_owned())),
+        ..ServicePort::default()
+    }
+}

@@ -1,0 +1,201 @@
+//! What must be in the objects, checked in the JSON that goes to the API server.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::fixtures::valid;
+
+/// Value at a JSON pointer.
+#[track_caller]
+fn at(object: &impl serde::Serialize, pointer: &str) -> Value {
+    json!(object)
+        .pointer(pointer)
+        .cloned()
+        .unwrap_or(Value::Null)
+}
+
+#[test]
+fn zoo_cfg_is_as_written_here() {
+    let mut ensemble = valid(3);
+    ensemble
+        .config
+        .insert("maxClientCnxns".to_owned(), "200".to_owned());
+    ensemble
+        .config
+        .insert("tickTime".to_owned(), "1000".to_owned());
+    let expected = "\
+# Written by the Quorate operator; changes here are undone.
+4lw.commands.whitelist=ruok,srvr,stat,mntr,conf,isro
+admin.serverPort=8080
+autopurge.purgeInterval=1
+autopurge.snapRetainCount=3
+dataDir=/data
+electionPortBindRetry=0
+initLimit=10
+maxClientCnxns=200
+quorate.ensembleId=uid-of-demo
+quorumListenOnAllIPs=true
+standaloneEnabled=false
+syncLimit=5
+tickTime=1000
+server.1=demo-voter-0.demo-peers.default.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
+server.2=demo-voter-1.demo-peers.default.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
+server.3=demo-voter-2.demo-peers.default.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
+";
+    assert_eq!(zoo_cfg(&ensemble), expected);
+}
+
+#[test]
+fn pods_meet_the_restricted_standard() {
+    let voters = build(&valid(3)).voters;
+    let pod = "/spec/template/spec";
+    for (pointer, expected) in [
+        ("/automountServiceAccountToken", json!(false)),
+        ("/securityContext/runAsNonRoot", json!(true)),
+        ("/securityContext/runAsUser", json!(65532)),
+        ("/securityContext/runAsGroup", json!(65532)),
+        ("/securityContext/fsGroup", json!(65532)),
+        (
+            "/securityContext/seccompProfile",
+            json!({"type": "RuntimeDefault"}),
+        ),
+        (
+            "/containers/0/securityContext/allowPrivilegeEscalation",
+            json!(false),
+        ),
+        (
+            "/containers/0/securityContext/readOnlyRootFilesystem",
+            json!(true),
+        ),
+        (
+            "/containers/0/securityContext/capabilities",
+            json!({"drop": ["ALL"]}),
+        ),
+        ("/terminationGracePeriodSeconds", json!(30)),
+    ] {
+        assert_eq!(
+            at(&voters, &format!("{pod}{pointer}")),
+            expected,
+            "{pointer}"
+        );
+    }
+}
+
+#[test]
+fn server_learns_its_id_from_the_name_of_its_pod() {
+    let voters = build(&valid(3)).voters;
+    let container = "/spec/template/spec/containers/0";
+    assert_eq!(
+        at(&voters, &format!("{container}/args")),
+        json!([
+            "serve",
+            "/conf/zoo.cfg",
+            "--pod-name",
+            "$(POD_NAME)",
+            "--id-base",
+            "1"
+        ])
+    );
+    assert_eq!(
+        at(
+            &voters,
+            &format!("{container}/env/0/valueFrom/fieldRef/fieldPath")
+        ),
+        json!("metadata.name")
+    );
+}
+
+#[test]
+fn voters_start_together_and_restart_only_by_the_operator() {
+    let voters = build(&valid(5)).voters;
+    for (pointer, expected) in [
+        ("/metadata/ownerReferences/0/uid", json!("uid-of-demo")),
+        ("/metadata/ownerReferences/0/controller", json!(true)),
+        ("/spec/replicas", json!(5)),
+        ("/spec/podManagementPolicy", json!("Parallel")),
+        ("/spec/updateStrategy", json!({"type": "OnDelete"})),
+        ("/spec/serviceName", json!("demo-peers")),
+        (
+            "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted",
+            json!("Retain"),
+        ),
+        (
+            "/spec/volumeClaimTemplates/0/spec/resources/requests/storage",
+            json!("1Gi"),
+        ),
+        (
+            "/spec/volumeClaimTemplates/0/spec/storageClassName",
+            Value::Null,
+        ),
+    ] {
+        assert_eq!(at(&voters, pointer), expected, "{pointer}");
+    }
+}
+
+#[test]
+fn services_differ_in_whom_they_show() {
+    let built = build(&valid(3));
+    assert_eq!(at(&built.peers, "/spec/clusterIP"), json!("None"));
+    assert_eq!(
+        at(&built.peers, "/spec/publishNotReadyAddresses"),
+        json!(true)
+    );
+    assert_eq!(
+        at(&built.client, "/spec/publishNotReadyAddresses"),
+        Value::Null
+    );
+    assert_eq!(at(&built.client, "/spec/ports/0/port"), json!(2181));
+    let selector = at(&built.voters, "/spec/selector/matchLabels");
+    assert_eq!(at(&built.client, "/spec/selector"), selector);
+    let labels = at(&built.voters, "/spec/template/metadata/labels");
+    for (key, value) in selector.as_object().unwrap() {
+        assert_eq!(labels.get(key), Some(value));
+    }
+}
+
+#[test]
+fn budget_lets_one_voter_go_and_is_left_out_for_a_single_one() {
+    let budget = build(&valid(3)).disruption_budget.unwrap();
+    assert_eq!(at(&budget, "/spec/maxUnavailable"), json!(1));
+    assert!(build(&valid(1)).disruption_budget.is_none());
+}
+
+#[test]
+fn template_changes_with_the_configuration_and_not_by_itself() {
+    let ensemble = valid(3);
+    let mut other = valid(3);
+    assert_eq!(
+        template_fingerprint(&ensemble),
+        template_fingerprint(&other)
+    );
+    other
+        .config
+        .insert("maxClientCnxns".to_owned(), "200".to_owned());
+    assert_ne!(
+        template_fingerprint(&ensemble),
+        template_fingerprint(&other)
+    );
+    let noted = at(&build(&other).voters, "/metadata/annotations");
+    assert_eq!(
+        noted[TEMPLATE_ANNOTATION],
+        json!(template_fingerprint(&other))
+    );
+}
+
+#[test]
+fn longest_name_fits_into_dns_labels() {
+    let mut ensemble = valid(7);
+    ensemble.name = "a".repeat(30);
+    for (_, pod) in ensemble.servers() {
+        assert!(pod.len() <= 63, "{pod}");
+    }
+    for name in [
+        ensemble.peers_name(),
+        ensemble.client_name(),
+        ensemble.voter_set_name(),
+    ] {
+        // The controller appends a hash of 10 characters and a hyphen to the name of a revision,
+        // which becomes a label of the pod.
+        assert!(name.len() + 11 <= 63, "{name}");
+    }
+}

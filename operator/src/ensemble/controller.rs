@@ -1,0 +1,160 @@
+//! The loop around `reconcile`: what wakes it, and how it backs off when it fails.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::Api;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Client, ResourceExt};
+
+use super::build::{ENSEMBLE_LABEL, MANAGED_BY_SELECTOR};
+use super::error::ReconcileError;
+use super::{Context, reconcile};
+use crate::crd::ZkEnsemble;
+use crate::members::Members;
+
+/// Wait after the first failure; it doubles with each further one.
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+
+/// Longest wait between two tries.
+const BACKOFF_MAX: Duration = Duration::from_secs(120);
+
+/// Events within this time lead to one reconcile: a rollout of pods comes as a burst.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// Ensembles that are worked on at the same time.
+const CONCURRENCY: u16 = 8;
+
+/// A context with what the loop itself has to remember.
+struct Loop<M> {
+    context: Arc<Context<M>>,
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+/// Runs until `shutdown` resolves and the reconciles under way have ended.
+pub async fn run<M: Members>(
+    context: Arc<Context<M>>,
+    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+) {
+    let client = context.client.clone();
+    let ours = watcher::Config::default().labels(MANAGED_BY_SELECTOR);
+    let state = Arc::new(Loop {
+        context,
+        failures: Mutex::new(HashMap::new()),
+    });
+    Controller::new(all::<ZkEnsemble>(&client), watcher::Config::default())
+        .with_config(
+            Config::default()
+                .debounce(DEBOUNCE)
+                .concurrency(CONCURRENCY),
+        )
+        .owns(all::<StatefulSet>(&client), ours.clone())
+        .owns(all::<Service>(&client), ours.clone())
+        .owns(all::<ConfigMap>(&client), ours.clone())
+        .owns(all::<PodDisruptionBudget>(&client), ours.clone())
+        .watches(all::<Pod>(&client), ours, |pod| ensemble_of(&pod))
+        .graceful_shutdown_on(shutdown)
+        .run(run_one, back_off, state)
+        .for_each(|result| async move {
+            // Failures of `reconcile` are logged where they are counted; these are of the watches.
+            if let Err(error) = result {
+                tracing::debug!(%error, "controller event");
+            }
+        })
+        .await;
+}
+
+fn all<K: kube::Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
+    Api::all(client.clone())
+}
+
+/// Pods belong to the StatefulSet, so that the label leads to the ensemble.
+fn ensemble_of(pod: &Pod) -> Option<ObjectRef<ZkEnsemble>> {
+    let name = pod.labels().get(ENSEMBLE_LABEL)?;
+    Some(ObjectRef::new(name).within(&pod.namespace()?))
+}
+
+async fn run_one<M: Members>(
+    object: Arc<ZkEnsemble>,
+    state: Arc<Loop<M>>,
+) -> Result<Action, ReconcileError> {
+    let started = Instant::now();
+    let namespace = object
+        .namespace()
+        .ok_or(ReconcileError::Incomplete("namespace"))?;
+    let name = object.name_any();
+    let result = reconcile(&state.context, &namespace, &name).await;
+    state
+        .context
+        .metrics
+        .reconciled(started.elapsed(), result.as_ref().err());
+    if result.is_ok() {
+        lock(&state.failures).remove(&format!("{namespace}/{name}"));
+    }
+    result
+}
+
+fn back_off<M: Members>(
+    object: Arc<ZkEnsemble>,
+    error: &ReconcileError,
+    state: Arc<Loop<M>>,
+) -> Action {
+    let key = format!(
+        "{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    );
+    let mut failures = lock(&state.failures);
+    let count = failures.entry(key.clone()).or_insert(0);
+    *count = count.saturating_add(1);
+    let wait = wait_after(*count, RandomState::new().hash_one(&key));
+    tracing::warn!(ensemble = %key, failures = *count, wait_ms = wait.as_millis(), %error,
+        "reconcile failed");
+    Action::requeue(wait)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A map of counters is whole after any panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Doubling with jitter: between half and all of the step, so that ensembles that failed together
+/// do not come back together.
+fn wait_after(failures: u32, random: u64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let step = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
+    let half = step / 2;
+    let jitter_ms = random % (u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1));
+    half + Duration::from_millis(jitter_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_with_jitter_up_to_a_maximum() {
+        for (failures, low_ms, high_ms) in [
+            (1, 500, 1000),
+            (2, 1000, 2000),
+            (5, 8000, 16000),
+            (40, 60_000, 120_000),
+        ] {
+            for random in [0, 1, 12345, u64::MAX] {
+                let wait = wait_after(failures, random).as_millis();
+                assert!(
+                    (low_ms..=high_ms).contains(&wait),
+                    "{failures} failures: {wait} ms"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a reconcile failed. What is merely unfinished or unhealthy is not an error but a condition.
+
+/// A reconcile that has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A call to the API server failed.
+    #[error("{call}: {source}")]
+    Api {
+        /// What was asked for, in words.
+        call: &'static str,
+        /// The answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The object lacks a field that the API server always sets.
+    #[error("the ZkEnsemble has no {0}")]
+    Incomplete(&'static str),
+}
+
+impl ReconcileError {
+    /// Names the kind of error for the metric, from a fixed set.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if status.code == 403 => "forbidden",
+                kube::Error::Api(status) if status.code == 409 => "conflict",
+                kube::Error::Api(status) if status.code == 422 => "refused",
+                kube::Error::Api(_) => "api",
+                _ => "transport",
+            },
+            Self::Incomplete(_) => "incomplete",
+        }
+    }
+}
+
+/// Gives a failed call its name.
+pub(crate) trait Called<T> {
+    /// Wraps the error, if there is one, with what was called.
+    fn called(self, call: &'static str) -> Result<T, ReconcileError>;
+}
+
+impl<T> Called<T> for Result<T, kube::Error> {
+    fn called(self, call: &'static str) -> Result<T, ReconcileError> {
+        self.map_err(|source| ReconcileError::Api {
+            call,
+            source: Box::new(source),
+        })
+    }
+}

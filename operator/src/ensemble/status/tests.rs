@@ -1,0 +1,93 @@
+//! Status keeps still while nothing changes, and keeps transition times.
+
+use super::*;
+use crate::ensemble::plan::plan;
+use crate::ensemble::{build, observe};
+use crate::fixtures::{ensemble, healthy, now, seconds_ago, valid};
+
+fn applied(ensemble: &ValidatedEnsemble) -> Resources<Applied> {
+    let built = build::build(ensemble);
+    Resources::applied(
+        built.config,
+        built.peers,
+        built.client,
+        built.disruption_budget,
+        built.voters,
+    )
+}
+
+fn report_at(
+    previous: Option<&ZkEnsembleStatus>,
+    observed: &observe::Observed,
+    when: Timestamp,
+) -> ZkEnsembleStatus {
+    let three = valid(3);
+    let plan = plan(&three, observed, when);
+    report(previous, &three, observed, &plan, &applied(&three), when)
+}
+
+#[test]
+fn status_of_an_ensemble_at_rest_names_leader_members_and_zones() {
+    let status = report_at(None, &healthy(&valid(3), 2), now());
+    assert_eq!(
+        status.leader,
+        Some(Leader {
+            server_id: 2,
+            pod: "demo-voter-1".to_owned()
+        })
+    );
+    assert_eq!(status.ensemble_id.as_deref(), Some("uid-of-demo"));
+    assert_eq!(status.observed_generation, Some(1));
+    let voters = status.voters.unwrap();
+    assert_eq!(
+        (voters.ready, voters.summary.as_str(), voters.zones),
+        (3, "3/3", Some(3))
+    );
+    let kinds: Vec<&str> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["Ready", "QuorumAvailable", "Progressing", "Degraded"]
+    );
+    let first = &status.members[0];
+    assert_eq!(
+        (first.role, first.state),
+        (MemberRole::Follower, MemberState::Serving)
+    );
+}
+
+#[test]
+fn status_does_not_change_while_nothing_changes() {
+    let observed = healthy(&valid(3), 2);
+    let first = report_at(None, &observed, seconds_ago(100));
+    assert_eq!(report_at(Some(&first), &observed, now()), first);
+}
+
+#[test]
+fn transition_time_moves_with_the_status_of_its_condition_only() {
+    let first = report_at(None, &healthy(&valid(3), 2), seconds_ago(100));
+    let second = report_at(Some(&first), &healthy(&valid(3), 2).crashing(1), now());
+    let time = |status: &ZkEnsembleStatus, kind: &str| {
+        let condition = status.conditions.iter().find(|c| c.type_ == kind).unwrap();
+        condition.last_transition_time.0
+    };
+    assert_eq!(time(&second, "Ready"), now());
+    assert_eq!(time(&second, "QuorumAvailable"), seconds_ago(100));
+}
+
+#[test]
+fn refusal_keeps_what_was_known_and_says_why() {
+    let mut object = ensemble(3);
+    object.status = Some(report_at(None, &healthy(&valid(3), 2), seconds_ago(100)));
+    let status = refusal(&object, "InvalidSpec", "voters.replicas is 2", now());
+    assert_eq!(status.members.len(), 3);
+    let degraded = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Degraded")
+        .unwrap();
+    assert_eq!(
+        (degraded.status.as_str(), degraded.reason.as_str()),
+        ("True", "InvalidSpec")
+    );
+    assert_eq!(degraded.message, "voters.replicas is 2");
+}

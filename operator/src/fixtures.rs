@@ -1,0 +1,188 @@
+//! Ensembles and observations for tests: a healthy one, and small changes to it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
+
+use crate::crd::{Storage, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus};
+use crate::ensemble::build;
+use crate::ensemble::observe::{Observed, Voter, VoterSet};
+use crate::ensemble::validate::{Defaults, ValidatedEnsemble, validate};
+use crate::members::{Learner, MemberReport, ReportedRole};
+
+/// The present of all tests; everything in the fixtures is an hour older.
+pub(crate) fn now() -> Timestamp {
+    seconds_ago(0)
+}
+
+pub(crate) fn seconds_ago(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 - seconds).unwrap()
+}
+
+pub(crate) fn defaults() -> Defaults {
+    Defaults {
+        server_image: "registry.example/quorate:1".to_owned(),
+        cluster_domain: "cluster.local".to_owned(),
+    }
+}
+
+/// An ensemble as the API server returns it.
+pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
+    ZkEnsemble {
+        metadata: ObjectMeta {
+            name: Some("demo".to_owned()),
+            namespace: Some("default".to_owned()),
+            uid: Some("uid-of-demo".to_owned()),
+            generation: Some(1),
+            ..ObjectMeta::default()
+        },
+        spec: ZkEnsembleSpec {
+            image: None,
+            voters: Voters {
+                replicas,
+                storage: Storage {
+                    size: "1Gi".to_owned(),
+                    storage_class_name: None,
+                },
+                resources: None,
+            },
+            config: std::collections::BTreeMap::new(),
+        },
+        status: Some(ZkEnsembleStatus::default()),
+    }
+}
+
+pub(crate) fn valid(replicas: i32) -> ValidatedEnsemble {
+    validate(&ensemble(replicas), &defaults()).unwrap().unwrap()
+}
+
+/// An ensemble at rest: every pod from the wanted revision, `leader` leads, all others follow.
+pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
+    let voters = ensemble
+        .servers()
+        .map(|(id, pod)| (id, voter(ensemble, id, pod, leader)));
+    Observed {
+        voter_set: Some(VoterSet {
+            template_fingerprint: Some(build::template_fingerprint(ensemble)),
+            update_revision: Some("new".to_owned()),
+            created: Some(seconds_ago(3600)),
+        }),
+        voters: voters.collect(),
+        foreign: Vec::new(),
+    }
+}
+
+fn voter(ensemble: &ValidatedEnsemble, id: u8, pod: String, leader: u8) -> Voter {
+    let learners = (1..=ensemble.replicas).filter(|other| id == leader && *other != id);
+    Voter {
+        uid: format!("uid-of-{pod}"),
+        pod,
+        node: Some(format!("node{id}")),
+        zone: Some(format!("zone-{id}")),
+        revision: Some("new".to_owned()),
+        created: Some(seconds_ago(3600)),
+        ready_since: Some(seconds_ago(3590)),
+        unready_since: None,
+        terminating: false,
+        ip: Some(IpAddr::V4(Ipv4Addr::new(10, 244, id, 2))),
+        crashing: false,
+        trouble: None,
+        report: Some(MemberReport {
+            server_id: id,
+            role: if id == leader {
+                ReportedRole::Leader
+            } else {
+                ReportedRole::Follower
+            },
+            serving: true,
+            leader: Some(leader),
+            learners: learners
+                .map(|server_id| Learner {
+                    server_id,
+                    voter: true,
+                    synced: true,
+                })
+                .collect(),
+        }),
+    }
+}
+
+impl Observed {
+    /// These voters run an older revision.
+    pub(crate) fn outdated(mut self, ids: &[u8]) -> Self {
+        for id in ids {
+            self.voter_mut(*id).revision = Some("old".to_owned());
+        }
+        self
+    }
+
+    /// This voter was started `seconds` ago and has neither become ready nor answered.
+    pub(crate) fn starting(mut self, id: u8, seconds: i64) -> Self {
+        let voter = self.voter_mut(id);
+        voter.created = Some(seconds_ago(seconds));
+        voter.ready_since = None;
+        voter.unready_since = voter.created;
+        voter.report = None;
+        self.leader_forgets(id)
+    }
+
+    /// This voter's container ends again and again.
+    pub(crate) fn crashing(self, id: u8) -> Self {
+        let mut observed = self.starting(id, 300);
+        let voter = observed.voter_mut(id);
+        voter.crashing = true;
+        voter.trouble = Some("ended with code 1: zoo.cfg: tickTime: not a number".to_owned());
+        observed
+    }
+
+    /// The pod of this voter is gone.
+    pub(crate) fn missing(mut self, id: u8) -> Self {
+        self.voters.remove(&id);
+        self.leader_forgets(id)
+    }
+
+    /// This voter does not answer the operator; nothing else is wrong with it.
+    pub(crate) fn silent(mut self, id: u8) -> Self {
+        self.voter_mut(id).report = None;
+        self
+    }
+
+    /// This voter became unready `seconds` ago, while its server goes on.
+    pub(crate) fn unready(mut self, id: u8, seconds: i64) -> Self {
+        let voter = self.voter_mut(id);
+        voter.ready_since = None;
+        voter.unready_since = Some(seconds_ago(seconds));
+        self
+    }
+
+    /// No voter leads: all that answer look for a leader.
+    pub(crate) fn leaderless(mut self) -> Self {
+        for report in self
+            .voters
+            .values_mut()
+            .filter_map(|voter| voter.report.as_mut())
+        {
+            report.role = ReportedRole::Looking;
+            report.serving = false;
+            report.leader = None;
+            report.learners.clear();
+        }
+        self
+    }
+
+    pub(crate) fn voter_mut(&mut self, id: u8) -> &mut Voter {
+        self.voters.get_mut(&id).unwrap()
+    }
+
+    fn leader_forgets(mut self, id: u8) -> Self {
+        for report in self
+            .voters
+            .values_mut()
+            .filter_map(|voter| voter.report.as_mut())
+        {
+            report.learners.retain(|learner| learner.server_id != id);
+        }
+        self
+    }
+}

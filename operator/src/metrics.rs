@@ -1,0 +1,106 @@
+//! What the operator counts, for Prometheus. Labels come from fixed sets of ours.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
+
+use crate::ensemble::error::ReconcileError;
+use crate::ensemble::plan::RestartReason;
+
+/// Counters and the registry that they are read from.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: IntCounter,
+    seconds: Histogram,
+    errors: IntCounterVec,
+    restarts: IntCounterVec,
+    status_writes: IntCounter,
+}
+
+impl Metrics {
+    /// Makes and registers all counters.
+    ///
+    /// # Errors
+    ///
+    /// When two of them have one name, which would be a defect of this file.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            reconciles: IntCounter::new(
+                "quorate_operator_reconciles_total",
+                "Reconciles that ended, successful or not",
+            )?,
+            seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "quorate_operator_reconcile_seconds",
+                    "Duration of a reconcile",
+                )
+                .buckets(vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new(
+                    "quorate_operator_errors_total",
+                    "Reconciles that failed, by kind",
+                ),
+                &["kind"],
+            )?,
+            restarts: IntCounterVec::new(
+                Opts::new(
+                    "quorate_operator_restarts_total",
+                    "Pods restarted, by reason",
+                ),
+                &["reason"],
+            )?,
+            status_writes: IntCounter::new(
+                "quorate_operator_status_writes_total",
+                "Status updates that were written because something changed",
+            )?,
+        };
+        metrics
+            .registry
+            .register(Box::new(metrics.reconciles.clone()))?;
+        metrics
+            .registry
+            .register(Box::new(metrics.seconds.clone()))?;
+        metrics
+            .registry
+            .register(Box::new(metrics.errors.clone()))?;
+        metrics
+            .registry
+            .register(Box::new(metrics.restarts.clone()))?;
+        metrics
+            .registry
+            .register(Box::new(metrics.status_writes.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(crate) fn reconciled(&self, took: Duration, error: Option<&ReconcileError>) {
+        self.reconciles.inc();
+        self.seconds.observe(took.as_secs_f64());
+        if let Some(error) = error {
+            self.errors.with_label_values(&[error.kind()]).inc();
+        }
+    }
+
+    pub(crate) fn restarted(&self, why: RestartReason) {
+        self.restarts.with_label_values(&[why.as_str()]).inc();
+    }
+
+    pub(crate) fn status_written(&self) {
+        self.status_writes.inc();
+    }
+
+    /// Returns all metrics in the Prometheus text format.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be encoded.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut buffer = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut buffer)?;
+        Ok(String::from_utf8_lossy(&buffer).into_owned())
+    }
+}
