@@ -1,0 +1,101 @@
+//! Pods die under a steady write load: writes go on in time, and nothing acknowledged is lost.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::clients::equal_digests;
+use super::{Bench, READY_LIMIT};
+use crate::kube::load::Load;
+use crate::kube::zke;
+use crate::peers::client::flags;
+use crate::peers::{Client, wait_for};
+
+const WRITERS: usize = 4;
+/// Acknowledgements before a fault, so that it hits a running load.
+const WARM: usize = 200;
+/// After the death of the leader.
+const LEADER_LIMIT: Duration = Duration::from_secs(5);
+/// After the death of everyone.
+const ALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// The leader's pod is deleted by force.
+pub(super) fn leader_pod_dies(bench: &Bench<'_>) -> Result<String> {
+    let leader = bench.zke.leader_pod()?;
+    under_load(bench, "/leader-dies", &[leader], LEADER_LIMIT)
+}
+
+/// All pods are deleted by force at once.
+pub(super) fn all_pods_die(bench: &Bench<'_>) -> Result<String> {
+    let pods: Vec<String> = bench.zke.pods()?.iter().map(zke::pod_name).collect();
+    under_load(bench, "/all-die", &pods, ALL_LIMIT)
+}
+
+fn under_load(
+    bench: &Bench<'_>,
+    base: &str,
+    victims: &[String],
+    limit: Duration,
+) -> Result<String> {
+    let service = bench.service()?;
+    let mut client = Client::connect(service, Duration::from_secs(10))?;
+    client.create(base, b"", flags::PERSISTENT)?;
+    client.close()?;
+    let load = Load::start(service, base, WRITERS);
+    let grown = |more: usize, within: Duration| {
+        let from = load.acknowledged();
+        wait_for("acknowledged writes", within, || {
+            let got = load.acknowledged() - from;
+            if got >= more {
+                Ok(())
+            } else {
+                Err(format!("{got} of {more}"))
+            }
+        })
+    };
+    grown(WARM, Duration::from_secs(20))?;
+    let mut words = vec!["delete", "pod", "--namespace", bench.zke.namespace];
+    words.extend(["--force", "--grace-period=0", "--wait=false"]);
+    words.extend(victims.iter().map(String::as_str));
+    let killed = Instant::now();
+    bench.zke.kubectl.run(&words)?;
+    // Long enough for the limit to be exceeded if it is going to be.
+    grown(WARM, limit * 3)?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    grown(WARM, limit)?;
+    let gap = load.longest_gap_since(killed);
+    let acknowledged = load.finish()?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    let digest = equal_digests(bench)?;
+    for (name, address, _) in bench.pods()? {
+        let mut client = Client::connect(address, Duration::from_secs(10))?;
+        client.sync()?;
+        missing(&mut client, &acknowledged).with_context(|| format!("on {name}"))?;
+        client.close()?;
+    }
+    if gap > limit {
+        bail!(
+            "no write succeeded for {:.1} s, more than {} s",
+            gap.as_secs_f32(),
+            limit.as_secs()
+        );
+    }
+    Ok(format!(
+        "{} acknowledged writes, all there, longest gap {:.2} s, digest {digest}",
+        acknowledged.len(),
+        gap.as_secs_f32()
+    ))
+}
+
+fn missing(client: &mut Client, acknowledged: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    for (path, data) in acknowledged {
+        let (found, _) = client
+            .get(path, false)
+            .with_context(|| format!("{path} is lost"))?;
+        if found.as_deref() != Some(data.as_slice()) {
+            bail!("{path} holds something else");
+        }
+    }
+    Ok(())
+}

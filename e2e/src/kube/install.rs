@@ -1,0 +1,81 @@
+//! The operator by Helm, as the README tells people to install it.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::images::Images;
+use super::{Kubectl, OPERATOR_NAMESPACE, repository_file};
+use crate::progress::{Look, Progress};
+use crate::shell;
+use crate::tools::clients;
+
+/// How long the operator may take to be available.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Installs or upgrades the operator and waits until it is available.
+pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) -> Result<()> {
+    progress.say("installing the operator with Helm");
+    kubectl.ensure_namespace(OPERATOR_NAMESPACE)?;
+    let chart = repository_file("charts/quorate-operator");
+    helm(kubectl, |command| {
+        command
+            .args(["upgrade", "--install", "quorate"])
+            .arg(&chart)
+            .args(["--namespace", OPERATOR_NAMESPACE])
+            .args(["--set-string", &set("image", &images.operator)])
+            .args(["--set-string", &set("serverImage", &images.server)]);
+    })?;
+    progress.wait("the operator", LIMIT, || {
+        let list = kubectl.get(OPERATOR_NAMESPACE, &["deployments"])?;
+        let status = list.pointer("/items/0/status");
+        let number = |name: &str| {
+            status
+                .and_then(|s| s.get(name))
+                .and_then(serde_json::Value::as_u64)
+                .unwrap_or(0)
+        };
+        let ready = number("availableReplicas") > 0
+            && number("updatedReplicas") == number("replicas")
+            && number("observedGeneration")
+                == list
+                    .pointer("/items/0/metadata/generation")
+                    .and_then(serde_json::Value::as_u64)
+                    .unwrap_or(0);
+        Ok(if ready {
+            Look::Done(())
+        } else {
+            Look::Waiting("not available yet".to_owned())
+        })
+    })
+}
+
+/// The chart's two values of an image reference.
+fn set(value: &str, reference: &str) -> String {
+    let (repository, tag) = reference.rsplit_once(':').unwrap_or((reference, ""));
+    format!("{value}.repository={repository},{value}.tag={tag}")
+}
+
+/// Removes the operator; what it made stays, for it belongs to the ensembles.
+pub(super) fn remove(kubectl: &Kubectl) -> Result<()> {
+    helm(kubectl, |command| {
+        command.args(["uninstall", "quorate", "--ignore-not-found", "--wait"]);
+        command.args(["--namespace", OPERATOR_NAMESPACE]);
+    })
+}
+
+fn helm(kubectl: &Kubectl, arguments: impl FnOnce(&mut Command)) -> Result<()> {
+    let program = clients::locate("helm")
+        .ok()
+        .or_else(|| shell::find("helm"))
+        .context("no helm; `quorate-e2e deps` brings one")?;
+    let mut command = Command::new(program);
+    arguments(&mut command);
+    command
+        .arg("--kubeconfig")
+        .arg::<&Path>(kubectl.kubeconfig());
+    shell::run(&mut command)?;
+    Ok(())
+}
