@@ -38,7 +38,7 @@ sim seeds="1000":
 # Replay one seed with its whole story: just replay 8731 --servers 3
 replay seed *args:
     cargo build --profile sim -p zk-sim
-    {{ target }}/sim/quorate-sim replay --seed {{ seed }} {{ args }}
+    {{ target }}/sim/quorate-sim --seed {{ seed }} --trace {{ args }}
 
 # Static binaries: they run on this machine and alone in an image.
 binaries:
@@ -56,7 +56,7 @@ interop filter="": binaries
 # The generated custom resource definitions.
 crds:
     cargo run -q -p quorate-operator -- crd > crds/zkensembles.quorate.dev.yaml
-    cp crds/zkensembles.quorate.dev.yaml charts/quorate-operator/crds-src/
+    cp crds/zkensembles.quorate.dev.yaml charts/quorate-operator/files/
 
 # The whole path on a cluster: up, install, example, read, write. Set KUBECONFIG to use your own.
 demo: binaries harness

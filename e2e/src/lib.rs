@@ -8,6 +8,9 @@
 pub mod cache;
 pub mod cluster;
 pub mod image;
+pub mod kube;
+/// Servers to talk to and to compare with.
+pub mod peers;
 /// What the tool tells while it works.
 pub mod progress;
 /// Running other programs.

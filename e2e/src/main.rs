@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
 use quorate_e2e::image::{self, Image};
+use quorate_e2e::kube;
 use quorate_e2e::progress::Progress;
 use quorate_e2e::tools::Tools;
 
@@ -37,6 +38,23 @@ enum Job {
     /// Write and load images.
     #[command(subcommand)]
     Image(ImageJob),
+    /// The whole path: a cluster, the operator, an ensemble, a write and a read.
+    Demo {
+        /// The cluster's name.
+        #[arg(long, global = true, default_value = CLUSTER)]
+        name: String,
+        #[command(subcommand)]
+        job: DemoJob,
+    },
+    /// The end-to-end checks on a cluster.
+    KubeTest {
+        /// The cluster's name.
+        #[arg(long, default_value = CLUSTER)]
+        name: String,
+        /// Everything is prepared, and this process is where addresses are reachable.
+        #[arg(long, hide = true)]
+        checks_only: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -65,6 +83,16 @@ enum ClusterJob {
         /// The node's number, from 1.
         number: u8,
     },
+}
+
+#[derive(Subcommand)]
+enum DemoJob {
+    /// Bring everything up and show it.
+    Up,
+    /// Write and read through the client Service of the running demo.
+    Show,
+    /// Remove everything.
+    Down,
 }
 
 #[derive(Subcommand)]
@@ -112,6 +140,19 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             progress.say("all tools are there");
         }
         Job::Cluster { name, job } => return run_cluster(&progress, &Layout::new(&name)?, job),
+        Job::Demo { name, job } => return run_demo(&progress, Layout::new(&name)?, &job),
+        Job::KubeTest {
+            name,
+            checks_only: true,
+        } => {
+            return kube::checks::run_checks(&progress, &Layout::new(&name)?);
+        }
+        Job::KubeTest {
+            name,
+            checks_only: false,
+        } => {
+            return kube::checks::run(&progress, Layout::new(&name)?);
+        }
         Job::Image(ImageJob::Build {
             binary,
             reference,
@@ -133,6 +174,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_demo(progress: &Progress, layout: Layout, job: &DemoJob) -> Result<ExitCode> {
+    match job {
+        DemoJob::Up => kube::demo::up(progress, layout),
+        DemoJob::Show => kube::demo::show(&layout),
+        DemoJob::Down => kube::demo::down(progress, &layout).map(|()| ExitCode::SUCCESS),
+    }
 }
 
 fn run_cluster(progress: &Progress, layout: &Layout, job: ClusterJob) -> Result<ExitCode> {
