@@ -1,0 +1,45 @@
+//! The status page of this project's server: `GET /v1/status` on the admin port.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// How long the page may take.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Most bytes of an answer that are read.
+const ANSWER_LEN_MAX: u64 = 1 << 20;
+
+/// What of the status the tests look at.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Whether clients are served.
+    pub serving: bool,
+    /// The last transaction in the tree.
+    pub zxid_applied: String,
+    /// Digest of the tree as of that transaction.
+    pub digest: String,
+}
+
+/// Fetches the status.
+///
+/// # Errors
+/// When the server does not listen, or answers something else.
+pub fn status(address: SocketAddr) -> Result<Status> {
+    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(b"GET /v1/status HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let first = head.lines().next().unwrap_or_default();
+    if first.split(' ').nth(1) != Some("200") {
+        bail!("the status page answered {first:?}");
+    }
+    serde_json::from_str(body).with_context(|| format!("not a status: {body}"))
+}

@@ -1,0 +1,101 @@
+//! The client programs that others wrote, each with a small script of ours around it: kazoo,
+//! Apache's Java client, the crate `zookeeper-client`.
+//!
+//! Each takes a connect string, prints one line of JSON and ends with 0 when everything held.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::apache;
+use crate::{cache, shell};
+
+/// Name of the Rust program beside the hand tool's binary.
+const RUST_PROGRAM: &str = "quorate-e2e-client";
+
+/// What one program reported.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whose client.
+    pub name: &'static str,
+    /// The line of JSON that it printed.
+    pub report: String,
+}
+
+/// Returns a command for each program; run them with the connect string as last argument added.
+/// `beside` is the directory of this crate's own binaries.
+///
+/// # Errors
+/// When Python, Java or their packages are not to be had.
+pub fn commands(beside: &Path) -> Result<Vec<(&'static str, Command)>> {
+    let mut kazoo = Command::new(kazoo_python()?);
+    kazoo.arg(clients_directory().join("kazoo_client.py"));
+    let mut java = Command::new("java");
+    let logback = apache::java_sources().join("logback.xml");
+    java.arg(format!("-Dlogback.configurationFile={}", logback.display()))
+        .arg("-cp")
+        .arg(apache::class_path()?)
+        .arg(apache::java_sources().join("Main.java"));
+    let rust = Command::new(beside.join(RUST_PROGRAM));
+    Ok(vec![
+        ("kazoo", kazoo),
+        ("java", java),
+        ("zookeeper-client", rust),
+    ])
+}
+
+/// Runs every program against `connect`, one after the other.
+///
+/// # Errors
+/// When one fails; the text carries what it printed.
+pub fn run_all(beside: &Path, connect: &str) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for (name, mut command) in commands(beside)? {
+        let output = command.arg(connect).output();
+        let output = output.with_context(|| format!("cannot start the {name} program"))?;
+        let report = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "the {name} program ended with {}: {report}\n{errors}",
+                output.status
+            );
+        }
+        outcomes.push(Outcome { name, report });
+    }
+    Ok(outcomes)
+}
+
+fn clients_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// Makes sure that kazoo is in a virtual environment of its own, and returns its Python.
+fn kazoo_python() -> Result<PathBuf> {
+    let requirements = clients_directory().join("requirements.txt");
+    let wanted = fs::read_to_string(&requirements)?;
+    let directory = cache::directory()?.join("kazoo");
+    let python = directory.join("bin/python");
+    let installed = directory.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(python);
+    }
+    shell::run(Command::new("python3").args(["-m", "venv"]).arg(&directory))
+        .context("cannot make a virtual environment (is python3-venv installed?)")?;
+    shell::run(
+        Command::new(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "-r",
+            ])
+            .arg(&requirements),
+    )?;
+    fs::write(&installed, wanted)?;
+    Ok(python)
+}
