@@ -7,6 +7,7 @@
 mod error;
 mod identity;
 mod keys;
+mod members;
 mod properties;
 mod reader;
 mod settings;

@@ -136,9 +136,9 @@ impl Router {
             } => {
                 self.dial(link, leader, Duration::from_millis(patience_ms));
             }
-            Output::ToLink { link, packet } => self.to_link(link, &packet),
+            Output::ToLink { link, packet } => self.send_packet(link, &packet),
             Output::SnapshotToLink { link, zxid, body } => {
-                self.to_link(link, &Packet::Snap(zxid));
+                self.send_packet(link, &Packet::Snap(zxid));
                 if let Some(outbox) = self.links.get(&link) {
                     outbox.push_unlimited(body);
                     let mut signature = zk_wire::jute::Writer::with_capacity(14);
@@ -152,7 +152,7 @@ impl Router {
                     outbox.finish(why);
                 }
             }
-            Output::ToClient { conn, frame } => self.to_client(conn, &frame),
+            Output::ToClient { conn, frame } => self.send_frame(conn, &frame),
             Output::CloseClient { conn, why } => {
                 if let Some(client) = self.clients.remove(&conn) {
                     debug!("closing client {}: {why}", client.address);
@@ -183,7 +183,7 @@ impl Router {
         }
     }
 
-    fn to_link(&mut self, link: LinkId, packet: &Packet) {
+    fn send_packet(&mut self, link: LinkId, packet: &Packet) {
         let Some(outbox) = self.links.get(&link) else {
             return;
         };
@@ -203,7 +203,7 @@ impl Router {
         self.feedback.push(Input::LinkClosed { link });
     }
 
-    fn to_client(&mut self, conn: ConnId, frame: &bytes::Bytes) {
+    fn send_frame(&mut self, conn: ConnId, frame: &bytes::Bytes) {
         let Some(client) = self.clients.get(&conn) else {
             return;
         };

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zk_wire::Sid;
-use zk_wire::membership::{HostPort, Membership, Role, ServerSpec};
+use zk_wire::membership::{HostPort, Membership};
 
 use super::error::ConfigError;
-use super::identity::{PodIdentity, my_id};
+use super::identity::PodIdentity;
+use super::members::{client_address, members, mode};
 use super::reader::Reader;
 
 /// Where to listen.
@@ -159,29 +160,9 @@ impl Settings {
         let (session_timeout_min_ms, session_timeout_max_ms) = session_timeouts(r, tick_ms)?;
         let members = members(r, dynamic)?;
         let mode = mode(r, members, &data_dir, pod, &mut warnings)?;
-        let ensemble = matches!(mode, Mode::Ensemble { .. });
-        let limit = |key: &'static str| -> Result<u64, ConfigError> {
-            let ticks = r.count(key, 0, 0, "10")?;
-            if ensemble && ticks == 0 {
-                let path = r.path().to_owned();
-                let remedy = "an ensemble needs it, in ticks; write for example initLimit=10 and \
-                              syncLimit=5";
-                return Err(ConfigError::MissingKey { path, key, remedy });
-            }
-            Ok(ticks)
-        };
-        let (init_limit, sync_limit) = (limit("initLimit")?, limit("syncLimit")?);
-        let handshake = r.int("quorumCnxnTimeoutMs", -1, -1..=i64::MAX, "10000")?;
-        let handshake_ms = if handshake > 0 {
-            handshake.unsigned_abs()
-        } else {
-            tick_ms * sync_limit
-        };
-        let voters = match &mode {
-            Mode::Standalone => 1,
-            Mode::Ensemble { membership, .. } => membership.voters().count(),
-        };
-        let unlimited_if_zero = |n: u64| Some(n).filter(|n| *n != 0).map(|n| to_usize(n));
+        let (init_limit, sync_limit) =
+            (limit(r, &mode, "initLimit")?, limit(r, &mode, "syncLimit")?);
+        let unlimited_if_zero = |n: u64| Some(n).filter(|n| *n != 0).map(to_usize);
         let jute_maxbuffer = r.int("jute.maxbuffer", 0xf_ffff, 1024..=0x7fff_0000, "1048575")?;
         let client = client_address(r, &mode)?;
         let bind_attempts = r.count("electionPortBindRetry", 3, 0, "3")?;
@@ -191,16 +172,12 @@ impl Settings {
                 .text("dataLogDir")
                 .map_or_else(|| data_dir.clone(), PathBuf::from),
             data_dir,
-            mode,
             client,
             client_backlog: backlog(r)?,
             connections_per_ip_max: unlimited_if_zero(r.count("maxClientCnxns", 60, 0, "60")?),
             connections_max: unlimited_if_zero(r.count("maxCnxns", 0, 0, "0")?),
             sessionless_timeout: ms(r.count("nio.sessionlessCnxnTimeout", 10_000, 1, "10000")?),
-            outstanding_max: outstanding(
-                r.count("globalOutstandingLimit", 1000, 1, "1000")?,
-                voters,
-            ),
+            outstanding_max: outstanding(r, &mode)?,
             jute_maxbuffer: to_usize(jute_maxbuffer.unsigned_abs()),
             tick_ms,
             init_limit,
@@ -217,12 +194,13 @@ impl Settings {
             retain,
             quorum_listen_all: r.flag("quorumListenOnAllIPs", false)?,
             election_connect_timeout: ms(r.count("cnxTimeout", 5000, 1, "5000")?),
-            election_handshake_timeout: ms(handshake_ms.max(1)),
+            election_handshake_timeout: handshake_timeout(r, tick_ms, sync_limit)?,
             election_bind_attempts: u32::try_from(bind_attempts).ok().filter(|n| *n != 0),
             leader_connect_delay: ms(r.count("leaderConnectDelayDuringRetryMs", 100, 1, "100")?),
             four_letter_words: whitelist(r.text("4lw.commands.whitelist")),
             admin: admin(r)?,
             ensemble_id: r.text("quorate.ensembleId").map(str::to_owned),
+            mode,
             warnings,
         };
         r.flag("tcpKeepAlive", false)?;
@@ -266,146 +244,22 @@ fn session_timeouts(r: &Reader, tick_ms: u64) -> Result<(i32, i32), ConfigError>
     Ok((min, max))
 }
 
-/// All `server.N` lines, from whichever file has them.
-fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
-    let own = r.with_prefix("server.");
-    let source = match dynamic {
-        Some(_) if !own.is_empty() => {
-            let why = "server lines beside dynamicConfigFile; move them into that file".into();
-            return Err(ConfigError::Contradiction {
-                path: r.path().to_owned(),
-                why,
-            });
-        }
-        Some(dynamic) => dynamic,
-        None => r,
-    };
-    for prefix in ["group", "weight"] {
-        if let Some((rest, _)) = source.with_prefix(prefix).first() {
-            let why = "groups and weights (hierarchical quorums) are not supported yet; remove \
-                       these lines to let the majority of all voters decide";
-            return Err(source.bad(&format!("{prefix}{rest}"), why));
-        }
+/// A number of ticks that an ensemble cannot do without.
+fn limit(r: &Reader, mode: &Mode, key: &'static str) -> Result<u64, ConfigError> {
+    let ticks = r.count(key, 0, 0, "10")?;
+    if matches!(mode, Mode::Ensemble { .. }) && ticks == 0 {
+        let path = r.path().to_owned();
+        let remedy =
+            "an ensemble needs it, in ticks; write for example initLimit=10 and syncLimit=5";
+        return Err(ConfigError::MissingKey { path, key, remedy });
     }
-    let mut membership = Membership::default();
-    if let Some(dynamic) = dynamic {
-        let name = dynamic
-            .path()
-            .file_name()
-            .and_then(|n| n.to_str())
-            .unwrap_or_default();
-        let suffix = name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
-        membership.version = i64::from_str_radix(suffix, 16).unwrap_or(0);
-    }
-    for (id, property) in source.with_prefix("server.") {
-        let key = format!("server.{id}");
-        let sid = id
-            .parse::<i64>()
-            .ok()
-            .filter(|n| (0..=254).contains(n))
-            .ok_or_else(|| source.bad(&key, "the id is not a number from 1 to 254"))?;
-        let spec =
-            ServerSpec::parse(&property.value).map_err(|e| source.bad(&key, e.to_string()))?;
-        membership.servers.insert(Sid(sid), spec);
-    }
-    Ok(membership)
+    Ok(ticks)
 }
 
-fn mode(
-    r: &Reader,
-    membership: Membership,
-    data_dir: &Path,
-    pod: Option<&PodIdentity>,
-    warnings: &mut Vec<String>,
-) -> Result<Mode, ConfigError> {
-    let standalone_enabled = r.flag("standaloneEnabled", true)?;
-    let voters = membership.voters().count();
-    let others = membership.servers.len() - voters;
-    if voters == 0 && others == 0 {
-        return Ok(Mode::Standalone);
-    }
-    let contradiction = |why: &str| {
-        Err(ConfigError::Contradiction {
-            path: r.path().to_owned(),
-            why: why.into(),
-        })
-    };
-    if voters == 0 {
-        return contradiction("no server line with a vote; at least one must be a participant");
-    }
-    if voters == 1 && standalone_enabled {
-        if others > 0 {
-            return contradiction(
-                "observers need an ensemble: set standaloneEnabled=false or add participants",
-            );
-        }
-        warnings.push("one server line only, which is ignored: running standalone".into());
-        return Ok(Mode::Standalone);
-    }
-    let sid = my_id(data_dir, pod)?;
-    let Some(own) = membership.servers.get(&sid) else {
-        return Err(ConfigError::NotAMember {
-            path: r.path().to_owned(),
-            sid: sid.0,
-            myid: data_dir.join("myid"),
-            remedy: "add the line or correct the id",
-        });
-    };
-    let observer = own.role == Role::Observer;
-    let wanted = r.text("peerType").map(str::to_ascii_lowercase);
-    match wanted.as_deref() {
-        None => {}
-        Some("observer") if observer => {}
-        Some("participant") if !observer => {}
-        Some("observer" | "participant") => {
-            warnings.push("peerType contradicts the server line, which decides".into());
-        }
-        Some(_) => return Err(r.bad("peerType", "write participant or observer")),
-    }
-    if r.int("electionAlg", 3, 0..=3, "3")? != 3 {
-        return Err(r.bad("electionAlg", "only 3 is there; remove the line"));
-    }
-    Ok(Mode::Ensemble { sid, membership })
-}
-
-fn client_address(r: &Reader, mode: &Mode) -> Result<Option<BindAddress>, ConfigError> {
-    let port = r.port("clientPort")?;
-    let host = r.text("clientPortAddress");
-    let own = match mode {
-        Mode::Standalone => {
-            // The image for Docker writes the client port of a single server into its server line.
-            let mut lines = r.with_prefix("server.").into_iter();
-            lines
-                .next()
-                .and_then(|(_, p)| ServerSpec::parse(&p.value).ok()?.client)
-        }
-        Mode::Ensemble { sid, membership } => membership
-            .servers
-            .get(sid)
-            .and_then(|spec| spec.client.clone()),
-    };
-    if host.is_some() && port.is_none() && own.is_none() {
-        return Err(r.bad(
-            "clientPortAddress",
-            "it needs clientPort; add clientPort=2181",
-        ));
-    }
-    let bind = |host: &str, port: u16| match host {
-        "0.0.0.0" | "::" | "" => BindAddress::All(port),
-        host => BindAddress::Host(HostPort {
-            host: host.to_owned(),
-            port,
-        }),
-    };
-    match (own, port) {
-        (Some(own), Some(port)) if own.port != port => Err(r.bad(
-            "clientPort",
-            format!("the own server line says {}; remove one of them", own.port),
-        )),
-        (Some(own), _) => Ok(Some(bind(&own.host, own.port))),
-        (None, Some(port)) => Ok(Some(bind(host.unwrap_or_default(), port))),
-        (None, None) => Ok(None),
-    }
+fn handshake_timeout(r: &Reader, tick_ms: u64, sync_limit: u64) -> Result<Duration, ConfigError> {
+    let own = r.int("quorumCnxnTimeoutMs", -1, -1..=i64::MAX, "10000")?;
+    let default = tick_ms.saturating_mul(sync_limit).max(1);
+    Ok(ms(if own > 0 { own.unsigned_abs() } else { default }))
 }
 
 fn backlog(r: &Reader) -> Result<u32, ConfigError> {
@@ -439,13 +293,17 @@ fn retention(r: &Reader, warnings: &mut Vec<String>) -> Result<Option<usize>, Co
 }
 
 /// The same formula on every member (`ZooKeeperServer.getInflight` and its callers).
-fn outstanding(limit: u64, voters: usize) -> usize {
-    let limit = to_usize(limit);
-    if voters > 2 {
+fn outstanding(r: &Reader, mode: &Mode) -> Result<usize, ConfigError> {
+    let limit = to_usize(r.count("globalOutstandingLimit", 1000, 1, "1000")?);
+    let voters = match mode {
+        Mode::Standalone => 1,
+        Mode::Ensemble { membership, .. } => membership.voters().count(),
+    };
+    Ok(if voters > 2 {
         (limit / (voters - 1)).max(1)
     } else {
         limit
-    }
+    })
 }
 
 fn whitelist(text: Option<&str>) -> BTreeSet<String> {

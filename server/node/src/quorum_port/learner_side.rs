@@ -120,17 +120,15 @@ impl LearnerSide {
         let mut buf = BytesMut::new();
         loop {
             let packet = next_packet(reader, &mut buf, From::Leader, self.field_len_max).await?;
-            let input = match packet {
-                Packet::Snap(zxid) => {
-                    let database =
-                        read_snapshot(reader, &mut buf, zxid, self.field_len_max).await?;
-                    Input::LeaderSnapshot {
-                        link,
-                        zxid,
-                        database,
-                    }
+            let input = if let Packet::Snap(zxid) = packet {
+                let database = read_snapshot(reader, &mut buf, zxid, self.field_len_max).await?;
+                Input::LeaderSnapshot {
+                    link,
+                    zxid,
+                    database,
                 }
-                packet => Input::LeaderPacket { link, packet },
+            } else {
+                Input::LeaderPacket { link, packet }
             };
             self.send(input).await?;
         }

@@ -130,7 +130,7 @@ impl Client {
     }
 
     /// Waits until the server closes; true when it sent nothing more.
-    pub(crate) fn is_closed(mut self) -> bool {
+    pub(crate) fn ends(mut self) -> bool {
         self.stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();

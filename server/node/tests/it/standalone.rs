@@ -59,7 +59,7 @@ fn writes_survive_kill_and_an_orderly_end() {
     }
     assert_eq!(client.get("/mine").unwrap().unwrap(), "");
     assert_eq!(client.call(&Request::CloseSession).unwrap().error, 0);
-    assert!(client.is_closed());
+    assert!(client.ends());
     let status = server.terminate();
     assert!(status.success(), "{status}");
 
@@ -73,7 +73,7 @@ fn writes_survive_kill_and_an_orderly_end() {
         "gone with its session"
     );
     let gone = Client::connect(&server.client, Some(&session)).unwrap();
-    assert!(gone.refused() && gone.is_closed());
+    assert!(gone.refused() && gone.ends());
 }
 
 #[test]

@@ -137,7 +137,6 @@ fn bad_files_are_refused_with_key_and_exit_code() {
             2,
             "secureClientPort",
         ),
-        (format!("{BASE}dynamicConfigFile=none\n"), None, 2, "none"),
         (
             "dataDir=/d\nclientPortAddress=h\n".to_owned(),
             None,

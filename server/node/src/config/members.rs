@@ -1,0 +1,158 @@
+//! The members, the mode that follows from them, and the own client address.
+//!
+//! Source: `QuorumPeerConfig` of Apache ZooKeeper 3.9. Left out: groups, weights and several
+//! addresses per server, which are refused.
+
+use std::path::Path;
+
+use zk_wire::Sid;
+use zk_wire::membership::{HostPort, Membership, Role, ServerSpec};
+
+use super::error::ConfigError;
+use super::identity::{PodIdentity, my_id};
+use super::reader::Reader;
+use super::settings::{BindAddress, Mode};
+
+/// All `server.N` lines, from whichever file has them.
+pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
+    let own = r.with_prefix("server.");
+    let source = match dynamic {
+        Some(_) if !own.is_empty() => {
+            let why = "server lines beside dynamicConfigFile; move them into that file".into();
+            return Err(ConfigError::Contradiction {
+                path: r.path().to_owned(),
+                why,
+            });
+        }
+        Some(dynamic) => dynamic,
+        None => r,
+    };
+    for prefix in ["group", "weight"] {
+        if let Some((rest, _)) = source.with_prefix(prefix).first() {
+            let why = "groups and weights (hierarchical quorums) are not supported yet; remove \
+                       these lines to let the majority of all voters decide";
+            return Err(source.bad(&format!("{prefix}{rest}"), why));
+        }
+    }
+    let mut membership = Membership::default();
+    if let Some(dynamic) = dynamic {
+        let name = dynamic
+            .path()
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
+        let suffix = name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+        membership.version = i64::from_str_radix(suffix, 16).unwrap_or(0);
+    }
+    for (id, property) in source.with_prefix("server.") {
+        let key = format!("server.{id}");
+        let sid = id
+            .parse::<i64>()
+            .ok()
+            .filter(|n| (0..=254).contains(n))
+            .ok_or_else(|| source.bad(&key, "the id is not a number from 1 to 254"))?;
+        let spec =
+            ServerSpec::parse(&property.value).map_err(|e| source.bad(&key, e.to_string()))?;
+        membership.servers.insert(Sid(sid), spec);
+    }
+    Ok(membership)
+}
+
+/// Alone or in an ensemble, and as whom.
+pub(super) fn mode(
+    r: &Reader,
+    membership: Membership,
+    data_dir: &Path,
+    pod: Option<&PodIdentity>,
+    warnings: &mut Vec<String>,
+) -> Result<Mode, ConfigError> {
+    let standalone_enabled = r.flag("standaloneEnabled", true)?;
+    let voters = membership.voters().count();
+    let others = membership.servers.len() - voters;
+    if voters == 0 && others == 0 {
+        return Ok(Mode::Standalone);
+    }
+    let contradiction = |why: &str| {
+        Err(ConfigError::Contradiction {
+            path: r.path().to_owned(),
+            why: why.into(),
+        })
+    };
+    if voters == 0 {
+        return contradiction("no server line with a vote; at least one must be a participant");
+    }
+    if voters == 1 && standalone_enabled {
+        if others > 0 {
+            return contradiction(
+                "observers need an ensemble: set standaloneEnabled=false or add participants",
+            );
+        }
+        warnings.push("one server line only, which is ignored: running standalone".into());
+        return Ok(Mode::Standalone);
+    }
+    let sid = my_id(data_dir, pod)?;
+    let Some(own) = membership.servers.get(&sid) else {
+        return Err(ConfigError::NotAMember {
+            path: r.path().to_owned(),
+            sid: sid.0,
+            myid: data_dir.join("myid"),
+            remedy: "add the line or correct the id",
+        });
+    };
+    let observer = own.role == Role::Observer;
+    let wanted = r.text("peerType").map(str::to_ascii_lowercase);
+    match wanted.as_deref() {
+        None => {}
+        Some("observer") if observer => {}
+        Some("participant") if !observer => {}
+        Some("observer" | "participant") => {
+            warnings.push("peerType contradicts the server line, which decides".into());
+        }
+        Some(_) => return Err(r.bad("peerType", "write participant or observer")),
+    }
+    if r.int("electionAlg", 3, 0..=3, "3")? != 3 {
+        return Err(r.bad("electionAlg", "only 3 is there; remove the line"));
+    }
+    Ok(Mode::Ensemble { sid, membership })
+}
+
+/// Where clients connect: the own server line decides, then `clientPort`.
+pub(super) fn client_address(r: &Reader, mode: &Mode) -> Result<Option<BindAddress>, ConfigError> {
+    let port = r.port("clientPort")?;
+    let host = r.text("clientPortAddress");
+    let own = match mode {
+        Mode::Standalone => {
+            // The image for Docker writes the client port of a single server into its server line.
+            let mut lines = r.with_prefix("server.").into_iter();
+            lines
+                .next()
+                .and_then(|(_, p)| ServerSpec::parse(&p.value).ok()?.client)
+        }
+        Mode::Ensemble { sid, membership } => membership
+            .servers
+            .get(sid)
+            .and_then(|spec| spec.client.clone()),
+    };
+    if host.is_some() && port.is_none() && own.is_none() {
+        return Err(r.bad(
+            "clientPortAddress",
+            "it needs clientPort; add clientPort=2181",
+        ));
+    }
+    let bind = |host: &str, port: u16| match host {
+        "0.0.0.0" | "::" | "" => BindAddress::All(port),
+        host => BindAddress::Host(HostPort {
+            host: host.to_owned(),
+            port,
+        }),
+    };
+    match (own, port) {
+        (Some(own), Some(port)) if own.port != port => Err(r.bad(
+            "clientPort",
+            format!("the own server line says {}; remove one of them", own.port),
+        )),
+        (Some(own), _) => Ok(Some(bind(&own.host, own.port))),
+        (None, Some(port)) => Ok(Some(bind(host.unwrap_or_default(), port))),
+        (None, None) => Ok(None),
+    }
+}
