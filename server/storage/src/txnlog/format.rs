@@ -12,9 +12,9 @@ use simd_adler32::adler32;
 use zk_wire::Zxid;
 
 /// Bytes before the first record.
-pub(crate) const HEADER_LEN: u64 = 16;
+pub(crate) const HEADER_LEN: usize = 16;
 /// Bytes before the body of a record.
-pub(crate) const PREFIX_LEN: u64 = 12;
+pub(crate) const PREFIX_LEN: usize = 12;
 /// Ends each record.
 pub(crate) const END_OF_RECORD: u8 = b'B';
 /// Longest body that is read; Apache's own limit is jute.maxbuffer twice, 2 MiB by default.

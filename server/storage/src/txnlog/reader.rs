@@ -73,7 +73,7 @@ impl<F: Fs> LogReader<F> {
         {
             return Ok(end);
         }
-        let mut prefix = [0; PREFIX_LEN as usize];
+        let mut prefix = [0; PREFIX_LEN];
         let got = self.fill(&mut prefix)?;
         if got == 0 {
             return Ok(self.end(None));
@@ -89,7 +89,7 @@ impl<F: Fs> LogReader<F> {
         let Some(len) = prefix.body_len() else {
             return self.judge(prefix, "a record has an impossible length");
         };
-        let end = self.offset + PREFIX_LEN + u64::from(len) + 1;
+        let end = self.offset + PREFIX_LEN as u64 + u64::from(len) + 1;
         if end > self.file_len {
             return self.judge(prefix, "the file ends inside a record");
         }
@@ -115,18 +115,18 @@ impl<F: Fs> LogReader<F> {
 
     /// Reads the file header; gives the end when there is none and nothing behind it.
     fn header(&mut self) -> Result<Option<Step>, StorageError> {
-        let mut header = [0; HEADER_LEN as usize];
+        let mut header = [0; HEADER_LEN];
         let got = self.fill(&mut header)?;
         let header = header.get(..got).unwrap_or_default();
-        if got == HEADER_LEN as usize && format::is_header(header) {
-            self.offset = HEADER_LEN;
+        if got == HEADER_LEN && format::is_header(header) {
+            self.offset = HEADER_LEN as u64;
             return Ok(None);
         }
-        let begun = format::HEADER.starts_with(header) && !header.is_empty();
-        if header.iter().any(|b| *b != 0) && !begun {
+        let written = header.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+        if !format::HEADER.starts_with(header.get(..written).unwrap_or_default()) {
             return Err(self.corrupt("this is no transaction log"));
         }
-        if got < HEADER_LEN as usize {
+        if got < HEADER_LEN {
             return Ok(Some(self.end(Some("the file has no complete header"))));
         }
         let blank = Prefix {
@@ -150,10 +150,10 @@ impl<F: Fs> LogReader<F> {
             return Ok(self.end(None));
         }
         let reach = match prefix.body_len() {
-            Some(len) => PREFIX_LEN as usize + len as usize + 1,
+            Some(len) => PREFIX_LEN + len as usize + 1,
             // The first page of the record never reached the disk: its length is not known.
             None if prefix.is_blank() => rest.len(),
-            None => PREFIX_LEN as usize,
+            None => PREFIX_LEN,
         };
         if rest.len() > reach || holds_a_record(&rest) {
             return Err(self.corrupt(why));
@@ -231,7 +231,7 @@ fn record_at(rest: &[u8], at: usize) -> Option<Zxid> {
     if prefix.checksum >> 32 != 0 || prefix.checksum == 0 {
         return None;
     }
-    let body = rest.get(PREFIX_LEN as usize..)?;
+    let body = rest.get(PREFIX_LEN..)?;
     let (body, end) = body.split_at_checked(prefix.body_len()? as usize)?;
     if body.len() < Txn::HEADER_LEN || end.first() != Some(&END_OF_RECORD) {
         return None;

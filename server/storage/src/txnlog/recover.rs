@@ -137,7 +137,7 @@ impl<F: Fs> LogChain<F> {
                 });
                 continue;
             };
-            let start = open.reader.offset().max(format::HEADER_LEN);
+            let start = open.reader.offset().max(format::HEADER_LEN as u64);
             match open.reader.next()? {
                 Step::Record { raw, .. } if Txn::zxid_of(&raw).is_ok_and(|z| z > self.limit) => {
                     self.open = None;

@@ -115,7 +115,7 @@ impl<F: Fs> OpenLog<F> {
         let path = format::path(dir, first);
         let mut file = fs.create(&path).on("create", &path)?;
         file.write_all_at(&HEADER, 0).on("write", &path)?;
-        let len = HEADER_LEN + prealloc;
+        let len = HEADER_LEN as u64 + prealloc;
         if prealloc > 0 {
             file.set_len(len).on("extend", &path)?;
         }
@@ -124,7 +124,7 @@ impl<F: Fs> OpenLog<F> {
         Ok(Self {
             path,
             file,
-            end: HEADER_LEN,
+            end: HEADER_LEN as u64,
             len,
         })
     }
