@@ -179,6 +179,10 @@ fn damage_before_the_end_is_refused() {
         CorruptIn(LOG4),
     );
     check("magic", edit(LOG4, |d| d[0] = b'X'), CorruptIn(LOG4));
+}
+
+#[test]
+fn a_log_with_a_hole_is_refused() {
     check(
         "end of an earlier file",
         edit(LOG1, |d| d.truncate(record(3) - 5)),
