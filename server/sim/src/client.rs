@@ -395,12 +395,6 @@ impl Client {
             self.disconnect(cx);
         }
     }
-
-    /// Ends for good: the session is left to its time-out.
-    pub(crate) fn leave(&mut self, cx: &mut Context) {
-        self.disconnect(cx);
-        self.session = None;
-    }
 }
 
 fn send(cx: &mut Context, connection: &mut Connection, xid: Xid, request: Request) {

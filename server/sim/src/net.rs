@@ -146,19 +146,18 @@ impl Net {
             }
             self.blocked.remove(&(from, to));
         }
-        let mut held = Vec::new();
         for (id, stream) in &mut self.streams {
-            for end in [End::Dialer, End::Acceptor] {
-                let source = stream.side(end.other()).host;
-                let side = stream.side(end);
-                if source == from && side.host == to && !side.stalled.is_empty() {
-                    held.push((*id, end, std::mem::take(&mut side.stalled)));
+            for to_end in [End::Dialer, End::Acceptor] {
+                let source = stream.side(to_end.other()).host;
+                let side = stream.side(to_end);
+                if source == from && side.host == to {
+                    // Retransmitted one after the other; what comes later waits behind them.
+                    let mut at = q.now();
+                    for _ in 0..side.stalled.len() {
+                        at += dice.between(50, 2_000);
+                        q.at(at, Event::Release { stream: *id, to: to_end });
+                    }
                 }
-            }
-        }
-        for (id, end, pieces) in held {
-            for piece in pieces {
-                self.transmit(q, dice, id, end, piece);
             }
         }
         self.mail_reconnect(q, dice, from, to);
@@ -250,16 +249,53 @@ impl Net {
     ) -> Option<(Host, Piece)> {
         let stream = self.streams.get_mut(&id)?;
         let from_host = stream.side(to.other()).host;
-        let from_open = stream.side(to.other()).open;
         let side = stream.side(to);
         let host = side.host;
         if self.off.contains(&host) {
             return None;
         }
-        if self.blocked.contains_key(&(from_host, host)) || !side.stalled.is_empty() {
+        if self.blocked.contains_key(&(from_host, host)) {
             side.stalled.push_back(piece);
             return None;
         }
+        if !side.stalled.is_empty() {
+            side.stalled.push_back(piece);
+            q.after(2_000, Event::Release { stream: id, to });
+            return None;
+        }
+        self.deliver(q, dice, id, to, piece)
+    }
+
+    /// The oldest piece that was held back arrives, unless it is held back again.
+    pub(crate) fn release(
+        &mut self,
+        q: &mut Queue<Event>,
+        dice: &mut Dice,
+        id: StreamId,
+        to: End,
+    ) -> Option<(Host, Piece)> {
+        let stream = self.streams.get_mut(&id)?;
+        let from_host = stream.side(to.other()).host;
+        let side = stream.side(to);
+        if self.off.contains(&side.host) || self.blocked.contains_key(&(from_host, side.host)) {
+            return None;
+        }
+        let piece = side.stalled.pop_front()?;
+        self.deliver(q, dice, id, to, piece)
+    }
+
+    fn deliver(
+        &mut self,
+        q: &mut Queue<Event>,
+        dice: &mut Dice,
+        id: StreamId,
+        to: End,
+        piece: Piece,
+    ) -> Option<(Host, Piece)> {
+        let stream = self.streams.get_mut(&id)?;
+        let from_open = stream.side(to.other()).open;
+        let side = stream.side(to);
+        let host = side.host;
         if !side.open {
             // A reset answers, when there is somebody to hear it.
             if from_open && matches!(piece, Piece::Data(_)) {

@@ -80,6 +80,7 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     /// The state after the last transaction.
+    #[cfg(test)]
     pub(crate) fn last(&self) -> Zxid {
         self.last
     }

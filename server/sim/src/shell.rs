@@ -254,6 +254,9 @@ impl Process {
                     (ServerState::Leading, Phase::Broadcast) => {
                         cx.checks.activates(status.epoch, sid, now_ms)?;
                     }
+                    (ServerState::Following, Phase::Broadcast) => {
+                        cx.checks.committed(status.zxid_applied)?;
+                    }
                     // What is logged is in the tree now, as after a restart.
                     (ServerState::Looking, _) => {
                         let applied = status.zxid_applied;

@@ -48,6 +48,8 @@ pub(crate) enum Event {
         to: End,
         piece: Piece,
     },
+    /// The oldest piece that a partition held back reaches one side.
+    Release { stream: StreamId, to: End },
     /// The election port of one server tries to send to another.
     MailPump { from: u8, to: u8 },
     /// An election message arrives.
@@ -289,7 +291,8 @@ impl World {
             });
         };
         match event {
-            Event::Arrive { stream, to, piece } => self.arrive(stream, to, piece),
+            Event::Arrive { stream, to, piece } => self.arrive(stream, to, Some(piece)),
+            Event::Release { stream, to } => self.arrive(stream, to, None),
             Event::MailPump { from, to } => {
                 let listening = self.cx.up.contains(&to);
                 let cx = &mut self.cx;
@@ -346,18 +349,24 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, stream: StreamId, to: End, piece: Piece) -> Verdict {
+    /// A piece arrives, or the oldest that was held back.
+    fn arrive(&mut self, stream: StreamId, to: End, piece: Option<Piece>) -> Verdict {
         let cx = &mut self.cx;
         // What arrives at a paused process waits in its kernel; it is judged when it is read.
-        let reader = cx.net.host(stream, to);
-        if let Some(Host::Server(sid)) = reader
+        if let Some(Host::Server(sid)) = cx.net.host(stream, to)
             && let Some(server) = self.servers.get_mut(&sid)
             && server.paused
         {
-            server.hold(Event::Arrive { stream, to, piece });
+            server.hold(match piece {
+                Some(piece) => Event::Arrive { stream, to, piece },
+                None => Event::Release { stream, to },
+            });
             return Ok(());
         }
-        let arrived = cx.net.arrive(&mut cx.q, &mut cx.dice, stream, to, piece);
+        let arrived = match piece {
+            Some(piece) => cx.net.arrive(&mut cx.q, &mut cx.dice, stream, to, piece),
+            None => cx.net.release(&mut cx.q, &mut cx.dice, stream, to),
+        };
         match arrived {
             Some((Host::Server(sid), piece)) => match self.servers.get_mut(&sid) {
                 Some(server) => server.arrive(cx, stream, piece),

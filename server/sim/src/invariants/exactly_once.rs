@@ -69,11 +69,6 @@ impl ExactlyOnce {
     pub(crate) fn ended(&self, session: SessionId) -> bool {
         self.ended.contains_key(&session)
     }
-
-    /// The transaction that a request became.
-    pub(crate) fn outcome(&self, session: SessionId, xid: Xid) -> Option<Zxid> {
-        self.requests.get(&(session, xid)).copied()
-    }
 }
 
 #[cfg(test)]

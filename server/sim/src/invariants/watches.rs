@@ -157,6 +157,12 @@ impl Watches {
     ) -> Verdict {
         if xid == SET_WATCHES_XID {
             self.catching_up.clear();
+            // A node that came and went while nobody was connected is not told of.
+            for (path, armed) in &mut self.armed {
+                if armed.exist.is_some() && oracle.node(path, zxid).is_none() {
+                    armed.exist = Some(zxid);
+                }
+            }
         }
         if !self.catching_up.is_empty() {
             return Ok(());
