@@ -1,7 +1,7 @@
 //! Garbage at the client, quorum and election ports of a running ensemble: it must serve on, and
 //! not grow.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,18 @@ const IO_LIMIT: Duration = Duration::from_secs(2);
 /// How long everything may take.
 const TOTAL_LIMIT: Duration = Duration::from_secs(180);
 
-/// Frames on one connection.
-const FRAMES_PER_CONNECTION: usize = 8;
+/// How long to wait for a server to close, after our end is closed.
+const CLOSE_LIMIT: Duration = Duration::from_millis(200);
+
+/// Most real frames before the bad one: a server closes at what it cannot read, so there is one
+/// bad frame on each connection.
+const REAL_FRAMES_MAX: usize = 4;
 
 /// How much a server may grow at most, above what it had when it began to serve.
 const GROWTH_MAX: u64 = 256 << 20;
+
+/// Most bytes of an answer that are read.
+const ANSWER_LEN_MAX: u64 = 1 << 20;
 
 /// A number that no member has: real frames must stay without consequence.
 const STRANGER: Sid = Sid(77);
@@ -135,38 +142,37 @@ fn send_all(ensemble: &Ensemble, plan: Plan) -> Result<[usize; 3]> {
             Port::Quorum => ports.quorum,
             Port::Election => ports.election,
         };
-        let Ok(count) = send((Ipv4Addr::LOCALHOST, number).into(), port, &mut random) else {
+        if send((Ipv4Addr::LOCALHOST, number).into(), port, &mut random).is_err() {
             leader = ensemble.leader()?;
-            continue;
-        };
-        if let Some(total) = sent.get_mut(port as usize) {
-            *total += count;
+        } else if let Some(total) = sent.get_mut(port as usize) {
+            *total += 1;
         }
     }
     Ok(sent)
 }
 
-/// Returns how many frames went out before the server closed.
-fn send(address: SocketAddr, port: Port, random: &mut Random) -> std::io::Result<usize> {
+/// Sends one bad frame, behind some real ones in half of the cases, and waits until the server has
+/// dealt with it.
+fn send(address: SocketAddr, port: Port, random: &mut Random) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, IO_LIMIT)?;
     stream.set_write_timeout(Some(IO_LIMIT))?;
+    stream.set_read_timeout(Some(CLOSE_LIMIT))?;
     let real = real_frames(port);
-    let mut count = 0;
+    let mut bytes = Vec::new();
     if random.below(2) == 0
         && let Some(greeting) = real.first()
     {
-        // Half of the connections get past the first gate.
-        stream.write_all(greeting)?;
-    }
-    for _ in 0..FRAMES_PER_CONNECTION {
-        if stream.write_all(&garbage(&real, random)).is_err() {
-            break;
+        bytes.extend_from_slice(greeting);
+        for _ in 0..random.below(REAL_FRAMES_MAX) {
+            bytes.extend_from_slice(random.choose(&real).map_or(&[], Vec::as_slice));
         }
-        count += 1;
     }
-    // The server may have closed already; then there is nothing left to end.
-    drop(stream.shutdown(Shutdown::Write));
-    Ok(count)
+    bytes.extend_from_slice(&garbage(&real, random));
+    stream.write_all(&bytes)?;
+    stream.shutdown(Shutdown::Write)?;
+    // Whatever it answers is fine, and so is a reset; it only has to be done with us.
+    drop(io::copy(&mut stream.take(ANSWER_LEN_MAX), &mut io::sink()));
+    Ok(())
 }
 
 fn garbage(real: &[Vec<u8>], random: &mut Random) -> Vec<u8> {

@@ -1,0 +1,5 @@
+//! Servers treated badly.
+
+mod abuse;
+mod full_disk;
+mod refusals;
