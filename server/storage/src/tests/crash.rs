@@ -33,6 +33,7 @@ struct Underway {
 struct Run {
     fs: MemFs,
     config: StorageConfig,
+    tearing: Tearing,
     chance: Choices,
     model: Model,
     underway: Underway,
@@ -51,6 +52,7 @@ impl Run {
         Self {
             fs: MemFs::default(),
             config: config(seed % 2 == 1),
+            tearing: [Tearing::Prefix, Tearing::Sectors][usize::from(seed % 4 < 2)],
             chance: Choices(seed),
             model: Model::default(),
             underway: Underway::default(),
@@ -231,7 +233,7 @@ impl Run {
 
     fn crash(&mut self, power_loss: bool) {
         if power_loss {
-            self.fs.power_loss(&mut self.chance, Tearing::Prefix);
+            self.fs.power_loss(&mut self.chance, self.tearing);
         } else {
             self.fs.revive();
         }
@@ -264,7 +266,7 @@ fn a_crash_at_any_call_loses_nothing_promised_and_invents_nothing() {
                 run.append(&mut storage).unwrap();
                 drop(storage);
                 run.underway = Underway::default();
-                run.fs.power_loss(&mut run.chance, Tearing::Prefix);
+                run.fs.power_loss(&mut run.chance, run.tearing);
                 run.check();
             }
         }
@@ -272,19 +274,34 @@ fn a_crash_at_any_call_loses_nothing_promised_and_invents_nothing() {
 }
 
 #[test]
-fn a_record_torn_by_sectors_is_cut_off() {
-    for seed in 0..300 {
+fn a_batch_torn_by_sectors_is_cut_off() {
+    let batch: Vec<_> = (2..=9).map(|n| z(1, n)).collect();
+    let mut lengths = [0; 10];
+    for seed in 0..600 {
         let mut chance = Choices(seed);
         let fs = MemFs::default();
         let (mut storage, ..) = start(&fs, config(false)).unwrap();
         super::log(&mut storage, &[z(1, 1)]);
-        storage.append(z(1, 2), &txn(z(1, 2), 2500)).unwrap();
-        fs.stop_after(1);
-        storage.flush().unwrap_err();
+        for zxid in &batch {
+            let size = [10, 100, 500, 2500][chance.below(4)];
+            storage.append(*zxid, &txn(*zxid, size)).unwrap();
+        }
+        fs.stop_after(2);
+        while storage.flush().is_ok() {
+            let next = storage.last_zxid().unwrap().next().unwrap();
+            storage.append(next, &txn(next, 10)).unwrap();
+            fs.stop_after(1);
+        }
         assert!(matches!(storage.flush(), Err(StorageError::Poisoned)));
         drop(storage);
         fs.power_loss(&mut chance, Tearing::Sectors);
         let (.., history) = start(&fs, config(false)).unwrap();
-        assert!([1, 2].contains(&history.len()), "seed {seed}: {history:?}");
+        assert!(!history.is_empty(), "seed {seed}");
+        lengths[history.len().min(9)] += 1;
     }
+    // Nothing of the batch, all of it, and much between.
+    assert!(
+        lengths[1..6].iter().all(|n| *n > 0) && lengths[9] > 0,
+        "{lengths:?}"
+    );
 }

@@ -340,3 +340,45 @@ fn a_lone_epoch_change_needs_its_first_transaction() {
     ));
     assert_eq!(Zxid::from_u64(0x2_0000_0002), z(2, 2));
 }
+
+#[test]
+fn a_lost_sector_is_a_torn_write_only_where_the_last_ones_were() {
+    let fs = MemFs::default();
+    let (mut storage, ..) = start(&fs, config()).unwrap();
+    for n in 1..=400 {
+        storage.append(z(1, n), &txn(z(1, n), 2000)).unwrap();
+        storage.flush().unwrap();
+    }
+    drop(storage);
+    let good = fs.get(LOG1);
+    let end = good.iter().rposition(|b| *b != 0).unwrap() / 512;
+    for (sector, torn) in [(1, false), (600, false), (end - 20, true), (end - 1, true)] {
+        let mut data = good.clone();
+        data[sector * 512..][..512].fill(0);
+        fs.put(LOG1, &data);
+        match start(&fs.copy(), config()) {
+            Ok((_, recovered, history)) => {
+                assert!(torn && recovered.torn_tail.is_some(), "{sector}");
+                assert_eq!(
+                    history.len(),
+                    (sector * 512 - 16) / (2000 + RECORD - 20),
+                    "{sector}"
+                );
+            }
+            Err(StorageError::Corrupt { .. }) => assert!(!torn, "{sector}"),
+            Err(e) => panic!("{sector}: {e}"),
+        }
+        // A wrong bit is damage everywhere but in the last record.
+        if sector + 8 > end {
+            continue;
+        }
+        let mut data = good.clone();
+        data[(sector - 1) * 512 + 100] ^= 1;
+        fs.put(LOG1, &data);
+        let result = start(&fs.copy(), config());
+        assert!(
+            matches!(result, Err(StorageError::Corrupt { .. })),
+            "{sector}"
+        );
+    }
+}

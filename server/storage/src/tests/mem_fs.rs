@@ -151,6 +151,11 @@ impl MemFs {
         });
     }
 
+    /// An independent disk with the same content.
+    pub(super) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.with(|d| d.clone()))))
+    }
+
     pub(super) fn get(&self, path: &str) -> Vec<u8> {
         self.with(|d| d.inodes[d.names[Path::new(path)]].seen.clone())
     }

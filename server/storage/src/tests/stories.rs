@@ -65,7 +65,7 @@ fn the_first_snapshot_is_apaches_empty_tree() {
     assert_eq!(snapshot[..8], *b"ZKSN\0\0\0\x02");
     assert!(snapshot.ends_with(&[0, 0, 0, 1, b'/']));
     let log = fs.get("/data/version-2/log.1");
-    assert_eq!(log[..16], *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0");
+    assert_eq!(log[..16], *b"ZKLG\0\0\0\x02\0\0\0\x01\0\0\0\x01");
     assert_eq!(log.len(), 16 + 8192);
 }
 

@@ -1,10 +1,13 @@
 //! Layout of a log file (`FileTxnLog`, `FileHeader`).
 //!
 //! ```text
-//! int magic "ZKLG", int version 2, long dbid 0
+//! int magic "ZKLG", int version 2, long dbid
 //! { long adler32(body), int length, body, byte 'B' }*        body as in zk_wire::txn
 //! zeros up to the preallocated length
 //! ```
+//! Apache writes 0 as dbid and never looks at it. Here it holds the watermark: a place up to which
+//! the file was durable some time ago, in pages, plus one, twice. The second copy tells a watermark
+//! that was itself torn.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +24,37 @@ pub(crate) const END_OF_RECORD: u8 = b'B';
 pub(crate) const BODY_LEN_MAX: u32 = 64 << 20;
 const MAGIC: [u8; 4] = *b"ZKLG";
 
-/// The header that is written.
-pub(crate) const HEADER: [u8; 16] = [b'Z', b'K', b'L', b'G', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0];
+/// Unit of the watermark.
+const PAGE_LEN: u64 = 4096;
+/// Where the watermark stands in the header.
+pub(crate) const WATERMARK_AT: u64 = 8;
+
+/// The header of a file that is durable up to `end`.
+pub(crate) fn header(end: u64) -> [u8; HEADER_LEN] {
+    let mut out = [b'Z', b'K', b'L', b'G', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0];
+    if let Some(field) = out.last_chunk_mut::<8>() {
+        *field = watermark_field(end);
+    }
+    out
+}
+
+/// The field at [`WATERMARK_AT`].
+pub(crate) fn watermark_field(end: u64) -> [u8; 8] {
+    let pages = u32::try_from(end / PAGE_LEN).unwrap_or(u32::MAX - 1);
+    let number = u64::from(pages + 1);
+    (number << 32 | number).to_be_bytes()
+}
+
+/// The watermark of a header; `None` when the writer kept none.
+pub(crate) fn watermark(header: &[u8]) -> Option<u64> {
+    let field = u64::from_be_bytes(*header.last_chunk::<8>()?);
+    let (high, low) = (field >> 32, field & 0xffff_ffff);
+    match (high, low) {
+        (0, 0) => None,
+        (high, low) if high == low => Some((high - 1) * PAGE_LEN),
+        _ => Some(0),
+    }
+}
 
 /// Whether bytes begin with the magic number; Apache checks neither version nor dbid.
 pub(crate) fn is_header(raw: &[u8]) -> bool {
@@ -118,6 +150,23 @@ mod tests {
         let txn = zk_wire::txn::Txn::decode(bytes::Bytes::copy_from_slice(body)).unwrap();
         assert_eq!(txn.header.zxid, Zxid::from_u64(1));
         assert_eq!(txn.digest, Some(1_371_985_504));
+    }
+
+    #[test]
+    fn a_watermark_is_never_beyond_what_was_durable() {
+        assert_eq!(watermark(&header(0)), Some(0));
+        assert_eq!(watermark(&header(3 * PAGE_LEN + 9)), Some(3 * PAGE_LEN));
+        assert_eq!(watermark(b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0"), None);
+        let (old, new) = (
+            watermark_field(0xff * PAGE_LEN),
+            watermark_field(0x1010 * PAGE_LEN),
+        );
+        for cut in 1..8 {
+            let mut torn = header(0);
+            torn[8..].copy_from_slice(&old);
+            torn[8..8 + cut].copy_from_slice(&new[..cut]);
+            assert!(watermark(&torn).unwrap() <= 0x1010 * PAGE_LEN, "{cut}");
+        }
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! write, or damage. A torn write is the last thing in its file and no complete record comes behind
 //! it; nobody can have been told that it is durable. Everything else is damage, because records that
 //! somebody may have been promised are unreadable.
+//!
+//! A batch of records is written at once, and of its sectors any may reach the disk before a power
+//! loss: then records that are whole stand behind one that is not. This too counts as torn, but only
+//! behind the watermark and when a sector of zeros, one that was never written, is the cause.
 
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
@@ -19,6 +23,9 @@ use crate::fs::Fs;
 const BUFFER_LEN: usize = 256 << 10;
 /// Most bytes that a torn write can span: one record and the batch that it was written in.
 const TORN_LEN_MAX: usize = BODY_LEN_MAX as usize + (16 << 20);
+
+/// The smallest unit that a disk writes.
+const SECTOR_LEN: usize = 512;
 
 /// What comes next in a file.
 #[derive(Debug)]
@@ -46,6 +53,8 @@ pub(crate) struct LogReader<F: Fs> {
     input: BufReader<F::Reader>,
     file_len: u64,
     offset: u64,
+    /// See [`format`]; `None` in files of Apache.
+    watermark: Option<u64>,
 }
 
 impl<F: Fs> LogReader<F> {
@@ -58,6 +67,7 @@ impl<F: Fs> LogReader<F> {
             path,
             file_len,
             offset: 0,
+            watermark: None,
         })
     }
 
@@ -120,10 +130,11 @@ impl<F: Fs> LogReader<F> {
         let header = header.get(..got).unwrap_or_default();
         if got == HEADER_LEN && format::is_header(header) {
             self.offset = HEADER_LEN as u64;
+            self.watermark = format::watermark(header);
             return Ok(None);
         }
         let written = header.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
-        if !format::HEADER.starts_with(header.get(..written).unwrap_or_default()) {
+        if !format::header(0).starts_with(header.get(..written).unwrap_or_default()) {
             return Err(self.corrupt("this is no transaction log"));
         }
         if got < HEADER_LEN {
@@ -151,14 +162,16 @@ impl<F: Fs> LogReader<F> {
         }
         let reach = match prefix.body_len() {
             Some(len) => PREFIX_LEN + len as usize + 1,
-            // The first page of the record never reached the disk: its length is not known.
+            // The beginning of the record never reached the disk: its length is not known.
             None if prefix.is_blank() => rest.len(),
             None => PREFIX_LEN,
         };
-        if rest.len() > reach || holds_a_record(&rest) {
-            return Err(self.corrupt(why));
+        let last = rest.len() <= reach && !holds_a_record(&rest);
+        let recent = self.watermark.is_some_and(|durable| self.offset >= durable);
+        if last || recent && misses_a_sector(&rest, self.offset, reach) {
+            return Ok(self.end(Some(why)));
         }
-        Ok(self.end(Some(why)))
+        Err(self.corrupt(why))
     }
 
     /// All bytes from the current offset to the last one that is not zero.
@@ -217,6 +230,25 @@ impl<F: Fs> LogReader<F> {
     fn corrupt(&self, why: &str) -> StorageError {
         StorageError::corrupt(&self.path, self.offset, why)
     }
+}
+
+/// Whether a sector that the record of `reach` bytes at the beginning of `rest`, which stands at
+/// `offset`, lies in was never written: it holds nothing, or nothing but what stood there before.
+fn misses_a_sector(rest: &[u8], offset: u64, reach: usize) -> bool {
+    // Of a record at `offset`, the first bytes are zeros anyway.
+    const TELLING: usize = 5;
+    let in_sector = usize::try_from(offset % SECTOR_LEN as u64).unwrap_or(0);
+    let mut from = 0;
+    let mut to = SECTOR_LEN - in_sector;
+    while from < reach.min(rest.len()) {
+        let part = rest.get(from..to.min(rest.len())).unwrap_or_default();
+        if part.iter().all(|b| *b == 0) && to - from >= TELLING {
+            return true;
+        }
+        from = to;
+        to += SECTOR_LEN;
+    }
+    false
 }
 
 /// Whether a complete, valid record begins anywhere behind the first byte.

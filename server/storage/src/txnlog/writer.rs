@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use zk_wire::Zxid;
 use zk_wire::txn::Txn;
 
-use super::format::{self, HEADER, HEADER_LEN};
+use super::format::{self, HEADER_LEN, WATERMARK_AT};
 use crate::durable;
 use crate::error::{IoContext, StorageError};
 use crate::fs::{Fs, FsFile};
 
 /// A batch above this is written before it is flushed, so that memory stays bounded.
 const BATCH_LEN_MAX: usize = 1 << 20;
+/// How far the watermark may lag: it costs a write of its own, which is shared by many batches.
+const WATERMARK_LAG: u64 = 256 << 10;
 /// Room that must be left in the preallocated part (`FilePadding`).
 const HEADROOM: u64 = 4096;
 
@@ -35,6 +37,8 @@ struct OpenLog<F: Fs> {
     end: u64,
     /// With preallocation.
     len: u64,
+    /// As in the header.
+    watermark: u64,
 }
 
 impl<F: Fs> LogWriter<F> {
@@ -98,6 +102,9 @@ impl<F: Fs> LogWriter<F> {
         };
         let end = open.end + self.batch.len() as u64;
         open.reserve(end, self.prealloc)?;
+        if !self.dirty {
+            open.mark_durable()?;
+        }
         open.file
             .write_all_at(&self.batch, open.end)
             .on("write", &open.path)?;
@@ -114,7 +121,8 @@ impl<F: Fs> OpenLog<F> {
     fn create(fs: &F, dir: &Path, first: Zxid, prealloc: u64) -> Result<Self, StorageError> {
         let path = format::path(dir, first);
         let mut file = fs.create(&path).on("create", &path)?;
-        file.write_all_at(&HEADER, 0).on("write", &path)?;
+        file.write_all_at(&format::header(0), 0)
+            .on("write", &path)?;
         let len = HEADER_LEN as u64 + prealloc;
         if prealloc > 0 {
             file.set_len(len).on("extend", &path)?;
@@ -126,7 +134,21 @@ impl<F: Fs> OpenLog<F> {
             file,
             end: HEADER_LEN as u64,
             len,
+            watermark: 0,
         })
+    }
+
+    /// Everything written so far is durable: says so in the header, now and then.
+    fn mark_durable(&mut self) -> Result<(), StorageError> {
+        if self.end - self.watermark < WATERMARK_LAG {
+            return Ok(());
+        }
+        let field = format::watermark_field(self.end);
+        self.file
+            .write_all_at(&field, WATERMARK_AT)
+            .on("write", &self.path)?;
+        self.watermark = self.end;
+        Ok(())
     }
 
     fn reserve(&mut self, end: u64, prealloc: u64) -> Result<(), StorageError> {
