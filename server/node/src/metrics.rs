@@ -141,8 +141,6 @@ pub struct Metrics {
     pub stale_sessions_expired: Counter,
     /// Transactions after which the tree was not the leader's.
     pub digest_mismatches: Counter,
-    /// Connections to or from peers that broke the protocol.
-    pub peer_misbehaved: Counter,
     /// Requests, receipt to reply, ms.
     pub latency: Summary,
     /// fsync of the log, ms.
@@ -190,7 +188,6 @@ fn process_samples(m: &Metrics) -> Vec<Sample<'_>> {
         Counter("stale_sessions_expired", m.stale_sessions_expired.value()),
         Counter("digest_mismatches_count", m.digest_mismatches.value()),
         Counter("zk_elections_total", m.elections.value()),
-        Counter("zk_peer_misbehaved_total", m.peer_misbehaved.value()),
         Summary("fsynctime", &m.fsync),
         Summary("sync_processor_batch_size", &m.batch_size),
         Summary("snapshottime", &m.snapshot),

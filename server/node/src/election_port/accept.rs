@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use zk_wire::election::InitialMessage;
 
 use super::{ElectionPort, link};
@@ -77,7 +77,7 @@ pub(super) async fn accept_all(port: &Arc<ElectionPort>, listener: TcpListener) 
         let port = port.clone();
         tokio::spawn(async move {
             if let Err(why) = introduce(&port, stream).await {
-                info!("election port: {address}: {why}");
+                debug!("election port: {address}: {why}");
             }
             drop(place);
         });

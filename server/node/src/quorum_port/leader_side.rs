@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use zk_core::{Input, LinkId};
 use zk_wire::quorum::From;
 
@@ -107,7 +107,7 @@ async fn accept_all(port: Arc<LeaderPort>, next: Arc<AtomicU64>, places: Arc<Sem
         let port = port.clone();
         tokio::spawn(async move {
             let why = serve(&port, link, stream, place).await;
-            info!("link {} of learner {address} ended: {why}", link.0);
+            debug!("link {} of learner {address} ended: {why}", link.0);
         });
     }
 }
