@@ -4,9 +4,11 @@
 //! The binary of this crate is the hand tool around the same functions. Everything it brings up is
 //! written down in a state directory, so that any later process can take it down again.
 
+pub mod bench;
 /// Where built tools and the state of clusters are kept.
 pub mod cache;
 pub mod cluster;
+pub mod faults;
 pub mod image;
 pub mod kube;
 /// Servers to talk to and to compare with.

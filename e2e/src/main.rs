@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
+use quorate_e2e::peers::tool::{self, PeerJob};
 use quorate_e2e::progress::Progress;
 use quorate_e2e::tools::Tools;
 
@@ -38,6 +39,8 @@ enum Job {
     /// Write and load images.
     #[command(subcommand)]
     Image(ImageJob),
+    #[command(flatten)]
+    Peers(PeerJob),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
     Demo {
         /// The cluster's name.
@@ -169,6 +172,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             )?;
             println!("sha256:{id}");
         }
+        Job::Peers(job) => tool::run(&progress, job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {
             image::load(&progress, &Layout::new(&cluster)?, &archive)?;
         }
