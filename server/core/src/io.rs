@@ -40,6 +40,12 @@ pub enum Input {
         /// As after a restart.
         recovery: Box<Recovery>,
     },
+    /// Answer to [`DiskOp::Truncate`], in place of `DiskDone`: what is on disk cannot be taken back
+    /// that far, and nothing was changed. The whole state has to come from the leader.
+    TruncateImpossible {
+        /// The operation that is answered.
+        seq: DiskSeq,
+    },
     /// A message on the election port; `from` is the id of the connection.
     Notification {
         /// Who sent it.
@@ -167,7 +173,8 @@ pub enum DiskOp {
     AcceptedEpoch(Epoch),
     /// Write the file `currentEpoch`.
     CurrentEpoch(Epoch),
-    /// Cut the log behind `to`, forget newer snapshots, recover, answer with [`Input::Truncated`].
+    /// Cut the log behind `to`, forget newer snapshots, recover, answer with [`Input::Truncated`]
+    /// or [`Input::TruncateImpossible`].
     Truncate {
         /// Last zxid to keep.
         to: Zxid,

@@ -29,6 +29,8 @@ const BACKLOG_BYTES: usize = 128 * 1024 * 1024;
 pub enum DiskReport {
     /// Durable up to here.
     Done(DiskSeq),
+    /// The log cannot be cut that far; nothing was changed.
+    TruncateImpossible(DiskSeq),
     /// The log is cut.
     Truncated(DiskSeq, Box<Recovery>),
 }

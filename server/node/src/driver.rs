@@ -146,6 +146,7 @@ impl Run {
         match report {
             DiskReport::Done(through) => self.handle(Input::DiskDone { through }),
             DiskReport::Truncated(seq, recovery) => self.handle(Input::Truncated { seq, recovery }),
+            DiskReport::TruncateImpossible(seq) => self.handle(Input::TruncateImpossible { seq }),
         }
     }
 
@@ -165,6 +166,7 @@ impl Run {
                     Input::Tick
                     | Input::DiskDone { .. }
                     | Input::Truncated { .. }
+                    | Input::TruncateImpossible { .. }
                     | Input::Notification { .. }
                     | Input::LearnerConnected { .. }
                     | Input::ClientConnect { .. }

@@ -20,8 +20,6 @@ pub mod exit_code {
     pub const ADMIN: i32 = 4;
     /// A snapshot could not be written.
     pub const SNAPSHOT: i32 = 10;
-    /// What the leader wants cannot be done.
-    pub const BAD_SYNC: i32 = 13;
     /// The election port cannot be had.
     pub const ELECTION_PORT: i32 = 14;
 }

@@ -41,6 +41,8 @@ pub(crate) struct Local {
     /// When this server last had a leader that it served under.
     pub(crate) last_served: Mono,
     pub(crate) digest_mismatches: u64,
+    /// What is on disk is not a history that a leader could continue: ask for its whole state.
+    pub(crate) wants_snapshot: bool,
     /// Frames of sessions that were just settled, to be handled as if they came now.
     pub(crate) released: Vec<(ConnId, std::collections::VecDeque<crate::io::ClientFrame>)>,
     txns_since_snapshot: u64,
@@ -72,6 +74,7 @@ impl Local {
             vote_round: Round::default(),
             last_served: now.mono,
             digest_mismatches: 0,
+            wants_snapshot: false,
             released: Vec::new(),
             txns_since_snapshot: 0,
             bytes_since_snapshot: 0,
@@ -179,6 +182,7 @@ impl Local {
     /// Replaces everything by a leader's snapshot, in memory and on disk.
     pub(crate) fn install(&mut self, database: Database, now: Now, out: &mut Outputs) {
         self.db = database;
+        self.wants_snapshot = false;
         self.history.clear();
         let zxid = self.db.last_applied();
         self.last_logged = zxid;
@@ -219,6 +223,16 @@ impl Local {
             .wrapping_add(1_442_695_040_888_963_407);
         let half = (self.cfg.snap_count / 2).max(1);
         self.snapshot_after = half + (self.rng >> 33) % half;
+    }
+
+    /// The end of its history as this server tells its leader: that of an empty one asks for a
+    /// snapshot.
+    pub(crate) fn history_end(&self) -> Zxid {
+        if self.wants_snapshot {
+            Zxid::ZERO
+        } else {
+            self.last_logged
+        }
     }
 
     /// The vote of this server for itself; nobody when it may not vote.

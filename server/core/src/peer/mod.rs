@@ -126,6 +126,16 @@ impl Peer {
             Input::Tick => self.tick(now, out),
             Input::DiskDone { through } => self.disk_done(through, now, out),
             Input::Truncated { seq, recovery } => self.truncated(seq, *recovery, now, out),
+            Input::TruncateImpossible { seq } => {
+                self.local.wants_snapshot = true;
+                self.disk_done(seq, now, out)?;
+                if let Role::Learner(learner) = &self.role
+                    && learner.is_truncating()
+                {
+                    return Err(RoleOver("the log cannot be cut as the leader asks".into()));
+                }
+                Ok(())
+            }
             Input::Notification { from, notification } => {
                 self.notification(from, &notification, now, out);
                 Ok(())
@@ -275,8 +285,7 @@ impl Peer {
         match &self.role {
             Role::Draining | Role::Looking(_) => ServerState::Looking,
             Role::Leading(_) => ServerState::Leading,
-            Role::Learner(learner) if learner.is_observer() => ServerState::Observing,
-            Role::Learner(_) => ServerState::Following,
+            Role::Learner(learner) => learner.state(),
         }
     }
 

@@ -94,6 +94,7 @@ fn the_first_leader_is_established_in_this_order() {
             "2 says UpToDate",
             "2 is Leading, broadcast, leader 2",
             "1 says Ack(0x100000000)",
+            "1 is Following, broadcast, leader 2",
         ]
     );
 }

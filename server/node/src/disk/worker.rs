@@ -49,18 +49,12 @@ enum WorkError {
     Storage(#[from] StorageError),
     #[error("cannot start the snapshot thread: {0}")]
     Thread(#[from] std::io::Error),
-    #[error(
-        "the leader asks to cut the log to {to}, which this directory cannot do ({why}); remove its \
-         version-2 directories to take the whole state from the leader"
-    )]
-    Truncate { to: zk_wire::Zxid, why: String },
 }
 
 impl WorkError {
     fn exit_code(&self) -> i32 {
         match self {
             Self::Storage(_) | Self::Thread(_) => exit_code::UNEXPECTED,
-            Self::Truncate { .. } => exit_code::BAD_SYNC,
         }
     }
 }
@@ -142,7 +136,11 @@ impl Worker {
                 self.queue.leave(DiskReport::Truncated(seq, recovery));
                 Ok(())
             }
-            TruncOutcome::NeedSnapshot { why } => Err(WorkError::Truncate { to, why }),
+            TruncOutcome::NeedSnapshot { why } => {
+                warn!("the leader asks to cut the log to {to}, which cannot be done: {why}");
+                self.queue.leave(DiskReport::TruncateImpossible(seq));
+                Ok(())
+            }
         }
     }
 

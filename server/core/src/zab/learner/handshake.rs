@@ -9,6 +9,7 @@ use crate::db::Entry;
 use crate::io::{DiskOp, Output, Outputs};
 use crate::peer::disk::After;
 use crate::peer::local::Local;
+use crate::status::Phase;
 use crate::time::Now;
 use crate::zab::leader::RoleOver;
 
@@ -56,13 +57,13 @@ impl Learner {
         if epoch == local.accepted_epoch {
             // Promised to this leader before: it must not count this server twice.
             self.stage = Stage::Promising { epoch, reply: None };
-            self.send_ack_epoch(local.last_logged, out);
+            self.send_ack_epoch(local.history_end(), out);
             return Ok(());
         }
         let reply = Some(local.current_epoch);
         local.accepted_epoch = epoch;
         self.stage = Stage::Promising { epoch, reply };
-        self.last_zxid = local.last_logged;
+        self.last_zxid = local.history_end();
         local.disk(
             DiskOp::AcceptedEpoch(epoch),
             Some(After::AckEpoch(self.link)),
@@ -106,6 +107,11 @@ impl Learner {
             return Ok(());
         };
         match packet {
+            Packet::Diff(_) if local.wants_snapshot => {
+                return Err(RoleOver(
+                    "DIFF, but only a snapshot can replace what is here".into(),
+                ));
+            }
             Packet::Diff(_) => {
                 self.stage = Stage::Syncing {
                     epoch,
@@ -228,6 +234,7 @@ impl Learner {
             packet,
         });
         self.stage = Stage::Serving;
+        Local::event_phase(self.state(), Phase::Broadcast, Some(self.leader), out);
         local.serving = true;
         local.vote.epoch = Some(epoch);
         while let Some(entry) = incoming.staged.pop_front() {

@@ -12,6 +12,7 @@ mod serving;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use zk_wire::election::ServerState;
 use zk_wire::quorum::Packet;
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
@@ -110,8 +111,18 @@ impl Learner {
         }
     }
 
-    pub(crate) fn is_observer(&self) -> bool {
-        self.observer
+    /// The server's state as others see it.
+    pub(crate) fn state(&self) -> ServerState {
+        if self.observer {
+            ServerState::Observing
+        } else {
+            ServerState::Following
+        }
+    }
+
+    /// Whether it waits for the log to be cut.
+    pub(crate) fn is_truncating(&self) -> bool {
+        matches!(self.stage, Stage::Truncating { .. })
     }
 
     pub(crate) fn is_link(&self, link: LinkId) -> bool {
