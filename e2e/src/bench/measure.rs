@@ -117,11 +117,16 @@ pub fn measure(
             })
             .collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|_| Err(anyhow!("a client panicked")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(anyhow!("a client panicked")))
         };
         threads.into_iter().map(join).collect()
     });
-    let mut cell = Cell { latencies_us: Vec::new(), time: duration };
+    let mut cell = Cell {
+        latencies_us: Vec::new(),
+        time: duration,
+    };
     for latencies in outcomes {
         cell.latencies_us.extend(latencies?);
     }
@@ -158,7 +163,9 @@ fn loop_for(
         }
         match job {
             Job::Set => drop(client.set(&path, &data)?),
-            Job::Create => drop(client.create(&format!("{path}/{session}-{n}"), &data, PERSISTENT)?),
+            Job::Create => {
+                drop(client.create(&format!("{path}/{session}-{n}"), &data, PERSISTENT)?)
+            }
             Job::Get => drop(client.get(&path, false)?),
         }
         let done = Instant::now();
@@ -182,7 +189,10 @@ mod tests {
 
     #[test]
     fn percentiles_of_a_hundred_values() {
-        let cell = Cell { latencies_us: (1..=100).rev().collect(), time: Duration::from_secs(2) };
+        let cell = Cell {
+            latencies_us: (1..=100).rev().collect(),
+            time: Duration::from_secs(2),
+        };
         assert_eq!(cell.percentile(50), Duration::from_micros(51));
         assert_eq!(cell.percentile(99), Duration::from_micros(100));
         assert!((cell.rate() - 50.0).abs() < f64::EPSILON);

@@ -52,14 +52,26 @@ pub fn run(progress: &Progress, plan: &Plan) -> Result<Vec<Line>> {
         let at = lines.len();
         for job in Job::ALL {
             for clients in &plan.clients {
-                let cells = plan.kinds.iter().map(|kind| (*kind, Cell::default())).collect();
-                lines.push(Line { servers: *servers, job, clients: *clients, cells });
+                let cells = plan
+                    .kinds
+                    .iter()
+                    .map(|kind| (*kind, Cell::default()))
+                    .collect();
+                lines.push(Line {
+                    servers: *servers,
+                    job,
+                    clients: *clients,
+                    cells,
+                });
             }
         }
         let lines = lines.get_mut(at..).unwrap_or_default();
         for round in 1..=plan.rounds {
             for kind in &plan.kinds {
-                progress.say(format!("round {round}: {servers} server(s) of {}", kind.name()));
+                progress.say(format!(
+                    "round {round}: {servers} server(s) of {}",
+                    kind.name()
+                ));
                 one_turn(progress, plan, *kind, *servers, lines)?;
             }
         }
@@ -75,7 +87,10 @@ fn one_turn(
     lines: &mut [Line],
 ) -> Result<()> {
     // Nothing that a user would not have: durable writes, the default snapshot interval.
-    let settings = Settings { tick: Duration::from_secs(2), ..Settings::default() };
+    let settings = Settings {
+        tick: Duration::from_secs(2),
+        ..Settings::default()
+    };
     let ensemble = Ensemble::start(kind, servers, &settings)?;
     let addresses = ensemble.addresses();
     for line in lines {

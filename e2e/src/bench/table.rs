@@ -7,7 +7,11 @@ use crate::peers::{Kind, apache};
 #[must_use]
 pub fn markdown(plan: &Plan, lines: &[Line]) -> String {
     let list = |numbers: &[usize]| {
-        numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        numbers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let mut text = format!(
@@ -39,12 +43,27 @@ pub fn markdown(plan: &Plan, lines: &[Line]) -> String {
 }
 
 fn row(line: &Line) -> String {
-    let mut text = format!("| {} | {} | {} |", line.servers, line.job.name(), line.clients);
+    let mut text = format!(
+        "| {} | {} | {} |",
+        line.servers,
+        line.job.name(),
+        line.clients
+    );
     for (_, cell) in &line.cells {
         let ms = |percent| cell.percentile(percent).as_secs_f64() * 1000.0;
-        text.push_str(&format!(" {:.0} | {:.2} | {:.2} |", cell.rate(), ms(50), ms(99)));
+        text.push_str(&format!(
+            " {:.0} | {:.2} | {:.2} |",
+            cell.rate(),
+            ms(50),
+            ms(99)
+        ));
     }
-    let rate = |kind| line.cells.iter().find(|(of, _)| *of == kind).map(|(_, cell)| cell.rate());
+    let rate = |kind| {
+        line.cells
+            .iter()
+            .find(|(of, _)| *of == kind)
+            .map(|(_, cell)| cell.rate())
+    };
     match (rate(Kind::Quorate), rate(Kind::Apache)) {
         (Some(ours), Some(theirs)) if theirs > 0.0 => {
             text.push_str(&format!(" {:.2} |\n", ours / theirs));

@@ -85,7 +85,9 @@ pub fn run(progress: &Progress, plan: Plan) -> Result<Summary> {
     client.create("/before", b"kept", flags::PERSISTENT)?;
     let before = memory(&mut ensemble)?;
     let frames = send_all(&ensemble, plan)?;
-    progress.say(format!("sent {frames:?} frames to client, quorum and election ports"));
+    progress.say(format!(
+        "sent {frames:?} frames to client, quorum and election ports"
+    ));
     ensemble.wait_serving()?;
     let after = memory(&mut ensemble)?;
     for server in &ensemble.servers {
@@ -93,17 +95,26 @@ pub fn run(progress: &Progress, plan: Plan) -> Result<Summary> {
         let path = format!("/after-{}", server.id);
         client.create(&path, b"served", flags::PERSISTENT)?;
         let (data, _) = client.get("/before", false)?;
-        ensure!(data.as_deref() == Some(b"kept".as_slice()), "data changed: {data:?}");
+        ensure!(
+            data.as_deref() == Some(b"kept".as_slice()),
+            "data changed: {data:?}"
+        );
         client.close()?;
     }
     for server in &mut ensemble.servers {
         let id = server.id;
         if let Some(status) = server.process()?.ended()? {
-            bail!("server {id} ended with {status}: {}", server.process()?.log_tail());
+            bail!(
+                "server {id} ended with {status}: {}",
+                server.process()?.log_tail()
+            );
         }
     }
-    let memory: Vec<(u64, u64)> =
-        before.iter().zip(&after).map(|(b, a)| (b.resident, a.peak)).collect();
+    let memory: Vec<(u64, u64)> = before
+        .iter()
+        .zip(&after)
+        .map(|(b, a)| (b.resident, a.peak))
+        .collect();
     for (resident, peak) in &memory {
         ensure!(
             *peak <= resident + GROWTH_MAX || plan.kind == Kind::Apache,
@@ -118,7 +129,11 @@ fn first_address(ensemble: &Ensemble) -> Result<SocketAddr> {
 }
 
 fn memory(ensemble: &mut Ensemble) -> Result<Vec<Memory>> {
-    ensemble.servers.iter_mut().map(|server| server.process()?.memory()).collect()
+    ensemble
+        .servers
+        .iter_mut()
+        .map(|server| server.process()?.memory())
+        .collect()
 }
 
 fn send_all(ensemble: &Ensemble, plan: Plan) -> Result<[usize; 3]> {
@@ -128,9 +143,16 @@ fn send_all(ensemble: &Ensemble, plan: Plan) -> Result<[usize; 3]> {
     let mut leader = ensemble.leader()?;
     let mut turn = 0;
     while sent.iter().sum::<usize>() < plan.frames {
-        ensure!(began.elapsed() < TOTAL_LIMIT, "only {sent:?} frames in {TOTAL_LIMIT:?}");
+        ensure!(
+            began.elapsed() < TOTAL_LIMIT,
+            "only {sent:?} frames in {TOTAL_LIMIT:?}"
+        );
         turn += 1;
-        let port = [Port::Client, Port::Quorum, Port::Election][turn % 3];
+        let port = match turn % 3 {
+            0 => Port::Client,
+            1 => Port::Quorum,
+            _ => Port::Election,
+        };
         let server = match port {
             // Only a leader listens there.
             Port::Quorum => ensemble.servers.iter().find(|server| server.id == leader),
@@ -204,7 +226,11 @@ fn garbage(real: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     };
     // Not only the frame's own length: any word may be the length of a field.
     let words = frame.len() / 4;
-    let at = if random.below(2) == 0 { 0 } else { random.below(words) * 4 };
+    let at = if random.below(2) == 0 {
+        0
+    } else {
+        random.below(words) * 4
+    };
     if let Some(word) = frame.get_mut(at..at + 4) {
         word.copy_from_slice(&length);
     }
@@ -215,7 +241,10 @@ fn garbage(real: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 fn real_frames(port: Port) -> Vec<Vec<u8>> {
     match port {
         Port::Client => client_frames(),
-        Port::Quorum => quorum_packets().iter().map(|packet| packet.encode().to_vec()).collect(),
+        Port::Quorum => quorum_packets()
+            .iter()
+            .map(|packet| packet.encode().to_vec())
+            .collect(),
         Port::Election => election_messages(),
     }
 }
@@ -236,10 +265,22 @@ fn client_frames() -> Vec<Vec<u8>> {
         flags: 0,
     };
     let requests = [
-        Request::GetData { path: path(), watch: true },
-        Request::GetChildren2 { path: path(), watch: true },
-        Request::Create { create, create2: true },
-        Request::Multi(vec![zk_wire::client::MultiOp::Check { path: path(), version: 7 }]),
+        Request::GetData {
+            path: path(),
+            watch: true,
+        },
+        Request::GetChildren2 {
+            path: path(),
+            watch: true,
+        },
+        Request::Create {
+            create,
+            create2: true,
+        },
+        Request::Multi(vec![zk_wire::client::MultiOp::Check {
+            path: path(),
+            version: 7,
+        }]),
         Request::SetWatches {
             relative_zxid: Zxid::ZERO,
             data: vec![path()],
@@ -249,20 +290,38 @@ fn client_frames() -> Vec<Vec<u8>> {
         Request::Sync { path: Some(path()) },
         Request::Ping,
     ];
-    let requests = requests.iter().map(|request| request.encode_with_header(Xid(1)));
-    std::iter::once(greeting.encode()).chain(requests).map(|frame| framed(&frame)).collect()
+    let requests = requests
+        .iter()
+        .map(|request| request.encode_with_header(Xid(1)));
+    std::iter::once(greeting.encode())
+        .chain(requests)
+        .map(|frame| framed(&frame))
+        .collect()
 }
 
 fn quorum_packets() -> Vec<Packet> {
     let zxid = Zxid::new(Epoch(1), 1);
-    let learner = LearnerInfo { accepted_epoch: Epoch(0), sid: STRANGER, config_version: 0 };
+    let learner = LearnerInfo {
+        accepted_epoch: Epoch(0),
+        sid: STRANGER,
+        config_version: 0,
+    };
     vec![
         Packet::FollowerInfo(learner.clone()),
-        Packet::AckEpoch { last_zxid: Zxid::ZERO, current_epoch: Some(Epoch(0)) },
+        Packet::AckEpoch {
+            last_zxid: Zxid::ZERO,
+            current_epoch: Some(Epoch(0)),
+        },
         Packet::ObserverInfo(learner),
         Packet::Ack(zxid),
-        Packet::Ping { zxid, touched: vec![(SessionId(5), 4000)] },
-        Packet::Revalidate { session: SessionId(5), timeout_ms: 4000 },
+        Packet::Ping {
+            zxid,
+            touched: vec![(SessionId(5), 4000)],
+        },
+        Packet::Revalidate {
+            session: SessionId(5),
+            timeout_ms: 4000,
+        },
         Packet::Request(ForwardedRequest {
             session: SessionId(5),
             xid: Xid(1),
@@ -274,7 +333,10 @@ fn quorum_packets() -> Vec<Packet> {
 }
 
 fn election_messages() -> Vec<Vec<u8>> {
-    let greeting = InitialMessage { sid: STRANGER, addresses: vec!["127.0.0.1:1".to_owned()] };
+    let greeting = InitialMessage {
+        sid: STRANGER,
+        addresses: vec!["127.0.0.1:1".to_owned()],
+    };
     let notification = Notification {
         state: ServerState::Looking,
         vote: WireVote {

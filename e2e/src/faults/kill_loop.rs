@@ -53,7 +53,10 @@ pub fn run(progress: &Progress, plan: Plan) -> Result<Summary> {
         plan.seed
     ));
     // Small snapshots often, so that kills hit them too.
-    let settings = Settings { extra: vec!["snapCount=2000".to_owned()], ..Settings::default() };
+    let settings = Settings {
+        extra: vec!["snapCount=2000".to_owned()],
+        ..Settings::default()
+    };
     let mut ensemble = Ensemble::start(plan.kind, plan.servers, &settings)?;
     match kill_and_check(progress, plan, &mut ensemble) {
         Ok(summary) => Ok(summary),
@@ -63,7 +66,11 @@ pub fn run(progress: &Progress, plan: Plan) -> Result<Summary> {
                     server.kill()?;
                 }
             }
-            Err(error.context(format!("seed {}, kept {}", plan.seed, ensemble.keep().display())))
+            Err(error.context(format!(
+                "seed {}, kept {}",
+                plan.seed,
+                ensemble.keep().display()
+            )))
         }
     }
 }
@@ -73,7 +80,8 @@ fn kill_and_check(progress: &Progress, plan: Plan, ensemble: &mut Ensemble) -> R
     let load = Load::start(&ensemble.addresses(), WRITERS)?;
     let mut longest_gap = Duration::ZERO;
     for kill in 1..=plan.kills {
-        load.wait_progress(1, START_LIMIT).with_context(|| format!("before kill {kill}"))?;
+        load.wait_progress(1, START_LIMIT)
+            .with_context(|| format!("before kill {kill}"))?;
         let micros = usize::try_from(BETWEEN_KILLS_MAX.as_micros())?;
         thread::sleep(Duration::from_micros(random.below(micros).try_into()?));
         let victims = choose(&mut random, ensemble);
@@ -90,13 +98,19 @@ fn kill_and_check(progress: &Progress, plan: Plan, ensemble: &mut Ensemble) -> R
             ensemble.wait_serving()?;
         }
         if kill % 20 == 0 {
-            progress.say(format!("{kill} kills, {} writes acknowledged", load.count()));
+            progress.say(format!(
+                "{kill} kills, {} writes acknowledged",
+                load.count()
+            ));
         }
     }
     let acknowledged = load.stop()?;
     ensemble.wait_serving()?;
     check(ensemble, &acknowledged)?;
-    Ok(Summary { nodes: acknowledged.nodes(), longest_gap })
+    Ok(Summary {
+        nodes: acknowledged.nodes(),
+        longest_gap,
+    })
 }
 
 /// The leader half of the time, any one else, now and then all.
@@ -108,7 +122,13 @@ fn choose(random: &mut Random, ensemble: &Ensemble) -> Vec<u8> {
         mode.is_some_and(|mode| mode.is_ok_and(|mode| mode == "leader"))
     };
     match random.below(10) {
-        0..=4 => ids.iter().find(leads).or(ids.first()).copied().into_iter().collect(),
+        0..=4 => ids
+            .iter()
+            .find(leads)
+            .or(ids.first())
+            .copied()
+            .into_iter()
+            .collect(),
         5..=7 => random.choose(&ids).copied().into_iter().collect(),
         _ => ids,
     }
@@ -140,7 +160,12 @@ pub fn check(ensemble: &mut Ensemble, acknowledged: &Acknowledged) -> Result<()>
 /// # Errors
 /// When they do not agree.
 pub fn equal_digests(ensemble: &Ensemble) -> Result<()> {
-    let ours = || ensemble.servers.iter().filter(|server| server.kind == Kind::Quorate);
+    let ours = || {
+        ensemble
+            .servers
+            .iter()
+            .filter(|server| server.kind == Kind::Quorate)
+    };
     wait_for("equal digests", START_LIMIT, || {
         let mut seen = Vec::new();
         for server in ours() {
@@ -150,11 +175,17 @@ pub fn equal_digests(ensemble: &Ensemble) -> Result<()> {
             [a, b] => a.zxid_applied == b.zxid_applied,
             _ => true,
         });
-        if at_one_zxid { Ok(seen) } else { Err(format!("not at one zxid: {seen:?}")) }
+        if at_one_zxid {
+            Ok(seen)
+        } else {
+            Err(format!("not at one zxid: {seen:?}"))
+        }
     })
     .and_then(|seen| {
         let first = seen.first().map(|status| status.digest.clone());
-        let all = seen.iter().all(|status| Some(&status.digest) == first.as_ref());
+        let all = seen
+            .iter()
+            .all(|status| Some(&status.digest) == first.as_ref());
         ensure!(all, "the trees differ: {seen:?}");
         Ok(())
     })

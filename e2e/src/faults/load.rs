@@ -77,9 +77,18 @@ impl Load {
                 acknowledged: acknowledged.clone(),
                 ledger: ledger.clone(),
             };
-            threads.push(thread::Builder::new().name("writer".into()).spawn(|| writer.run())?);
+            threads.push(
+                thread::Builder::new()
+                    .name("writer".into())
+                    .spawn(|| writer.run())?,
+            );
         }
-        Ok(Self { stop, acknowledged, ledgers, threads })
+        Ok(Self {
+            stop,
+            acknowledged,
+            ledgers,
+            threads,
+        })
     }
 
     /// How many writes were acknowledged so far.
@@ -115,7 +124,9 @@ impl Load {
             thread.join().map_err(|_| anyhow!("a writer panicked"))??;
         }
         let ledgers = self.ledgers.iter().map(|ledger| Ok(lock(ledger)?.clone()));
-        Ok(Acknowledged { ledgers: ledgers.collect::<Result<_>>()? })
+        Ok(Acknowledged {
+            ledgers: ledgers.collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -137,17 +148,27 @@ impl Acknowledged {
             let names = client.children(&directory(n))?;
             let mut there = BTreeSet::new();
             for name in &names {
-                there.insert(name.parse::<u64>().with_context(|| format!("a node {name:?}"))?);
+                there.insert(
+                    name.parse::<u64>()
+                        .with_context(|| format!("a node {name:?}"))?,
+                );
             }
             if let Some(lost) = ledger.created.difference(&there).next() {
                 bail!("{} is acknowledged and not on {address}", node(n, *lost));
             }
             let made_up = there.iter().find(|number| **number > ledger.attempted);
-            ensure!(made_up.is_none(), "nobody created {made_up:?} of writer {n}");
+            ensure!(
+                made_up.is_none(),
+                "nobody created {made_up:?} of writer {n}"
+            );
             for number in &there {
                 let (data, _) = client.get(&node(n, *number), false)?;
                 let expected = payload(n, *number);
-                ensure!(data.as_deref() == Some(expected.as_bytes()), "{}: {data:?}", node(n, *number));
+                ensure!(
+                    data.as_deref() == Some(expected.as_bytes()),
+                    "{}: {data:?}",
+                    node(n, *number)
+                );
             }
             let (data, _) = client.get(&register(n), false)?;
             let text = String::from_utf8(data.unwrap_or_default().to_vec())?;
@@ -201,10 +222,14 @@ impl Writer {
             };
             let is_set = number % 4 == 0;
             let outcome = if is_set {
-                client.set(&register(self.number), number.to_string().as_bytes()).map(drop)
+                client
+                    .set(&register(self.number), number.to_string().as_bytes())
+                    .map(drop)
             } else {
                 let data = payload(self.number, number);
-                client.create(&node(self.number, number), data.as_bytes(), PERSISTENT).map(drop)
+                client
+                    .create(&node(self.number, number), data.as_bytes(), PERSISTENT)
+                    .map(drop)
             };
             match outcome {
                 Ok(()) => {

@@ -148,10 +148,10 @@ impl Client {
     /// # Errors
     /// See [`Failure`].
     pub fn call(&mut self, request: &Request) -> Result<Reader, Failure> {
-        let xid = match request {
-            Request::Ping => Xid(-2),
-            Request::SetWatches { .. } => Xid(-8),
-            _ => Xid(self.next_xid),
+        let xid = if *request == Request::Ping {
+            Xid(-2)
+        } else {
+            Xid(self.next_xid)
         };
         self.next_xid = self.next_xid.wrapping_add(1).max(1);
         self.stream

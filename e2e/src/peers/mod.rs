@@ -14,7 +14,6 @@ pub mod server;
 pub mod tool;
 pub mod tree;
 
-
 pub use client::{Client, Failure};
 pub use ensemble::{Ensemble, Settings};
 pub use process::Process;

@@ -64,7 +64,12 @@ pub enum PeerJob {
         #[arg(long, default_value_t = 2)]
         rounds: usize,
         /// Which servers.
-        #[arg(long, value_enum, value_delimiter = ',', default_value = "apache,quorate")]
+        #[arg(
+            long,
+            value_enum,
+            value_delimiter = ',',
+            default_value = "apache,quorate"
+        )]
         kinds: Vec<Kind>,
         /// Write the table to this file, too.
         #[arg(long)]
@@ -85,9 +90,19 @@ pub fn run(progress: &Progress, job: PeerJob) -> Result<()> {
                 println!("{}", outcome.report);
             }
         }
-        PeerJob::Killloop { kind, servers, kills, seed } => {
+        PeerJob::Killloop {
+            kind,
+            servers,
+            kills,
+            seed,
+        } => {
             let seed = seed.map_or_else(now, Ok)?;
-            let plan = kill_loop::Plan { kind, servers, kills, seed };
+            let plan = kill_loop::Plan {
+                kind,
+                servers,
+                kills,
+                seed,
+            };
             let summary = kill_loop::run(progress, plan)?;
             println!(
                 "no acknowledged write lost: {} nodes on {servers} server(s) after {kills} kills; \
@@ -101,12 +116,29 @@ pub fn run(progress: &Progress, job: PeerJob) -> Result<()> {
             let summary = garbage::run(progress, garbage::Plan { kind, frames, seed })?;
             println!("serves on after {:?} frames", summary.frames);
             for (before, peak) in summary.memory {
-                println!("memory: {} MiB before, {} MiB at most", before >> 20, peak >> 20);
+                println!(
+                    "memory: {} MiB before, {} MiB at most",
+                    before >> 20,
+                    peak >> 20
+                );
             }
         }
-        PeerJob::Bench { servers, clients, seconds, rounds, kinds, out } => {
+        PeerJob::Bench {
+            servers,
+            clients,
+            seconds,
+            rounds,
+            kinds,
+            out,
+        } => {
             let duration = Duration::from_secs(seconds);
-            let plan = bench::Plan { servers, clients, duration, rounds, kinds };
+            let plan = bench::Plan {
+                servers,
+                clients,
+                duration,
+                rounds,
+                kinds,
+            };
             let lines = bench::run(progress, &plan)?;
             let text = table::markdown(&plan, &lines);
             print!("{text}");

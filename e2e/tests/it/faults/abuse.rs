@@ -10,7 +10,11 @@ use crate::alone;
 #[test]
 fn an_ensemble_serves_on_after_garbage_on_all_ports() -> Result<()> {
     let _alone = alone();
-    let plan = garbage::Plan { kind: Kind::Quorate, frames: 20_000, seed: 20_000 };
+    let plan = garbage::Plan {
+        kind: Kind::Quorate,
+        frames: 20_000,
+        seed: 20_000,
+    };
     garbage::run(&Progress::default(), plan)?;
     Ok(())
 }
@@ -18,7 +22,12 @@ fn an_ensemble_serves_on_after_garbage_on_all_ports() -> Result<()> {
 #[test]
 fn one_server_killed_200_times_loses_no_acknowledged_write() -> Result<()> {
     let _alone = alone();
-    let plan = kill_loop::Plan { kind: Kind::Quorate, servers: 1, kills: 200, seed: 200 };
+    let plan = kill_loop::Plan {
+        kind: Kind::Quorate,
+        servers: 1,
+        kills: 200,
+        seed: 200,
+    };
     kill_loop::run(&Progress::default(), plan)?;
     Ok(())
 }
@@ -26,7 +35,12 @@ fn one_server_killed_200_times_loses_no_acknowledged_write() -> Result<()> {
 #[test]
 fn three_servers_killed_100_times_lose_no_acknowledged_write() -> Result<()> {
     let _alone = alone();
-    let plan = kill_loop::Plan { kind: Kind::Quorate, servers: 3, kills: 100, seed: 100 };
+    let plan = kill_loop::Plan {
+        kind: Kind::Quorate,
+        servers: 3,
+        kills: 100,
+        seed: 100,
+    };
     kill_loop::run(&Progress::default(), plan)?;
     Ok(())
 }

@@ -6,22 +6,22 @@ use quorate_e2e::peers::{Ensemble, Kind, Settings, programs};
 use super::{equal_trees, write_some};
 use crate::{alone, binaries};
 
-#[track_caller]
-fn clients_work_on(servers: usize) {
+fn clients_work_on(servers: usize) -> Result<()> {
     let _alone = alone();
-    let ensemble = Ensemble::start(Kind::Quorate, servers, &Settings::default()).unwrap();
-    let outcomes = programs::run_all(binaries(), &ensemble.connect_string()).unwrap();
+    let ensemble = Ensemble::start(Kind::Quorate, servers, &Settings::default())?;
+    let outcomes = programs::run_all(binaries(), &ensemble.connect_string())?;
     assert_eq!(outcomes.len(), 3);
+    Ok(())
 }
 
 #[test]
-fn clients_work_on_one_server() {
-    clients_work_on(1);
+fn clients_work_on_one_server() -> Result<()> {
+    clients_work_on(1)
 }
 
 #[test]
-fn clients_work_on_three_servers() {
-    clients_work_on(3);
+fn clients_work_on_three_servers() -> Result<()> {
+    clients_work_on(3)
 }
 
 #[test]

@@ -10,10 +10,16 @@ use crate::alone;
 /// that logs and snapshots both matter.
 fn hand_over(from: Kind, to: Kind, servers: usize) -> Result<()> {
     let _alone = alone();
-    let settings = Settings { extra: vec!["snapCount=100".to_owned()], ..Settings::default() };
+    let settings = Settings {
+        extra: vec!["snapCount=100".to_owned()],
+        ..Settings::default()
+    };
     let mut ensemble = Ensemble::start(from, servers, &settings)?;
     for (turn, kind) in [to, from].into_iter().enumerate() {
-        write_some(*ensemble.addresses().first().unwrap(), &format!("/turn-{turn}"))?;
+        write_some(
+            ensemble.server(1)?.client_address(),
+            &format!("/turn-{turn}"),
+        )?;
         let before = equal_trees(&ensemble)?;
         for server in &mut ensemble.servers {
             server.terminate()?;

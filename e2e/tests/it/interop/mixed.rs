@@ -32,7 +32,10 @@ fn mixed(kinds: &[Kind], leads: Kind) -> Result<()> {
         write_some(address, &format!("/third-{n}"))?;
     }
     let tree = equal_trees(&ensemble)?;
-    ensure!(tree.contains_key("/second"), "the writes of the second leader are gone");
+    ensure!(
+        tree.contains_key("/second"),
+        "the writes of the second leader are gone"
+    );
     Ok(())
 }
 
