@@ -20,15 +20,17 @@ pub enum ReconcileError {
 impl ReconcileError {
     /// Names the kind of error for the metric, from a fixed set.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Api { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) if status.code == 403 => "forbidden",
-                kube::Error::Api(status) if status.code == 409 => "conflict",
-                kube::Error::Api(status) if status.code == 422 => "refused",
-                kube::Error::Api(_) => "api",
-                _ => "transport",
-            },
-            Self::Incomplete(_) => "incomplete",
+        let Self::Api { source, .. } = self else {
+            return "incomplete";
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return "transport";
+        };
+        match status.code {
+            403 => "forbidden",
+            409 => "conflict",
+            422 => "refused",
+            _ => "api",
         }
     }
 }
