@@ -55,11 +55,16 @@ pub enum Packet {
     Ack(Zxid),
     /// 4: durable on a quorum.
     Commit(Zxid),
-    /// 5: either way; a learner's answer carries touched sessions (id, time-out in ms).
+    /// 5 from the leader.
     Ping {
         /// Leader's last proposal.
         zxid: Zxid,
-        /// Empty from the leader.
+    },
+    /// 5 from a learner: never without data, at which Apache's leader would stumble.
+    PingReply {
+        /// Copied from the ping.
+        zxid: Zxid,
+        /// Sessions that showed life since the last ping: id, time-out in ms.
         touched: Vec<(SessionId, i32)>,
     },
     /// 6 from a learner: does this session live, and may it move to me?
@@ -161,9 +166,9 @@ impl Packet {
             Self::Proposal { zxid, txn } => (2, zxid.to_wire(), Some(txn.clone()), None),
             Self::Ack(zxid) => simple(3, *zxid),
             Self::Commit(zxid) => simple(4, *zxid),
-            Self::Ping { zxid, touched } => {
-                let data = (!touched.is_empty()).then(|| encode_touched(touched));
-                (5, zxid.to_wire(), data, None)
+            Self::Ping { zxid } => simple(5, *zxid),
+            Self::PingReply { zxid, touched } => {
+                (5, zxid.to_wire(), Some(encode_touched(touched)), None)
             }
             Self::Revalidate {
                 session,
@@ -252,11 +257,8 @@ impl Packet {
             },
             (3, _) => Self::Ack(zxid),
             (4, _) => Self::Commit(zxid),
-            (5, From::Leader) => Self::Ping {
-                zxid,
-                touched: Vec::new(),
-            },
-            (5, From::Learner) => Self::Ping {
+            (5, From::Leader) => Self::Ping { zxid },
+            (5, From::Learner) => Self::PingReply {
                 zxid,
                 touched: decode_touched(data)?,
             },
@@ -449,9 +451,13 @@ mod tests {
             },
             Packet::Ack(z),
             Packet::Commit(z),
-            Packet::Ping {
+            Packet::PingReply {
                 zxid: z,
                 touched: vec![(SessionId(1), 2)],
+            },
+            Packet::PingReply {
+                zxid: z,
+                touched: vec![],
             },
             Packet::Revalidate {
                 session: SessionId(1),
@@ -471,10 +477,7 @@ mod tests {
             round_trip(packet, From::Learner);
         }
         for packet in [
-            Packet::Ping {
-                zxid: z,
-                touched: vec![],
-            },
+            Packet::Ping { zxid: z },
             Packet::Revalidated {
                 session: SessionId(1),
                 valid: true,
@@ -493,6 +496,19 @@ mod tests {
         ] {
             round_trip(packet, From::Leader);
         }
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_data_even_if_there_is_none() {
+        let zxid = Zxid::from_u64(7);
+        let raw = Packet::PingReply {
+            zxid,
+            touched: vec![],
+        }
+        .encode();
+        assert_eq!(raw.get(12..16), Some(&[0; 4][..]));
+        let raw = Packet::Ping { zxid }.encode();
+        assert_eq!(raw.get(12..16), Some(&[0xff; 4][..]));
     }
 
     #[test]

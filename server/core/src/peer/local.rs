@@ -41,6 +41,9 @@ pub(crate) struct Local {
     /// When this server last had a leader that it served under.
     pub(crate) last_served: Mono,
     pub(crate) digest_mismatches: u64,
+    /// The highest epoch that a voter came with which it had promised elsewhere, in an attempt to
+    /// lead that failed: an epoch below it would keep that voter out for good.
+    pub(crate) promised_elsewhere: Epoch,
     /// What is on disk is not a history that a leader could continue: ask for its whole state.
     pub(crate) wants_snapshot: bool,
     /// Frames of sessions that were just settled, to be handled as if they came now.
@@ -74,6 +77,7 @@ impl Local {
             vote_round: Round::default(),
             last_served: now.mono,
             digest_mismatches: 0,
+            promised_elsewhere: Epoch::default(),
             wants_snapshot: false,
             released: Vec::new(),
             txns_since_snapshot: 0,

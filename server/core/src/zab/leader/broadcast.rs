@@ -250,7 +250,7 @@ impl Leading {
         };
         match packet {
             Packet::Ack(zxid) => self.learner_ack(id, zxid, local, now, out),
-            Packet::Ping { touched, .. } => {
+            Packet::PingReply { touched, .. } => {
                 for (session, timeout_ms) in touched {
                     b.sessions.touch(session, timeout_ms, now.mono);
                 }

@@ -7,7 +7,7 @@ use zk_wire::quorum::{LearnerInfo, Packet};
 use zk_wire::{Epoch, Sid, Zxid};
 
 use super::link::LinkState;
-use super::{Leading, Stage};
+use super::{Leading, RoleOver, Stage};
 use crate::io::{DiskOp, LinkId, Output, Outputs};
 use crate::peer::disk::After;
 use crate::peer::local::Local;
@@ -42,6 +42,26 @@ impl Leading {
             None => self.promise(local, Some(info), out),
         }
         Ok(())
+    }
+
+    /// Gives up the lead when a voter has promised a later epoch: it may not follow this one, so only
+    /// a new epoch above its promise brings it back. (With Apache it stays out until some other cause
+    /// makes an election.)
+    pub(super) fn check_promise(
+        &self,
+        info: &LearnerInfo,
+        local: &mut Local,
+    ) -> Result<(), RoleOver> {
+        let (sid, promised) = (info.sid, info.accepted_epoch);
+        match self.epoch() {
+            Some(epoch) if promised > epoch && local.ensemble.is_voter(sid) => {
+                local.promised_elsewhere = local.promised_elsewhere.max(promised);
+                Err(RoleOver(format!(
+                    "voter {sid} has promised epoch {promised}, this is epoch {epoch}"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts a promise, this server's own when `learner` is `None`; a quorum fixes the epoch.

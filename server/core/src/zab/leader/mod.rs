@@ -83,8 +83,9 @@ impl Leading {
     }
 
     fn first_stage(local: &Local) -> Stage {
+        let promised = local.accepted_epoch.max(local.promised_elsewhere);
         Stage::Discovery {
-            epoch: Epoch(local.accepted_epoch.0 + 1),
+            epoch: Epoch(promised.0.saturating_add(1)),
             promised: BTreeSet::new(),
         }
     }
@@ -184,6 +185,7 @@ impl Leading {
         link.silent_at = now.mono.plus(local.ticks(limit));
         let outcome = match (link.state, packet) {
             (LinkState::ExpectInfo, Packet::FollowerInfo(info)) => {
+                self.check_promise(&info, local)?;
                 self.learner_info(id, &info, false, local, out)
             }
             (LinkState::ExpectInfo, Packet::ObserverInfo(info)) => {
@@ -274,10 +276,7 @@ impl Leading {
                     "a proposal is not acknowledged within syncLimit".to_owned(),
                 ));
             } else if link.stream_open() {
-                let packet = Packet::Ping {
-                    zxid,
-                    touched: Vec::new(),
-                };
+                let packet = Packet::Ping { zxid };
                 out.push(Output::ToLink { link: *id, packet });
             }
         }

@@ -41,9 +41,9 @@ impl Learner {
                 local.apply_committed(entry, out);
                 Ok(())
             }
-            Packet::Ping { zxid, .. } => {
+            Packet::Ping { zxid } => {
                 let touched = std::mem::take(&mut self.touched).into_iter().collect();
-                let packet = Packet::Ping { zxid, touched };
+                let packet = Packet::PingReply { zxid, touched };
                 out.push(Output::ToLink {
                     link: self.link,
                     packet,
