@@ -209,9 +209,12 @@ impl Client {
             return;
         }
         if connection.pending.len() < PIPELINE_MAX
-            && let Some(request) =
-                self.workload
-                    .next(&mut cx.dice, self.id, session.next_xid, session.watches.len())
+            && let Some(request) = self.workload.next(
+                &mut cx.dice,
+                self.id,
+                session.next_xid,
+                session.watches.len(),
+            )
         {
             let xid = Xid(session.next_xid);
             session.next_xid += 1;
@@ -387,11 +390,7 @@ impl Client {
 
     /// The other side closed.
     pub(crate) fn closed(&mut self, cx: &mut Context, stream: StreamId) {
-        if self
-            .connection
-            .as_ref()
-            .is_some_and(|c| c.stream == stream)
-        {
+        if self.connection.as_ref().is_some_and(|c| c.stream == stream) {
             self.disconnect(cx);
         }
     }

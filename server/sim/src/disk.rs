@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use zk_core::db::{Recovery, RecoveryBuilder};
 use zk_core::{DiskOp, DiskSeq, Input};
-use zk_storage::{
-    RecoverySink, SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome,
-};
+use zk_storage::{RecoverySink, SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
 use zk_wire::snapshot::SnapshotItem;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, Zxid};
@@ -126,14 +124,17 @@ impl Process {
         Ok(())
     }
 
-    fn carry_out_batch(&mut self, batch: &[(DiskSeq, DiskOp)]) -> Result<(), StorageError> {
+    /// Tells whether everything could be done: only a cut can be impossible.
+    fn carry_out_batch(&mut self, batch: &[(DiskSeq, DiskOp)]) -> Result<bool, StorageError> {
+        let mut possible = true;
         for (_, op) in batch {
             match op {
                 DiskOp::Append { zxid, raw } => self.storage.append(*zxid, raw)?,
                 DiskOp::AcceptedEpoch(epoch) => self.storage.write_accepted_epoch(*epoch)?,
                 DiskOp::CurrentEpoch(epoch) => self.storage.write_current_epoch(*epoch)?,
                 DiskOp::InstallSnapshot { zxid, body, digest } => {
-                    self.storage.install_snapshot(*zxid, body, (*zxid, *digest))?;
+                    self.storage
+                        .install_snapshot(*zxid, body, (*zxid, *digest))?;
                 }
                 DiskOp::SaveSnapshot { zxid, body, digest } => {
                     self.storage.roll()?;
@@ -143,13 +144,13 @@ impl Process {
                     self.disk.jobs.insert(self.disk.next_job, job);
                 }
                 DiskOp::Truncate { to } => {
-                    if let TruncOutcome::NeedSnapshot { why } = self.storage.truncate_log(*to)? {
-                        return Err(StorageError::Config(format!("cannot cut to {to}: {why}")));
-                    }
+                    let outcome = self.storage.truncate_log(*to)?;
+                    possible = matches!(outcome, TruncOutcome::Truncated { .. });
                 }
             }
         }
-        self.storage.flush()
+        self.storage.flush()?;
+        Ok(possible)
     }
 }
 
@@ -161,13 +162,18 @@ fn arm(cx: &mut Context, fs: &SimFs, calls_max: u64) {
 }
 
 /// Whether an operation failed because the fuse blew: then the machine is gone.
-fn blown(cx: &mut Context, sid: u8, fs: &SimFs, result: Result<(), String>) -> Result<Option<Crash>, Violation> {
+fn blown<T>(
+    cx: &mut Context,
+    sid: u8,
+    fs: &SimFs,
+    result: &Result<T, StorageError>,
+) -> Result<Option<Crash>, Violation> {
     if fs.disarm() {
         let power = cx.dice.percent(70);
         return Ok(Some(if power { Crash::Power } else { Crash::Process }));
     }
     match result {
-        Ok(()) => Ok(None),
+        Ok(_) => Ok(None),
         Err(why) => Err(Violation {
             invariant: "storage",
             detail: format!("server {sid}: {why}"),
@@ -189,8 +195,8 @@ impl Server {
             _ => 14,
         };
         arm(cx, &fs, calls);
-        let result = process.carry_out_batch(&batch).map_err(|e| e.to_string());
-        let crash = blown(cx, sid, &fs, result)?;
+        let result = process.carry_out_batch(&batch);
+        let crash = blown(cx, sid, &fs, &result)?;
         if crash.is_some() {
             return Ok(crash);
         }
@@ -198,7 +204,13 @@ impl Server {
         let Some((seq, op)) = batch.last().cloned() else {
             return Ok(None);
         };
-        self.batch_done(cx, seq, &op)?;
+        if result.is_ok_and(|possible| possible) {
+            self.batch_done(cx, seq, &op)?;
+        } else {
+            self.run(cx, |peer, now, out| {
+                peer.handle(now, Input::TruncateImpossible { seq }, out);
+            })?;
+        }
         Ok(None)
     }
 
@@ -251,7 +263,9 @@ impl Server {
         let end = recovery.database.last_applied();
         let checks = &mut cx.checks;
         checks.durability.cutting(self.sid, to);
-        checks.durability.recovered(self.sid, end, &checks.history)?;
+        checks
+            .durability
+            .recovered(self.sid, end, &checks.history)?;
         checks.history.set_log_end(self.sid, end);
         checks.total_order.starts_at(self.sid, end);
         let recovery = Box::new(recovery);
@@ -274,7 +288,7 @@ impl Server {
             return Ok(None);
         };
         arm(cx, &fs, 14);
-        let result = job.run().map(|_| ()).map_err(|e| e.to_string());
-        blown(cx, self.sid, &fs, result)
+        let result = job.run();
+        blown(cx, self.sid, &fs, &result)
     }
 }

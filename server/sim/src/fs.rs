@@ -161,11 +161,19 @@ impl Inode {
                 dice.percent(70),
             ),
         };
-        let len = if new_len { self.now.len } else { self.durable.len };
+        let len = if new_len {
+            self.now.len
+        } else {
+            self.durable.len
+        };
         let last = kept.last().copied();
         for sector in kept {
             let torn = Some(sector) == last && dice.percent(40);
-            let cut = if torn { dice.between(1, SECTOR) } else { SECTOR };
+            let cut = if torn {
+                dice.between(1, SECTOR)
+            } else {
+                SECTOR
+            };
             self.durable.take_sector(&self.now, sector, cut);
         }
         self.durable.set_len(len);
@@ -468,10 +476,7 @@ impl Fs for SimFs {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk();
         disk.burn()?;
-        disk.dirs
-            .get_mut(dir)
-            .ok_or_else(|| not_found(dir))?
-            .sync();
+        disk.dirs.get_mut(dir).ok_or_else(|| not_found(dir))?.sync();
         Ok(())
     }
 

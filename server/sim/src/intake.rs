@@ -88,7 +88,7 @@ impl Intake {
                         let database = builder.into_database()?;
                         self.stage = Stage::Signature { zxid, database };
                     }
-                    progress => {
+                    progress @ (Progress::NeedMore | Progress::Item(_)) => {
                         let more = matches!(progress, Progress::NeedMore);
                         if let Progress::Item(item) = progress {
                             builder.item(item)?;

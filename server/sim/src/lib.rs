@@ -26,6 +26,7 @@ mod context;
 mod disk;
 mod faults;
 mod fs;
+mod inflict;
 mod intake;
 mod invariants;
 mod net;

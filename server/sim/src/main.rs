@@ -14,7 +14,11 @@ use zk_sim::{Counts, Report, RunConfig, STEPS_DEFAULT, run_many, run_seed};
 const BUG_SEEDS_MAX: u64 = 300;
 
 #[derive(Debug, Parser)]
-#[command(name = "quorate-sim", about = "Simulates whole ensembles from seeds", version)]
+#[command(
+    name = "quorate-sim",
+    about = "Simulates whole ensembles from seeds",
+    version
+)]
 struct Cli {
     #[command(subcommand)]
     job: Option<Job>,
@@ -39,6 +43,10 @@ struct WorldArgs {
     /// A known mistake to make.
     #[arg(long, global = true)]
     bug: Option<String>,
+    /// Leaves out the checks of durability on a quorum and of established epochs, to see whether
+    /// what follows from a broken one is found.
+    #[arg(long, global = true)]
+    effects_only: bool,
     /// Threads, a seed each.
     #[arg(long, default_value_t = 2, global = true)]
     threads: usize,
@@ -90,6 +98,7 @@ impl WorldArgs {
             steps: self.steps,
             bugs,
             trace,
+            effects_only: self.effects_only,
         })
     }
 
@@ -101,6 +110,9 @@ impl WorldArgs {
         }
         if let Some(bug) = &self.bug {
             command.push_str(&format!(" --bug {bug}"));
+        }
+        if self.effects_only {
+            command.push_str(" --effects-only");
         }
         command
     }

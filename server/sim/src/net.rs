@@ -119,7 +119,9 @@ impl Net {
 
     /// Whose side of a stream this is; `None` when the stream is gone.
     pub(crate) fn host(&mut self, id: StreamId, end: End) -> Option<Host> {
-        self.streams.get_mut(&id).map(|stream| stream.side(end).host)
+        self.streams
+            .get_mut(&id)
+            .map(|stream| stream.side(end).host)
     }
 
     /// Whether a connection can be made.
@@ -132,13 +134,7 @@ impl Net {
     }
 
     /// Takes one partition off the way; what it held back goes on.
-    pub(crate) fn unblock(
-        &mut self,
-        q: &mut Queue<Event>,
-        dice: &mut Dice,
-        from: Host,
-        to: Host,
-    ) {
+    pub(crate) fn unblock(&mut self, q: &mut Queue<Event>, dice: &mut Dice, from: Host, to: Host) {
         if let Some(count) = self.blocked.get_mut(&(from, to)) {
             *count -= 1;
             if *count > 0 {
@@ -155,7 +151,13 @@ impl Net {
                     let mut at = q.now();
                     for _ in 0..side.stalled.len() {
                         at += dice.between(50, 2_000);
-                        q.at(at, Event::Release { stream: *id, to: to_end });
+                        q.at(
+                            at,
+                            Event::Release {
+                                stream: *id,
+                                to: to_end,
+                            },
+                        );
                     }
                 }
             }
@@ -376,7 +378,14 @@ impl Net {
     // ---- the election port ----
 
     /// Puts a message into the slot of its receiver.
-    pub(crate) fn post(&mut self, q: &mut Queue<Event>, dice: &mut Dice, from: u8, to: u8, m: Bytes) {
+    pub(crate) fn post(
+        &mut self,
+        q: &mut Queue<Event>,
+        dice: &mut Dice,
+        from: u8,
+        to: u8,
+        m: Bytes,
+    ) {
         self.mail.insert((from, to), m);
         if self.mail_pumping.insert((from, to)) {
             q.after(dice.between(10, 500), Event::MailPump { from, to });

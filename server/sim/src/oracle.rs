@@ -68,10 +68,13 @@ pub(crate) fn split(path: &str) -> Option<(&str, &str)> {
     Some((if parent.is_empty() { "/" } else { parent }, name))
 }
 
+/// The versions of a node; `None`: it is not there.
+type Versions = Vec<(Zxid, Option<Rc<Node>>)>;
+
 /// All versions of the tree.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
-    nodes: BTreeMap<String, Vec<(Zxid, Option<Rc<Node>>)>>,
+    nodes: BTreeMap<String, Versions>,
     changes: BTreeMap<String, Vec<(Zxid, Change)>>,
     sessions: BTreeMap<SessionId, i32>,
     ephemerals: BTreeMap<SessionId, BTreeSet<String>>,

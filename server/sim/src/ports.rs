@@ -88,7 +88,9 @@ impl Server {
                 let link = LinkId(ports.next_link);
                 ports.links.insert(link, stream);
                 let buf = BytesMut::new();
-                ports.streams.insert(stream, Attached::Learner { link, buf });
+                ports
+                    .streams
+                    .insert(stream, Attached::Learner { link, buf });
                 self.run(cx, |peer, now, out| {
                     peer.handle(now, Input::LearnerConnected { link }, out);
                 })
@@ -247,7 +249,7 @@ impl Server {
                 return Ok(());
             };
             let now_ms = cx.now_ms();
-            if let Packet::Ping { touched, .. } = &packet {
+            if let Packet::PingReply { touched, .. } = &packet {
                 for (session, _) in touched {
                     cx.checks.expiry.hears(self.sid, *session, now_ms);
                 }

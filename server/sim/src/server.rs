@@ -131,7 +131,9 @@ impl Server {
         let checks = &mut cx.checks;
         checks.epochs.accepted(self.sid, accepted)?;
         checks.epochs.current(self.sid, current)?;
-        checks.durability.recovered(self.sid, end, &checks.history)?;
+        checks
+            .durability
+            .recovered(self.sid, end, &checks.history)?;
         checks.history.set_log_end(self.sid, end);
         checks
             .history
@@ -219,6 +221,38 @@ impl Server {
     /// Whether the process of this number is still there.
     pub(crate) fn is(&self, incarnation: u64) -> bool {
         self.incarnation == incarnation && self.process.is_some()
+    }
+
+    /// Something happens to the process; tells whether that was its end.
+    pub(crate) fn happens(
+        &mut self,
+        cx: &mut Context,
+        event: Event,
+    ) -> Result<Option<Crash>, Violation> {
+        match event {
+            Event::MailArrive { from, message, .. } => {
+                if !cx.net.is_blocked(Host::Server(from), self.host()) && self.process.is_some() {
+                    self.mail(cx, from, message)?;
+                }
+            }
+            Event::Dial(dial) => self.dial(cx, dial)?,
+            Event::Dialed { link, stream, .. } => self.dialed(cx, link, stream)?,
+            Event::Accepted { stream, from, .. } => self.accepted(cx, stream, from)?,
+            Event::Tick { .. } => self.tick(cx)?,
+            Event::DiskEnd { .. } => return self.disk_end(cx),
+            Event::SnapshotJob { job, .. } => return self.snapshot_job(cx, job),
+            Event::Arrive { .. }
+            | Event::Release { .. }
+            | Event::MailPump { .. }
+            | Event::ClientWake { .. }
+            | Event::Start { .. }
+            | Event::Resume { .. }
+            | Event::Fault
+            | Event::Blackout
+            | Event::Heal { .. }
+            | Event::QuickDisk { .. } => {}
+        }
+        Ok(None)
     }
 
     /// Lets the core do something and carries out what it wants.

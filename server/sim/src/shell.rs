@@ -72,7 +72,7 @@ impl Process {
                     let pause = cx.dice.between(100, 3_000);
                     cx.q.after(pause, Event::Dial(dial));
                 }
-                Output::ToLink { link, packet } => self.to_link(cx, sid, link, &packet)?,
+                Output::ToLink { link, packet } => self.send_packet(cx, sid, link, &packet)?,
                 Output::SnapshotToLink { link, zxid, body } => {
                     let mut bytes = Packet::Snap(zxid).encode().to_vec();
                     bytes.extend_from_slice(&body);
@@ -88,7 +88,7 @@ impl Process {
                     });
                     self.close_link(cx, link);
                 }
-                Output::ToClient { conn, frame } => self.to_client(cx, sid, conn, &frame),
+                Output::ToClient { conn, frame } => self.send_frame(cx, sid, conn, &frame),
                 Output::CloseClient { conn, why } => {
                     trace(cx, "unclient", sid, &conn.0.to_le_bytes(), || {
                         format!("{conn:?}: {why}")
@@ -139,7 +139,7 @@ impl Process {
         }
     }
 
-    fn to_link(&mut self, cx: &mut Context, sid: u8, link: LinkId, packet: &Packet) -> Verdict {
+    fn send_packet(&mut self, cx: &mut Context, sid: u8, link: LinkId, packet: &Packet) -> Verdict {
         let bytes = packet.encode();
         trace(cx, "packet", sid, head(&bytes), || {
             format!("over {link:?}: {packet:?}")
@@ -150,7 +150,7 @@ impl Process {
             cx.checks.history.epoch_begins(epoch, sid);
         }
         let stream = self.ports.links.get(&link).copied();
-        if let (Packet::Ping { touched, .. }, Some(stream)) = (packet, stream)
+        if let (Packet::PingReply { touched, .. }, Some(stream)) = (packet, stream)
             && matches!(
                 self.ports.streams.get(&stream),
                 Some(Attached::Leader { .. })
@@ -166,8 +166,8 @@ impl Process {
     fn pinged(&mut self, cx: &Context, sid: u8, touched: &[(SessionId, i32)]) -> Verdict {
         for session in std::mem::take(&mut self.ports.heard) {
             let told = touched.iter().any(|(id, _)| *id == session);
-            let alive = cx.checks.oracle.sessions().contains_key(&session)
-                && !cx.checks.is_ending(session);
+            let alive =
+                cx.checks.oracle.sessions().contains_key(&session) && !cx.checks.is_ending(session);
             ensure(told || !alive, "session expiry", || {
                 format!("server {sid} heard of {session} and does not tell its leader")
             })?;
@@ -205,7 +205,7 @@ impl Process {
         cx.net.close(&mut cx.q, &mut cx.dice, stream, end);
     }
 
-    fn to_client(&mut self, cx: &mut Context, sid: u8, conn: ConnId, frame: &Bytes) {
+    fn send_frame(&mut self, cx: &mut Context, sid: u8, conn: ConnId, frame: &Bytes) {
         trace(cx, "reply", sid, head(frame), || {
             format!("to {conn:?}: {} bytes", frame.len())
         });

@@ -14,8 +14,6 @@ use zk_wire::client::Request;
 use crate::checks::Checks;
 use crate::client::Client;
 use crate::context::Context;
-use crate::disk::Crash;
-use crate::faults::{Fault, absence_us, partition_us};
 use crate::invariants::convergence::{self, AtRest};
 use crate::invariants::{Verdict, Violation, ensure};
 use crate::net::{End, Host, Net, Piece, StreamId};
@@ -74,11 +72,7 @@ pub(crate) enum Event {
     /// A server's disk is done with what it was doing.
     DiskEnd { sid: u8, incarnation: u64 },
     /// A snapshot beside the log is due.
-    SnapshotJob {
-        sid: u8,
-        incarnation: u64,
-        job: u64,
-    },
+    SnapshotJob { sid: u8, incarnation: u64, job: u64 },
     /// A client's turn.
     ClientWake { client: u8, wake: u64 },
     /// A process starts.
@@ -98,12 +92,12 @@ pub(crate) enum Event {
 /// The world.
 pub(crate) struct World {
     pub cx: Context,
-    servers: BTreeMap<u8, Server>,
-    clients: BTreeMap<u8, Client>,
+    pub(crate) servers: BTreeMap<u8, Server>,
+    pub(crate) clients: BTreeMap<u8, Client>,
     bugs: Bugs,
     steps: u64,
     /// Partitions in force.
-    partitions: Vec<Vec<(Host, Host)>>,
+    pub(crate) partitions: Vec<Vec<(Host, Host)>>,
 }
 
 impl World {
@@ -114,7 +108,7 @@ impl World {
         let mut cx = Context {
             q: Queue::new(),
             net: Net::new(params.delay_us),
-            checks: Checks::new(usize::from(servers)),
+            checks: Checks::new(usize::from(servers), config.effects_only),
             trace: Trace::new(config.trace),
             dice,
             params,
@@ -173,7 +167,7 @@ impl World {
         self.look()
     }
 
-    fn sids(&self) -> Vec<u8> {
+    pub(crate) fn sids(&self) -> Vec<u8> {
         self.servers.keys().copied().collect()
     }
 
@@ -263,7 +257,9 @@ impl World {
             let workload = Workload::script(script.clone());
             let looker = Client::new(client, 1_000, workload, Some(sid));
             self.clients.insert(client, looker);
-            self.cx.q.after(1_000, Event::ClientWake { client, wake: 0 });
+            self.cx
+                .q
+                .after(1_000, Event::ClientWake { client, wake: 0 });
         }
         let end = self.cx.q.now() + LOOK_US;
         let looking = |clients: &BTreeMap<u8, Client>| {
@@ -339,13 +335,17 @@ impl World {
                 self.cx.slow_disks.remove(&sid);
                 Ok(())
             }
-            Event::MailArrive { .. }
-            | Event::Dial(_)
-            | Event::Dialed { .. }
-            | Event::Accepted { .. }
-            | Event::Tick { .. }
-            | Event::DiskEnd { .. }
-            | Event::SnapshotJob { .. } => self.for_server(event),
+            Event::MailArrive { to, .. } => self.for_server(to, None, event),
+            Event::Accepted { sid, .. } => self.for_server(sid, None, event),
+            Event::Dial(dial) => self.for_server(dial.sid, Some(dial.incarnation), event),
+            Event::Dialed {
+                sid, incarnation, ..
+            }
+            | Event::Tick { sid, incarnation }
+            | Event::DiskEnd { sid, incarnation }
+            | Event::SnapshotJob {
+                sid, incarnation, ..
+            } => self.for_server(sid, Some(incarnation), event),
         }
     }
 
@@ -385,22 +385,7 @@ impl World {
     }
 
     /// An event for a process, if it is still the one that was meant.
-    fn for_server(&mut self, event: Event) -> Verdict {
-        let (sid, incarnation) = match &event {
-            Event::MailArrive { to, .. } => (*to, None),
-            Event::Dial(dial) => (dial.sid, Some(dial.incarnation)),
-            Event::Accepted { sid, .. } => (*sid, None),
-            Event::Dialed {
-                sid, incarnation, ..
-            }
-            | Event::Tick { sid, incarnation }
-            | Event::DiskEnd { sid, incarnation }
-            | Event::SnapshotJob {
-                sid, incarnation, ..
-            } => (*sid, Some(*incarnation)),
-            _ => return Ok(()),
-        };
-        let cx = &mut self.cx;
+    fn for_server(&mut self, sid: u8, incarnation: Option<u64>, event: Event) -> Verdict {
         let Some(server) = self.servers.get_mut(&sid) else {
             return Ok(());
         };
@@ -410,210 +395,10 @@ impl World {
         let Some(event) = server.hold(event) else {
             return Ok(());
         };
-        let crash = match event {
-            Event::MailArrive { from, message, .. } => {
-                let lost = cx.net.is_blocked(Host::Server(from), Host::Server(sid));
-                if !lost && server.process.is_some() {
-                    server.mail(cx, from, message)?;
-                }
-                None
-            }
-            Event::Dial(dial) => {
-                server.dial(cx, dial)?;
-                None
-            }
-            Event::Dialed { link, stream, .. } => {
-                server.dialed(cx, link, stream)?;
-                None
-            }
-            Event::Accepted { stream, from, .. } => {
-                server.accepted(cx, stream, from)?;
-                None
-            }
-            Event::Tick { .. } => {
-                server.tick(cx)?;
-                None
-            }
-            Event::DiskEnd { .. } => server.disk_end(cx)?,
-            Event::SnapshotJob { job, .. } => server.snapshot_job(cx, job)?,
-            _ => None,
-        };
-        if let Some(crash) = crash {
+        if let Some(crash) = server.happens(&mut self.cx, event)? {
             self.crash(sid, crash, None);
         }
         Ok(())
-    }
-
-    // ---- faults ----
-
-    fn crash(&mut self, sid: u8, crash: Crash, away: Option<Us>) {
-        let away = away.unwrap_or_else(|| absence_us(&mut self.cx.dice));
-        if let Some(server) = self.servers.get_mut(&sid) {
-            server.crash(&mut self.cx, crash);
-            self.cx.q.after(away, Event::Start { sid });
-        }
-    }
-
-    fn any_crash(&mut self) -> Crash {
-        if self.cx.dice.percent(50) {
-            Crash::Process
-        } else {
-            Crash::Power
-        }
-    }
-
-    fn blackout(&mut self) {
-        if !self.cx.faults {
-            return;
-        }
-        for sid in self.sids() {
-            self.crash(sid, Crash::Power, None);
-        }
-    }
-
-    /// Cuts ways for a while.
-    fn partition(&mut self, ways: Vec<(Host, Host)>, us: Us) {
-        for (from, to) in &ways {
-            self.cx.net.block(*from, *to);
-        }
-        self.partitions.push(ways.clone());
-        self.cx.q.after(us, Event::Heal { ways });
-    }
-
-    fn unblock(&mut self, ways: &[(Host, Host)]) {
-        let cx = &mut self.cx;
-        for (from, to) in ways {
-            cx.net.unblock(&mut cx.q, &mut cx.dice, *from, *to);
-        }
-    }
-
-    /// All ways between two groups of servers, in both directions.
-    fn between(some: &[u8], others: &[u8]) -> Vec<(Host, Host)> {
-        let mut ways = Vec::new();
-        for a in some {
-            for b in others.iter().filter(|b| *b != a) {
-                ways.push((Host::Server(*a), Host::Server(*b)));
-                ways.push((Host::Server(*b), Host::Server(*a)));
-            }
-        }
-        ways
-    }
-
-    fn leader(&self) -> Option<u8> {
-        self.cx.ports.last().copied()
-    }
-
-    fn fault(&mut self) {
-        if !self.cx.faults {
-            return;
-        }
-        let (low, high) = self.cx.params.fault_gap_us;
-        let gap = self.cx.dice.between(low, high);
-        self.cx.q.after(gap, Event::Fault);
-        self.cx.checks.counts.faults += 1;
-        let fault = Fault::draw(&mut self.cx.dice, &self.cx.params.fault_weights);
-        let now = self.cx.q.now();
-        let sids = self.sids();
-        let Some(sid) = self.cx.dice.pick(&sids) else {
-            return;
-        };
-        self.cx
-            .trace
-            .note(now, "fault", u64::from(sid), &[], || format!("{fault:?}"));
-        self.inflict(fault, sid, &sids);
-    }
-
-    fn inflict(&mut self, fault: Fault, sid: u8, sids: &[u8]) {
-        let others: Vec<u8> = sids.iter().copied().filter(|s| *s != sid).collect();
-        match fault {
-            Fault::Kill => self.crash(sid, Crash::Process, None),
-            Fault::PowerLoss => self.crash(sid, Crash::Power, None),
-            Fault::LeaderLoss => {
-                let crash = self.any_crash();
-                let sid = self.leader().unwrap_or(sid);
-                self.crash(sid, crash, None);
-            }
-            Fault::Blackout => self.blackout(),
-            Fault::BlackoutAfterAck => self.cx.blackout_armed = true,
-            Fault::KillAll => {
-                for sid in sids {
-                    self.crash(*sid, Crash::Process, None);
-                }
-            }
-            Fault::Pause => {
-                if let Some(server) = self.servers.get_mut(&sid)
-                    && server.process.is_some()
-                {
-                    server.paused = true;
-                    let us = absence_us(&mut self.cx.dice);
-                    self.cx.q.after(us, Event::Resume { sid });
-                }
-            }
-            Fault::Isolate => {
-                let us = partition_us(&mut self.cx.dice);
-                self.partition(Self::between(&[sid], &others), us);
-            }
-            Fault::IsolateLeader => {
-                let us = partition_us(&mut self.cx.dice);
-                let leader = self.leader().unwrap_or(sid);
-                self.partition(Self::between(&[leader], sids), us);
-            }
-            Fault::Split => {
-                let us = partition_us(&mut self.cx.dice);
-                let (mut some, mut rest) = (Vec::new(), Vec::new());
-                for sid in sids {
-                    let side = if self.cx.dice.percent(50) {
-                        &mut some
-                    } else {
-                        &mut rest
-                    };
-                    side.push(*sid);
-                }
-                self.partition(Self::between(&some, &rest), us);
-            }
-            Fault::OneWay => {
-                let us = partition_us(&mut self.cx.dice);
-                if let Some(other) = self.cx.dice.pick(&others) {
-                    self.partition(vec![(Host::Server(sid), Host::Server(other))], us);
-                }
-            }
-            Fault::CutStream => {
-                let cx = &mut self.cx;
-                cx.net.cut_one(&mut cx.q, &mut cx.dice);
-            }
-            Fault::CutClient => {
-                let us = partition_us(&mut self.cx.dice);
-                let ids: Vec<u8> = self.clients.keys().copied().collect();
-                if let Some(id) = self.cx.dice.pick(&ids) {
-                    let (a, b) = (Host::Client(id), Host::Server(sid));
-                    self.partition(vec![(a, b), (b, a)], us);
-                }
-            }
-            Fault::SlowDisk => {
-                let factor = self.cx.dice.between(5, 60);
-                self.cx.slow_disks.insert(sid, factor);
-                let us = partition_us(&mut self.cx.dice);
-                self.cx.q.after(us, Event::QuickDisk { sid });
-            }
-            Fault::LagThenBlackout => self.lag_then_blackout(sid, &others),
-            Fault::LongElection => {
-                let us = self.cx.dice.between(600_000, 2_500_000);
-                self.partition(Self::between(sids, sids), us);
-            }
-        }
-    }
-
-    /// A server misses writes; then power fails everywhere, and it is back before one of the others.
-    fn lag_then_blackout(&mut self, sid: u8, others: &[u8]) {
-        let lag = self.cx.dice.between(200_000, 900_000);
-        self.crash(sid, Crash::Process, Some(lag + 20_000));
-        let late = self.cx.dice.pick(others);
-        self.cx.q.after(lag, Event::Blackout);
-        // Starts are idempotent: this one is simply the earliest for most.
-        for other in others.iter().filter(|s| Some(**s) != late) {
-            let pause = lag + self.cx.dice.between(1_000, 30_000);
-            self.cx.q.after(pause, Event::Start { sid: *other });
-        }
     }
 }
 

@@ -43,10 +43,7 @@ impl History {
         if zxid.counter() != 0 {
             return zxid;
         }
-        self.bases
-            .get(&zxid.epoch())
-            .copied()
-            .unwrap_or(Zxid::ZERO)
+        self.bases.get(&zxid.epoch()).copied().unwrap_or(Zxid::ZERO)
     }
 
     /// The last committed transaction.
@@ -150,7 +147,11 @@ impl History {
 
     /// Somebody shows the state at `zxid`: all up to it is committed from now on, and the oracle
     /// follows.
-    pub(crate) fn commit(&mut self, zxid: Zxid, oracle: &mut Oracle) -> Result<bool, super::Violation> {
+    pub(crate) fn commit(
+        &mut self,
+        zxid: Zxid,
+        oracle: &mut Oracle,
+    ) -> Result<bool, super::Violation> {
         let zxid = self.real(zxid);
         if self.is_committed(zxid) {
             return Ok(false);

@@ -27,12 +27,12 @@ pub(crate) struct AtRest {
 pub(crate) fn check(servers: &[AtRest], acked: Zxid, history: &History) -> Verdict {
     let last = history.last_committed();
     for server in servers {
-        let applied = history.real(server.applied);
+        let (applied, sid) = (history.real(server.applied), server.sid);
         ensure(server.serving && applied == last, NAME, || {
             format!("{last} is committed, at rest there is {servers:?}")
         })?;
         ensure(history.contains(applied, acked), NAME, || {
-            format!("{acked} was acknowledged and is gone: {server:?}")
+            format!("{acked} was acknowledged, and server {sid} does not have it: {server:?}")
         })?;
         ensure(
             history

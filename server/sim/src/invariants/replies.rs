@@ -120,7 +120,16 @@ fn as_op(request: &Request) -> Option<MultiOp> {
             data: data.clone(),
             version: *version,
         }),
-        _ => None,
+        Request::Exists { .. }
+        | Request::GetData { .. }
+        | Request::GetAcl { .. }
+        | Request::GetChildren { .. }
+        | Request::GetChildren2 { .. }
+        | Request::Sync { .. }
+        | Request::Multi(_)
+        | Request::SetWatches { .. }
+        | Request::Ping
+        | Request::CloseSession => None,
     }
 }
 
@@ -182,7 +191,13 @@ pub(crate) fn check_write(
     if reply.header.err != 0 {
         return Ok(());
     }
-    check_success(&op, &mut Reader::unlimited(reply.body.clone()), zxid, before, oracle)
+    check_success(
+        &op,
+        &mut Reader::unlimited(reply.body.clone()),
+        zxid,
+        before,
+        oracle,
+    )
 }
 
 fn check_success(
@@ -319,20 +334,20 @@ pub(crate) fn check_read(
     })?;
     let mut r = Reader::unlimited(reply.body.clone());
     let r = &mut r;
-    let same = match request {
-        Request::Exists { .. } => Stat::decode(r).map_err(undecodable)? == node.stat(),
-        Request::GetData { .. } => {
-            let data = r.buffer().map_err(undecodable)?;
-            data == node.data && Stat::decode(r).map_err(undecodable)? == node.stat()
-        }
-        _ => {
-            let names = r.vector(|r| r.string_required("name")).map_err(undecodable)?;
-            let mut names = names.unwrap_or_default();
-            names.sort_unstable();
-            let full = matches!(request, Request::GetChildren2 { .. });
-            names.iter().eq(node.children.iter())
-                && (!full || Stat::decode(r).map_err(undecodable)? == node.stat())
-        }
+    let same = if matches!(request, Request::Exists { .. }) {
+        Stat::decode(r).map_err(undecodable)? == node.stat()
+    } else if matches!(request, Request::GetData { .. }) {
+        let data = r.buffer().map_err(undecodable)?;
+        data == node.data && Stat::decode(r).map_err(undecodable)? == node.stat()
+    } else {
+        let names = r
+            .vector(|r| r.string_required("name"))
+            .map_err(undecodable)?;
+        let mut names = names.unwrap_or_default();
+        names.sort_unstable();
+        let full = matches!(request, Request::GetChildren2 { .. });
+        names.iter().eq(node.children.iter())
+            && (!full || Stat::decode(r).map_err(undecodable)? == node.stat())
     };
     ensure(same, NAME, || {
         format!(

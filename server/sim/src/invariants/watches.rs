@@ -46,16 +46,19 @@ impl Watches {
 
     /// A read was answered from the state at `zxid`.
     pub(crate) fn read(&mut self, request: &Request, zxid: Zxid, found: bool) {
-        let (path, data, exist, child) = match request {
-            Request::GetData { path, watch: true } => (path, found, false, false),
-            Request::Exists { path, watch: true } => (path, found, !found, false),
-            Request::GetChildren { path, watch: true }
-            | Request::GetChildren2 { path, watch: true } => (path, false, false, found),
-            _ => return,
+        let (Request::GetData { path, watch: true }
+        | Request::Exists { path, watch: true }
+        | Request::GetChildren { path, watch: true }
+        | Request::GetChildren2 { path, watch: true }) = request
+        else {
+            return;
         };
-        if !(data || exist || child) {
+        let exist = matches!(request, Request::Exists { .. }) && !found;
+        if !found && !exist {
             return;
         }
+        let data = found && matches!(request, Request::GetData { .. } | Request::Exists { .. });
+        let child = found && !data;
         let armed = self.armed.entry(path.clone()).or_default();
         if data {
             armed.data = Some(zxid);
@@ -104,7 +107,10 @@ impl Watches {
             EventKind::NodeDataChanged => Change::DataSet,
             EventKind::NodeChildrenChanged => Change::Children,
         };
-        let data = armed.data.or(armed.exist).filter(|_| DATA.contains(&change));
+        let data = armed
+            .data
+            .or(armed.exist)
+            .filter(|_| DATA.contains(&change));
         let child = armed.child.filter(|_| CHILD.contains(&change));
         let catching_up = self.catching_up.contains(path);
         ensure(

@@ -10,6 +10,7 @@ fn config(seed: u64, servers: u8) -> RunConfig {
         steps: 6_000,
         bugs: Bugs::default(),
         trace: false,
+        effects_only: false,
     }
 }
 
@@ -54,5 +55,24 @@ fn seeds_of_three_servers_end_well() {
 fn seeds_of_five_servers_end_well() {
     for seed in 1..=3 {
         check(&config(seed, 5));
+    }
+}
+
+/// Each known mistake with a seed that found it, and the invariant that broke.
+#[test]
+fn known_mistakes_are_found_by_their_seeds() {
+    for (bug, seed, invariant) in [
+        ("ack_before_durable", 1, "durability"),
+        ("commit_without_quorum", 1, "durability"),
+        ("current_epoch_too_late", 1, "epochs"),
+        ("expire_during_election", 2, "session expiry"),
+    ] {
+        let config = RunConfig {
+            bugs: Bugs::named(bug).unwrap(),
+            ..config(seed, 3)
+        };
+        println!("quorate-sim --seed {seed} --servers 3 --steps 6000 --bug {bug}");
+        let violation = run_seed(&config).violation;
+        assert_eq!(violation.map(|v| v.invariant), Some(invariant), "{bug}");
     }
 }

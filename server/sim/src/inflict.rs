@@ -1,0 +1,190 @@
+//! Carries out the faults: crashes with their restarts, partitions with their healing.
+
+use crate::disk::Crash;
+use crate::faults::{Fault, absence_us, partition_us};
+use crate::net::Host;
+use crate::queue::Us;
+use crate::world::{Event, World};
+
+/// All ways between two groups of servers, in both directions.
+fn between(some: &[u8], others: &[u8]) -> Vec<(Host, Host)> {
+    let mut ways = Vec::new();
+    for a in some {
+        for b in others.iter().filter(|b| *b != a) {
+            ways.push((Host::Server(*a), Host::Server(*b)));
+            ways.push((Host::Server(*b), Host::Server(*a)));
+        }
+    }
+    ways
+}
+
+impl World {
+    pub(crate) fn crash(&mut self, sid: u8, crash: Crash, away: Option<Us>) {
+        let away = away.unwrap_or_else(|| absence_us(&mut self.cx.dice));
+        if let Some(server) = self.servers.get_mut(&sid) {
+            server.crash(&mut self.cx, crash);
+            self.cx.q.after(away, Event::Start { sid });
+        }
+    }
+
+    fn any_crash(&mut self) -> Crash {
+        if self.cx.dice.percent(50) {
+            Crash::Process
+        } else {
+            Crash::Power
+        }
+    }
+
+    pub(crate) fn blackout(&mut self) {
+        if !self.cx.faults {
+            return;
+        }
+        for sid in self.sids() {
+            self.crash(sid, Crash::Power, None);
+        }
+    }
+
+    /// Cuts ways for a while.
+    fn partition(&mut self, ways: Vec<(Host, Host)>, us: Us) {
+        for (from, to) in &ways {
+            self.cx.net.block(*from, *to);
+        }
+        self.partitions.push(ways.clone());
+        self.cx.q.after(us, Event::Heal { ways });
+    }
+
+    pub(crate) fn unblock(&mut self, ways: &[(Host, Host)]) {
+        let cx = &mut self.cx;
+        for (from, to) in ways {
+            cx.net.unblock(&mut cx.q, &mut cx.dice, *from, *to);
+        }
+    }
+
+    fn leader(&self) -> Option<u8> {
+        self.cx.ports.last().copied()
+    }
+
+    pub(crate) fn fault(&mut self) {
+        if !self.cx.faults {
+            return;
+        }
+        let (low, high) = self.cx.params.fault_gap_us;
+        let gap = self.cx.dice.between(low, high);
+        self.cx.q.after(gap, Event::Fault);
+        self.cx.checks.counts.faults += 1;
+        let fault = Fault::draw(&mut self.cx.dice, &self.cx.params.fault_weights);
+        let now = self.cx.q.now();
+        let sids = self.sids();
+        let Some(sid) = self.cx.dice.pick(&sids) else {
+            return;
+        };
+        self.cx
+            .trace
+            .note(now, "fault", u64::from(sid), &[], || format!("{fault:?}"));
+        self.inflict(fault, sid, &sids);
+    }
+
+    fn inflict(&mut self, fault: Fault, sid: u8, sids: &[u8]) {
+        let others: Vec<u8> = sids.iter().copied().filter(|s| *s != sid).collect();
+        match fault {
+            Fault::Kill => self.crash(sid, Crash::Process, None),
+            Fault::PowerLoss => self.crash(sid, Crash::Power, None),
+            Fault::LeaderLoss => {
+                let crash = self.any_crash();
+                let sid = self.leader().unwrap_or(sid);
+                self.crash(sid, crash, None);
+            }
+            Fault::Blackout => self.blackout(),
+            Fault::BlackoutAfterAck => self.cx.blackout_armed = true,
+            Fault::KillAll => {
+                for sid in sids {
+                    self.crash(*sid, Crash::Process, None);
+                }
+            }
+            Fault::Pause => self.pause(sid),
+            Fault::SlowDisk => {
+                let factor = self.cx.dice.between(5, 60);
+                self.cx.slow_disks.insert(sid, factor);
+                let us = partition_us(&mut self.cx.dice);
+                self.cx.q.after(us, Event::QuickDisk { sid });
+            }
+            Fault::LagThenBlackout => self.lag_then_blackout(sid, &others),
+            Fault::CutStream => {
+                let cx = &mut self.cx;
+                cx.net.cut_one(&mut cx.q, &mut cx.dice);
+            }
+            Fault::Isolate
+            | Fault::IsolateLeader
+            | Fault::Split
+            | Fault::OneWay
+            | Fault::CutClient
+            | Fault::LongElection => self.cut_ways(fault, sid, sids, &others),
+        }
+    }
+
+    fn pause(&mut self, sid: u8) {
+        if let Some(server) = self.servers.get_mut(&sid)
+            && server.process.is_some()
+        {
+            server.paused = true;
+            let us = absence_us(&mut self.cx.dice);
+            self.cx.q.after(us, Event::Resume { sid });
+        }
+    }
+
+    /// The faults that are partitions of some kind.
+    fn cut_ways(&mut self, fault: Fault, sid: u8, sids: &[u8], others: &[u8]) {
+        let mut us = partition_us(&mut self.cx.dice);
+        let ways = match fault {
+            Fault::IsolateLeader => between(&[self.leader().unwrap_or(sid)], sids),
+            Fault::Split => {
+                let dice = &mut self.cx.dice;
+                let (some, rest): (Vec<u8>, Vec<u8>) = sids.iter().partition(|_| dice.percent(50));
+                between(&some, &rest)
+            }
+            Fault::OneWay => match self.cx.dice.pick(others) {
+                Some(other) => vec![(Host::Server(sid), Host::Server(other))],
+                None => return,
+            },
+            Fault::CutClient => {
+                let ids: Vec<u8> = self.clients.keys().copied().collect();
+                match self.cx.dice.pick(&ids) {
+                    Some(id) => {
+                        let (a, b) = (Host::Client(id), Host::Server(sid));
+                        vec![(a, b), (b, a)]
+                    }
+                    None => return,
+                }
+            }
+            Fault::LongElection => {
+                us = self.cx.dice.between(600_000, 2_500_000);
+                between(sids, sids)
+            }
+            Fault::Isolate
+            | Fault::Kill
+            | Fault::PowerLoss
+            | Fault::LeaderLoss
+            | Fault::Blackout
+            | Fault::BlackoutAfterAck
+            | Fault::KillAll
+            | Fault::Pause
+            | Fault::CutStream
+            | Fault::SlowDisk
+            | Fault::LagThenBlackout => between(&[sid], others),
+        };
+        self.partition(ways, us);
+    }
+
+    /// A server misses writes; then power fails everywhere, and it is back before one of the others.
+    fn lag_then_blackout(&mut self, sid: u8, others: &[u8]) {
+        let lag = self.cx.dice.between(200_000, 900_000);
+        self.crash(sid, Crash::Process, Some(lag + 20_000));
+        let late = self.cx.dice.pick(others);
+        self.cx.q.after(lag, Event::Blackout);
+        // Starts are idempotent: this one is simply the earliest for most.
+        for other in others.iter().filter(|s| Some(**s) != late) {
+            let pause = lag + self.cx.dice.between(1_000, 30_000);
+            self.cx.q.after(pause, Event::Start { sid: *other });
+        }
+    }
+}
