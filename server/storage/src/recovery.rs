@@ -1,8 +1,10 @@
 //! What a directory holds: the newest whole snapshot and the transactions behind it
 //! (`FileTxnSnapLog.restore`, stricter). A pure fold; what has to be repaired is only reported.
 //!
-//! A snapshot that cannot be read is passed over only if the log of an older one contains the very
-//! transaction that it is named after: otherwise a part of the history exists nowhere else.
+//! A snapshot that was never written to its end (Apache does not sync its own) is passed over, if the
+//! log of an older one contains the very transaction that it is named after: otherwise a part of the
+//! history exists nowhere else. One that was written to its end and cannot be read is damage, and
+//! damage is for a person to see.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -178,6 +180,12 @@ fn newest_snapshot<F: Fs>(
             Ok(_) => {
                 unread.remove(&zxid);
                 return Ok((Some(zxid), unread));
+            }
+            Err(StorageError::Corrupt { file, offset, why })
+                if !compressed && reader::looks_complete(fs, &path)? =>
+            {
+                let why = format!("{why}; set the file aside to go on from an older snapshot");
+                return Err(StorageError::Corrupt { file, offset, why });
             }
             Err(damage) if damage.is_content() => {
                 tracing::warn!(%damage, "a snapshot cannot be read; trying an older one");

@@ -296,8 +296,14 @@ fn any_flipped_bit_of_a_snapshot_is_noticed() {
     let good = disk().get(SNAP2);
     for at in 0..good.len() {
         let bit = 1 << (at % 8);
-        // Version and dbid are covered by the seals.
-        check("bit", edit(SNAP2, |d| d[at] ^= bit), Good(6, false));
+        // Version and dbid are covered by the seals. Without its last bytes the file looks like one
+        // that was never finished, and the log covers it.
+        let expect = if at + 5 < good.len() {
+            CorruptIn(SNAP2)
+        } else {
+            Good(6, false)
+        };
+        check("bit", edit(SNAP2, |d| d[at] ^= bit), expect);
     }
 }
 
