@@ -314,7 +314,7 @@ fn quorum_packets() -> Vec<Packet> {
         },
         Packet::ObserverInfo(learner),
         Packet::Ack(zxid),
-        Packet::Ping {
+        Packet::PingReply {
             zxid,
             touched: vec![(SessionId(5), 4000)],
         },

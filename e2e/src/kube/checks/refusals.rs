@@ -63,7 +63,7 @@ pub(super) fn refused_with_a_remedy(bench: &Bench<'_>) -> Result<String> {
                         case.says
                     );
                 }
-                messages.push(format!("{}: {}", case.name, last_line(&text)));
+                messages.push(format!("{}: {}", case.name, said(&text)));
             }
         }
     }
@@ -83,6 +83,14 @@ fn set(manifest: &mut Value, pointer: &str, value: Value) -> Result<()> {
     Ok(())
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines().last().unwrap_or(text)
+/// What the API server says, without the object that it repeats before it.
+fn said(text: &str) -> &str {
+    let line = text.lines().last().unwrap_or(text);
+    let marks = [
+        "strict decoding error",
+        "Invalid value: \"object\": ",
+        "Invalid value: \"integer\": ",
+    ];
+    let from = marks.iter().find_map(|mark| line.rfind(mark)).unwrap_or(0);
+    line.get(from..).unwrap_or(line)
 }

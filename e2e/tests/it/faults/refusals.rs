@@ -97,16 +97,29 @@ fn a_corrupt_snapshot_is_named_with_file_and_offset() -> Result<()> {
     let middle = bytes.len() / 2;
     *bytes.get_mut(middle).context("an empty snapshot")? ^= 0x40;
     fs::write(&newest, bytes)?;
-    refuses(server, &["offset", "set the file aside", &newest.display().to_string()])
+    refuses(
+        server,
+        &[
+            "offset",
+            "set the file aside",
+            &newest.display().to_string(),
+        ],
+    )
 }
 
 /// The snapshot of the latest state.
 fn newest_snapshot(server: &Server) -> Result<PathBuf> {
     let zxid = |path: &PathBuf| {
-        let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+        let end = path
+            .extension()
+            .and_then(|end| end.to_str())
+            .unwrap_or_default();
         u64::from_str_radix(end, 16).unwrap_or_default()
     };
-    snapshots(server)?.into_iter().max_by_key(zxid).context("no snapshot")
+    snapshots(server)?
+        .into_iter()
+        .max_by_key(zxid)
+        .context("no snapshot")
 }
 
 fn snapshots(server: &Server) -> Result<Vec<PathBuf>> {
