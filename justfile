@@ -9,7 +9,7 @@ static_flags := "-C target-feature=+crt-static"
 # Where the static binaries are; the tests and images use no others.
 export QUORATE_BIN := target / static_target / "release" / "quorate"
 export QUORATE_OPERATOR_BIN := target / static_target / "release" / "quorate-operator"
-e2e := target / "release" / "quorate-e2e"
+e2e := target / "debug" / "quorate-e2e"
 
 # List the jobs.
 default:
@@ -47,11 +47,11 @@ binaries:
 
 # The hand tool around clusters, clients and faults.
 harness:
-    cargo build --release -p quorate-e2e
+    cargo build -p quorate-e2e --bins
 
 # Real clients, real Apache servers, faults: on loopback.
 interop filter="": binaries
-    cargo test --release -p quorate-e2e --test it -- --nocapture {{ filter }}
+    cargo test -p quorate-e2e --test it -- --nocapture {{ filter }}
 
 # The generated custom resource definitions.
 crds:
@@ -71,8 +71,9 @@ e2e: binaries harness
     {{ e2e }} kube-test
 
 # Rates and latencies beside Apache ZooKeeper.
-bench *args: binaries harness
-    {{ e2e }} bench {{ args }}
+bench *args: binaries
+    cargo build --release -p quorate-e2e --bins
+    {{ target }}/release/quorate-e2e bench {{ args }}
 
 # kill -9 in a loop: 200 times on one server, 100 times on three.
 killloop: binaries harness

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use zk_wire::quorum::{LearnerInfo, Packet};
 use zk_wire::{Epoch, Sid, Zxid};
 
+use super::late_promise::EPOCH_LEAP_MAX;
 use super::link::LinkState;
 use super::{Leading, RoleOver, Stage};
 use crate::io::{DiskOp, LinkId, Output, Outputs};
@@ -32,6 +33,13 @@ impl Leading {
                 info.config_version, local.ensemble.version
             ));
         }
+        let known = self.epoch().unwrap_or(local.accepted_epoch);
+        if !is_plausible(info.accepted_epoch, known) {
+            let promised = info.accepted_epoch;
+            return Err(format!(
+                "it has promised epoch {promised}, which cannot be true"
+            ));
+        }
         if let Some(link) = self.links.get_mut(&id) {
             link.sid = Some(info.sid);
             link.observer = observer;
@@ -44,24 +52,28 @@ impl Leading {
         Ok(())
     }
 
-    /// Gives up the lead when a voter has promised a later epoch: it may not follow this one, so only
-    /// a new epoch above its promise brings it back. (With Apache it stays out until some other cause
-    /// makes an election.)
+    /// Gives up the lead when a voter insists that it has promised a later epoch.
     pub(super) fn check_promise(
-        &self,
+        &mut self,
         info: &LearnerInfo,
         local: &mut Local,
+        now: Now,
     ) -> Result<(), RoleOver> {
         let (sid, promised) = (info.sid, info.accepted_epoch);
-        match self.epoch() {
-            Some(epoch) if promised > epoch && local.ensemble.is_voter(sid) => {
-                local.promised_elsewhere = local.promised_elsewhere.max(promised);
-                Err(RoleOver(format!(
-                    "voter {sid} has promised epoch {promised}, this is epoch {epoch}"
-                )))
-            }
-            _ => Ok(()),
+        let Some(epoch) = self.epoch().filter(|epoch| promised > *epoch) else {
+            return Ok(());
+        };
+        let insists = local.ensemble.is_voter(sid)
+            && is_plausible(promised, epoch)
+            && self
+                .late_promises
+                .insists(sid, promised, now.mono, local.cfg.tick_ms);
+        if !insists {
+            return Ok(());
         }
+        local.promised_elsewhere = local.promised_elsewhere.max(promised);
+        let why = format!("voter {sid} has promised epoch {promised}, this is epoch {epoch}");
+        Err(RoleOver(why))
     }
 
     /// Counts a promise, this server's own when `learner` is `None`; a quorum fixes the epoch.
@@ -192,4 +204,9 @@ impl Leading {
             self.start_sync(id, last_zxid, local, now, out);
         }
     }
+}
+
+/// Whether somebody can have promised this epoch when the present one is `known`.
+fn is_plausible(promised: Epoch, known: Epoch) -> bool {
+    promised.0 <= known.0.saturating_add(EPOCH_LEAP_MAX)
 }

@@ -9,6 +9,7 @@
 
 mod broadcast;
 mod discovery;
+mod late_promise;
 mod link;
 mod sync;
 
@@ -24,6 +25,7 @@ use crate::status::{LearnerStatus, Phase};
 use crate::time::{Mono, Now};
 
 use broadcast::Broadcast;
+use late_promise::LatePromises;
 use link::{Link, LinkState};
 
 /// Why a role ends.
@@ -71,6 +73,7 @@ pub(crate) struct Leading {
     stage_deadline: Mono,
     ping_at: Mono,
     quorum_check_at: Mono,
+    late_promises: LatePromises,
 }
 
 impl Leading {
@@ -100,6 +103,7 @@ impl Leading {
             stage_deadline: now.mono.plus(local.ticks(local.cfg.init_limit)),
             ping_at: now.mono,
             quorum_check_at: now.mono,
+            late_promises: LatePromises::default(),
         }
     }
 
@@ -185,7 +189,7 @@ impl Leading {
         link.silent_at = now.mono.plus(local.ticks(limit));
         let outcome = match (link.state, packet) {
             (LinkState::ExpectInfo, Packet::FollowerInfo(info)) => {
-                self.check_promise(&info, local)?;
+                self.check_promise(&info, local, now)?;
                 self.learner_info(id, &info, false, local, out)
             }
             (LinkState::ExpectInfo, Packet::ObserverInfo(info)) => {
