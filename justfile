@@ -25,9 +25,10 @@ fix:
     cargo fmt --all
     just crds
 
-# Unit tests, beside the code; FILTER selects.
+# Unit tests and each crate's own stories; FILTER selects.
 unit filter="":
-    cargo test --workspace --lib --bins {{ filter }}
+    cargo test --workspace --exclude quorate-e2e {{ filter }}
+    cargo test -p quorate-e2e --lib --bins {{ filter }}
 
 # Whole ensembles in virtual time: 1,000 seeds, and every known bug must be found.
 sim seeds="1000":

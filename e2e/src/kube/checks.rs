@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::zke::Zke;
 use super::{Kubectl, demo, prepare, reach};
-use crate::cluster::Layout;
+use crate::cluster::{self, Layout};
 use crate::progress::Progress;
 
 const NAMESPACE: &str = "quorate-e2e";
@@ -47,11 +47,21 @@ const CHECKS: &[Check] = &[
     ("all pods die", faults::all_pods_die),
 ];
 
-/// Prepares a cluster and runs all checks on it.
+/// Prepares a cluster and runs all checks on it; a cluster that was not there before is taken down.
 ///
 /// # Errors
 /// When the cluster or the ensemble does not come up. A failing check is an exit code.
 pub fn run(progress: &Progress, layout: Layout) -> Result<ExitCode> {
+    let ours = cluster::foreign_kubeconfig(&layout).is_none() && !layout.kubeconfig().exists();
+    let outcome = prepare_and_run(progress, layout.clone());
+    if ours {
+        cluster::down(progress, &layout)?;
+        cluster::check_clean(&layout)?;
+    }
+    outcome
+}
+
+fn prepare_and_run(progress: &Progress, layout: Layout) -> Result<ExitCode> {
     let installed = prepare(progress, layout)?;
     match reach::enter(&installed.layout, &["kube-test", "--checks-only"])? {
         Some(code) => Ok(code),
