@@ -92,6 +92,10 @@ fn stop(children: Vec<Child>) {
     }
 }
 
+/// From the client port to the admin port of the first server: 8080 for 2181, where `quorate status`
+/// looks by itself.
+const ADMIN_OFFSET: u16 = 5899;
+
 /// Writes a `zoo.cfg` and a data directory with `myid` for each server; what is there stays.
 fn write_configs(servers: u16, dir: &Path, port: u16) -> Result<Vec<PathBuf>, DevError> {
     let at = |offset: u16| port.checked_add(offset).ok_or(DevError::Ports(port));
@@ -107,7 +111,7 @@ fn write_configs(servers: u16, dir: &Path, port: u16) -> Result<Vec<PathBuf>, De
         let home = dir.join(format!("server-{n}"));
         let data = home.join("data");
         std::fs::create_dir_all(&data).map_err(io(format!("{}", data.display())))?;
-        let (client, admin) = (at(n - 1)?, at(5900 + n)?);
+        let (client, admin) = (at(n - 1)?, at(ADMIN_OFFSET + n - 1)?);
         let text = format!(
             "# Written by quorate dev.\ntickTime=2000\ninitLimit=10\nsyncLimit=5\n\
              dataDir={}\nclientPort={client}\nclientPortAddress=127.0.0.1\n\
