@@ -6,16 +6,19 @@ use quorate_e2e::peers::{Ensemble, Kind, Settings};
 use super::{equal_trees, write_some};
 use crate::alone;
 
-/// Starts a mixed ensemble in which `leads` wins the election: among equal histories the highest
-/// id does, and two of one kind need the third only to begin with.
+/// Starts a mixed ensemble in which server 3 leads: of two servers with equal histories the higher
+/// id wins, and neither has a quorum without the other. Server 2 joins them.
 fn mixed(kinds: &[Kind], leads: Kind) -> Result<()> {
     let _alone = alone();
     let mut ensemble = Ensemble::configured(kinds, &Settings::default())?;
-    ensemble.start_all()?;
-    ensemble.wait_serving()?;
+    for id in [1, 3] {
+        ensemble.server(id)?.start()?;
+    }
     let leader = ensemble.leader()?;
     let kind = ensemble.server(leader)?.kind;
     ensure!(kind == leads, "{} leads", kind.name());
+    ensemble.start_all()?;
+    ensemble.wait_serving()?;
     for (n, address) in ensemble.addresses().into_iter().enumerate() {
         write_some(address, &format!("/first-{n}"))?;
     }

@@ -36,8 +36,13 @@ pub(super) async fn run(port: Arc<ElectionPort>, slot: Arc<Slot>) {
             Err(why) => debug!("election port of server {}: {why}", slot.sid),
         }
         failures += 1;
-        sleep(pause + jitter(port.sid.0.unsigned_abs(), failures)).await;
+        let rest = pause + jitter(port.sid.0.unsigned_abs(), failures);
         pause = (pause * 2).min(PAUSE_MAX);
+        tokio::select! {
+            () = sleep(rest) => {}
+            // It has just come up: an election may be over before the pause is.
+            () = slot.called.notified() => pause = PAUSE_MIN,
+        }
     }
 }
 

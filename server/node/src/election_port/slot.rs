@@ -17,6 +17,8 @@ pub(super) struct Slot {
     state: Mutex<State>,
     /// There is something to send.
     pub(super) wake: Notify,
+    /// The peer is there and wants to be dialed.
+    pub(super) called: Notify,
     /// Counts connections; a newer one ends the older.
     generation: watch::Sender<u64>,
 }
@@ -38,6 +40,7 @@ impl Slot {
             address,
             state: Mutex::default(),
             wake: Notify::new(),
+            called: Notify::new(),
             generation: watch::Sender::new(0),
         }
     }
@@ -107,6 +110,7 @@ impl Slot {
         let mut state = self.lock();
         state.connected = false;
         state.asked = true;
+        self.called.notify_one();
         self.generation.send_modify(|n| *n += 1);
     }
 
