@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use super::zke::Zke;
 use super::{Installed, Kubectl, OPERATOR_NAMESPACE, install, prepare, reach, repository_file};
 use crate::cluster::{self, Layout};
-use crate::peers::Client;
 use crate::peers::client::flags;
+use crate::peers::{Client, wait_for};
 use crate::progress::Progress;
 
 const NAMESPACE: &str = "quorate-demo";
@@ -18,6 +18,8 @@ const ENSEMBLE: &str = "demo";
 const CLIENT_PORT: u16 = 2181;
 /// How long the ensemble may take, images on the nodes.
 const LIMIT: Duration = Duration::from_secs(180);
+/// How long the nodes may take to route the Service to pods that are ready.
+const SERVICE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Brings everything up and shows it.
 ///
@@ -60,7 +62,10 @@ pub fn show(layout: &Layout) -> Result<ExitCode> {
     let kubectl = Kubectl::new(kubeconfig(layout))?;
     let service = format!("{ENSEMBLE}-client");
     let address = reach::service(&kubectl, NAMESPACE, &service, CLIENT_PORT)?;
-    let mut client = Client::connect(address, Duration::from_secs(10))?;
+    // A Service that is new takes a moment to reach each node's rules.
+    let mut client = wait_for("the client Service", SERVICE_LIMIT, || {
+        Client::connect(address, Duration::from_secs(10)).map_err(|error| error.to_string())
+    })?;
     let path = client.create("/hello-", b"world", flags::EPHEMERAL_SEQUENTIAL)?;
     println!("wrote {path} = \"world\" through Service {service} ({address})");
     let (data, stat) = client.get(&path, false)?;

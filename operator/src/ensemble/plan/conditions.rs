@@ -101,12 +101,7 @@ impl Facts<'_> {
                 format!("{pod} leads with a quorum"),
             );
         }
-        let ready = self
-            .observed
-            .voters
-            .values()
-            .filter(|v| v.ready_since.is_some())
-            .count();
+        let ready = self.called_ready();
         if self.quorum.answered < needed && ready >= needed {
             let message = format!(
                 "the operator reaches {} of {all} voters on their admin port, although {ready} \
@@ -133,6 +128,15 @@ impl Facts<'_> {
         )
     }
 
+    /// Number of voters that the kubelet calls ready: those behind the client Service.
+    fn called_ready(&self) -> usize {
+        self.observed
+            .voters
+            .values()
+            .filter(|v| v.ready_since.is_some())
+            .count()
+    }
+
     fn ready(&self, quorum: &Verdict) -> Verdict {
         let verdict = |truth, reason, message: String| {
             Verdict::new(condition_type::READY, truth, reason, message)
@@ -144,6 +148,14 @@ impl Facts<'_> {
         if serving < usize::from(all) {
             let message = format!("{serving} of {all} voters serve; {}", self.missing_text());
             return verdict(Truth::False, "VotersNotServing", message);
+        }
+        let called_ready = self.called_ready();
+        if called_ready < usize::from(all) {
+            let message = format!(
+                "all {all} voters serve, {called_ready} of them are behind the client Service yet: \
+                 the kubelets probe the others"
+            );
+            return verdict(Truth::False, "VotersNotReady", message);
         }
         match self.rollout {
             Rollout::Done => verdict(
