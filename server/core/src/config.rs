@@ -26,9 +26,6 @@ pub struct PeerConfig {
     pub snap_count: u64,
     /// Bytes of transactions between snapshots, about.
     pub snap_bytes: u64,
-    /// Text of `/zookeeper/config` is made from `membership`; `jute.maxbuffer`, bytes, bounds what a
-    /// leader proposes.
-    pub jute_maxbuffer: usize,
     /// Spreads snapshots of different members and makes the first session id unique.
     pub seed: u64,
     /// Known mistakes to make; none outside of the simulator.

@@ -172,7 +172,6 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         session_timeout_max_ms: s.session_timeout_max_ms,
         snap_count: s.snap_count,
         snap_bytes: s.snap_bytes,
-        jute_maxbuffer: s.jute_maxbuffer,
         seed: clock.seed(),
         bugs: Bugs::default(),
     }

@@ -79,7 +79,6 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
         session_timeout_max_ms: times(20),
         snap_count: cx.params.snap_count,
         snap_bytes: 1 << 22,
-        jute_maxbuffer: 0xf_ffff,
         // As a clock would: never the same at two starts.
         seed: cx.now_ms() + incarnation * 1_000_003 + 1,
         bugs,

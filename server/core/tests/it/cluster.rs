@@ -143,7 +143,6 @@ impl Cluster {
             session_timeout_max_ms: 20000,
             snap_count: 1_000_000,
             snap_bytes: 1 << 30,
-            jute_maxbuffer: 1 << 20,
             seed: 1,
             bugs: Bugs::default(),
         };
