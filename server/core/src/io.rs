@@ -4,7 +4,7 @@ use bytes::Bytes;
 use zk_wire::client::{ConnectRequest, OpCode, Request, RequestHeader};
 use zk_wire::election::Notification;
 use zk_wire::quorum::Packet;
-use zk_wire::{DecodeError, Epoch, Sid, Xid, Zxid};
+use zk_wire::{DecodeError, Epoch, Id, Sid, Xid, Zxid};
 
 use crate::db::{Database, Recovery};
 use crate::status::PeerEvent;
@@ -97,6 +97,8 @@ pub enum Input {
         conn: ConnId,
         /// Remote address as text, without port.
         ip: String,
+        /// What the transport proved beside the address: the subject of a client certificate.
+        identities: Vec<Id>,
         /// What it asks.
         request: ConnectRequest,
     },

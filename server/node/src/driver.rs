@@ -188,8 +188,14 @@ impl Run {
                 request,
             } => {
                 let ip = client.address.ip().to_string();
+                let identities = client.identities.clone();
                 self.d.router.client_opened(conn, client);
-                self.handle(Input::ClientConnect { conn, ip, request });
+                self.handle(Input::ClientConnect {
+                    conn,
+                    ip,
+                    identities,
+                    request,
+                });
             }
             ClientMessage::Frame { conn, frame } => {
                 if self.d.router.has_client(conn) {

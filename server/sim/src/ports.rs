@@ -206,7 +206,12 @@ impl Server {
                 *greeted = true;
                 let request = ConnectRequest::decode(bytes).map_err(|e| broken("a connect", &e))?;
                 let (conn, ip) = (*conn, "10.0.0.1".to_owned());
-                Input::ClientConnect { conn, ip, request }
+                Input::ClientConnect {
+                    conn,
+                    ip,
+                    identities: Vec::new(),
+                    request,
+                }
             }
             Some(Attached::Client { conn, session, .. }) => {
                 if let Some(session) = *session {

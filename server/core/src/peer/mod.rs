@@ -17,7 +17,7 @@ use zk_wire::client::ConnectRequest;
 use zk_wire::client::ConnectResponse;
 use zk_wire::client::connect::session_password;
 use zk_wire::election::{Notification, ServerState};
-use zk_wire::{Sid, Zxid};
+use zk_wire::{Id, Sid, Zxid};
 
 use crate::config::PeerConfig;
 use crate::db::{Entry, Recovery};
@@ -176,8 +176,15 @@ impl Peer {
                 self.link_closed(link, now, out);
                 Ok(())
             }
-            Input::ClientConnect { conn, ip, request } => {
-                self.client_connect(conn, &ip, &request, now, out)
+            Input::ClientConnect {
+                conn,
+                ip,
+                identities,
+                request,
+            } => {
+                let mut auth = vec![Id::new("ip", &ip)];
+                auth.extend(identities);
+                self.client_connect(conn, auth, &request, now, out)
             }
             Input::ClientFrame { conn, frame } => self.client_frame(conn, frame, now, out),
             Input::ClientClosed { conn } => {
@@ -364,7 +371,7 @@ impl Peer {
     fn client_connect(
         &mut self,
         conn: ConnId,
-        ip: &str,
+        auth: Vec<Id>,
         request: &ConnectRequest,
         now: Now,
         out: &mut Outputs,
@@ -392,7 +399,7 @@ impl Peer {
             let session = local.session_ids.next();
             local
                 .clients
-                .connect(conn, ip, session, timeout_ms, request.read_only, out);
+                .connect(conn, auth, session, timeout_ms, request.read_only, out);
             local.clients.await_session(conn);
             return match &mut self.role {
                 Role::Leading(leading) => {
@@ -417,7 +424,7 @@ impl Peer {
         }
         local
             .clients
-            .connect(conn, ip, session, timeout_ms, request.read_only, out);
+            .connect(conn, auth, session, timeout_ms, request.read_only, out);
         match &mut self.role {
             Role::Leading(leading) => {
                 let valid = leading.reopen_session(session, timeout_ms, now);

@@ -103,7 +103,7 @@ impl Clients {
     pub(crate) fn connect(
         &mut self,
         id: ConnId,
-        ip: &str,
+        auth: Vec<Id>,
         session: SessionId,
         timeout_ms: i32,
         read_only: Option<bool>,
@@ -116,7 +116,6 @@ impl Clients {
                 why: "the session connected anew",
             });
         }
-        let auth = vec![Id::new("ip", ip)];
         let (held, queue) = (VecDeque::new(), VecDeque::new());
         let conn = Conn {
             session,

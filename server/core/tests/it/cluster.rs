@@ -379,6 +379,7 @@ impl Cluster {
             Input::ClientConnect {
                 conn,
                 ip: "127.0.0.1".into(),
+                identities: Vec::new(),
                 request,
             },
         );

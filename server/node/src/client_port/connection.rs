@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use zk_core::{ClientFrame, ConnId};
+use zk_wire::Id;
 use zk_wire::client::ConnectRequest;
 use zk_wire::frame::take_frame;
 
@@ -33,6 +34,8 @@ pub struct Client {
     pub gate: Gate,
     /// Remote address.
     pub address: SocketAddr,
+    /// What the transport proved beside the address.
+    pub identities: Vec<Id>,
     /// Frames received.
     pub received: Counter,
     /// Frames sent.
@@ -101,6 +104,7 @@ pub(super) async fn serve(
         outbox: Outbox::new(OUTBOX_MAX_BYTES),
         gate: Gate::new(port.outstanding.clone()),
         address,
+        identities: Vec::new(),
         received: Counter::default(),
         sent: Counter::default(),
     });
