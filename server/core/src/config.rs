@@ -1,5 +1,7 @@
 //! Settings of a member, already checked by the shell.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use zk_wire::Sid;
 use zk_wire::membership::Membership;
 
@@ -28,6 +30,123 @@ pub struct PeerConfig {
     pub snap_bytes: u64,
     /// Spreads snapshots of different members and makes the first session id unique.
     pub seed: u64,
+    /// Who may do what.
+    pub auth: AuthSettings,
+    /// Local sessions and read-only mode.
+    pub sessions: SessionKinds,
+    /// Containers, TTL nodes, quotas.
+    pub kinds: NodeKinds,
     /// Known mistakes to make; none outside of the simulator.
     pub bugs: Bugs,
+}
+
+/// Sessions beyond the ordinary ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionKinds {
+    /// `localSessionsEnabled`: new sessions of an ensemble are known to their server only.
+    pub local: bool,
+    /// `localSessionsUpgradingEnabled`: a local session that creates an ephemeral becomes global.
+    pub local_upgrading: bool,
+    /// `readonlymode.enabled`: reads are served without a quorum.
+    pub read_only_mode: bool,
+}
+
+/// Nodes beyond the ordinary ones, and quotas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeKinds {
+    /// `extendedTypesEnabled`: TTL nodes.
+    pub extended_types: bool,
+    /// `znode.container.checkIntervalMs`.
+    pub container_check_interval_ms: u64,
+    /// `znode.container.maxPerMinute`: pace of deleting containers and TTL nodes.
+    pub containers_per_minute_max: u64,
+    /// `znode.container.maxNeverUsedIntervalMs`; `None`: a container without a child ever is kept.
+    pub container_never_used_max_ms: Option<u64>,
+    /// `enforceQuota`: hard quotas refuse.
+    pub enforce_quota: bool,
+}
+
+impl Default for NodeKinds {
+    fn default() -> Self {
+        Self {
+            extended_types: false,
+            container_check_interval_ms: 60_000,
+            containers_per_minute_max: 10_000,
+            container_never_used_max_ms: None,
+            enforce_quota: false,
+        }
+    }
+}
+
+/// Hash of digest identities (`DigestAuthenticationProvider.digestAlg`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DigestAlgorithm {
+    /// SHA-1, the default.
+    #[default]
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// A password that no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// Who clients can be, and which checks they meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// Schemes with a provider: `ip`, and those of digest, sasl, x509, ensemble that are enabled.
+    pub schemes: BTreeSet<String>,
+    /// `DigestAuthenticationProvider.superDigest`: the digest identity that is super.
+    pub super_digest: Option<String>,
+    /// `DigestAuthenticationProvider.digestAlg`.
+    pub digest_algorithm: DigestAlgorithm,
+    /// `enforce.auth.schemes`, or `sasl` for `sessionRequireClientSASLAuth`: a client without an
+    /// identity of one of these gets no further; empty: nothing is enforced.
+    pub enforced_schemes: BTreeSet<String>,
+    /// `allowSaslFailedClients`: a failed negotiation leaves the connection open.
+    pub allow_sasl_failed: bool,
+    /// DIGEST-MD5 users and their passwords, from the JAAS file; `None`: SASL is not configured.
+    pub sasl_users: Option<BTreeMap<String, Secret>>,
+    /// `superUser` and `superUser.<suffix>`: SASL names that are super.
+    pub super_users: BTreeSet<String>,
+    /// `letAnySaslUserDoX`: an ACL entry of scheme sasl with this id matches every SASL user.
+    pub any_sasl_user: Option<String>,
+    /// `X509AuthenticationProvider.superUser`: the subject that is super.
+    pub x509_super_user: Option<String>,
+    /// `ensembleAuthName`: comma-separated names that scheme `ensemble` takes.
+    pub ensemble_name: Option<String>,
+    /// `skipACL=yes`: ACLs are not checked.
+    pub skip_acl: bool,
+    /// `enableEagerACLCheck`: writes are checked where they come in, before they are proposed.
+    pub eager_acl_check: bool,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            schemes: ["digest", "ip"].map(str::to_owned).into(),
+            super_digest: None,
+            digest_algorithm: DigestAlgorithm::default(),
+            enforced_schemes: BTreeSet::new(),
+            allow_sasl_failed: false,
+            sasl_users: None,
+            super_users: BTreeSet::new(),
+            any_sasl_user: None,
+            x509_super_user: None,
+            ensemble_name: None,
+            skip_acl: false,
+            eager_acl_check: false,
+        }
+    }
 }

@@ -37,7 +37,7 @@ mod watch;
 mod zab;
 
 pub use bugs::Bugs;
-pub use config::PeerConfig;
+pub use config::{AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, Secret, SessionKinds};
 pub use db::{Database, Recovery, RecoveryBuilder};
 pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Output, Outputs};
 pub use peer::Peer;

@@ -173,6 +173,9 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         snap_count: s.snap_count,
         snap_bytes: s.snap_bytes,
         seed: clock.seed(),
+        auth: Default::default(),
+        sessions: Default::default(),
+        kinds: Default::default(),
         bugs: Bugs::default(),
     }
 }

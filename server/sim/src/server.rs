@@ -81,6 +81,9 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
         snap_bytes: 1 << 22,
         // As a clock would: never the same at two starts.
         seed: cx.now_ms() + incarnation * 1_000_003 + 1,
+        auth: Default::default(),
+        sessions: Default::default(),
+        kinds: Default::default(),
         bugs,
     }
 }

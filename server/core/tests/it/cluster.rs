@@ -144,6 +144,9 @@ impl Cluster {
             snap_count: 1_000_000,
             snap_bytes: 1 << 30,
             seed: 1,
+            auth: Default::default(),
+            sessions: Default::default(),
+            kinds: Default::default(),
             bugs: Bugs::default(),
         };
         let now = self.now();
