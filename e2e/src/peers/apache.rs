@@ -16,7 +16,7 @@ pub const VERSION: &str = "3.9.5";
 /// Heap of a server: plenty for the tests, and little enough for five on one machine.
 const HEAP: &str = "-Xmx768m";
 
-/// Written last, so that a fetch that was interrupted is done again.
+/// Holds the list that was fetched; written last, so that an interrupted fetch is done again.
 const COMPLETE: &str = "complete";
 
 static FETCH: Mutex<()> = Mutex::new(());
@@ -37,7 +37,8 @@ pub fn jars() -> Result<PathBuf> {
         .map_err(|_| anyhow!("a fetch of the jars panicked"))?;
     let directory = cache::directory()?.join(format!("apache-{VERSION}"));
     let complete = directory.join(COMPLETE);
-    if complete.is_file() {
+    let wanted = fs::read_to_string(java_sources().join("pom.xml"))?;
+    if fs::read_to_string(&complete).is_ok_and(|fetched| fetched == wanted) {
         return Ok(directory);
     }
     fs::create_dir_all(&directory)?;
@@ -50,7 +51,7 @@ pub fn jars() -> Result<PathBuf> {
             .arg(java_sources().join("pom.xml")),
     )
     .context("cannot fetch Apache ZooKeeper (is Maven installed?)")?;
-    fs::write(&complete, VERSION)?;
+    fs::write(&complete, wanted)?;
     Ok(directory)
 }
 

@@ -36,7 +36,7 @@ enum Command {
     /// Print the status of a running server
     Status {
         /// Where its admin port is
-        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        #[arg(long, env = "QUORATE_ADMIN", default_value = "http://127.0.0.1:8080")]
         admin: String,
     },
     /// Run servers on this machine for development

@@ -6,6 +6,7 @@
     reason = "a test that finds something else than expected is over"
 )]
 
+mod docs;
 mod ensemble;
 mod process;
 mod raw_client;
