@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use zk_wire::client::request::CreateRequest;
+use zk_wire::client::request::{CarriedWatches, CreateOp, CreateRequest, NO_TTL};
 use zk_wire::client::{ConnectRequest, Request};
 use zk_wire::election::{InitialMessage, Notification, ServerState, WireVote};
 use zk_wire::quorum::{ForwardedRequest, LearnerInfo, Packet};
@@ -263,6 +263,7 @@ fn client_frames() -> Vec<Vec<u8>> {
         data: Some(Bytes::from_static(b"x")),
         acl: Some(vec![Acl::world(31)]),
         flags: 0,
+        ttl_ms: NO_TTL,
     };
     let requests = [
         Request::GetData {
@@ -275,18 +276,18 @@ fn client_frames() -> Vec<Vec<u8>> {
         },
         Request::Create {
             create,
-            create2: true,
+            op: CreateOp::Create2,
         },
         Request::Multi(vec![zk_wire::client::MultiOp::Check {
             path: path(),
             version: 7,
         }]),
-        Request::SetWatches {
-            relative_zxid: Zxid::ZERO,
+        Request::SetWatches(CarriedWatches {
             data: vec![path()],
             exist: vec![path()],
             child: vec![path()],
-        },
+            ..CarriedWatches::default()
+        }),
         Request::Sync { path: Some(path()) },
         Request::Ping,
     ];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
-use zk_wire::client::request::CreateRequest;
+use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 use zk_wire::client::{
     ConnectRequest, ConnectResponse, MultiOp, MultiResult, ReplyHeader, Request, WatcherEvent,
     event, multi,
@@ -185,10 +185,11 @@ impl Client {
             data: Some(Bytes::copy_from_slice(data)),
             acl: Some(vec![Acl::world(31)]),
             flags,
+            ttl_ms: NO_TTL,
         };
         let mut reader = self.call(&Request::Create {
             create,
-            create2: false,
+            op: CreateOp::Create,
         })?;
         Ok(reader.string_required("path")?)
     }

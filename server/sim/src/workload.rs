@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use zk_wire::Acl;
-use zk_wire::client::request::CreateRequest;
+use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 use zk_wire::client::{MultiOp, Request};
 
 use crate::seed::Dice;
@@ -45,7 +45,7 @@ impl Workload {
             script: VecDeque::new(),
             roots: ["/w", "/w/q", "/w/m0", "/w/m1"]
                 .into_iter()
-                .map(|path| create(path, 0, "", false))
+                .map(|path| create(path, 0, "", CreateOp::Create))
                 .collect(),
         }
     }
@@ -77,7 +77,7 @@ impl Workload {
     /// A new session begins; a script goes on where it was.
     pub(crate) fn new_session(&mut self) {
         if self.mode == Mode::Random && self.roots.is_empty() {
-            self.roots.push_back(create("/w", 0, "", false));
+            self.roots.push_back(create("/w", 0, "", CreateOp::Create));
         }
     }
 
@@ -100,15 +100,25 @@ impl Workload {
     }
 }
 
-fn create(path: &str, flags: i32, data: &str, create2: bool) -> Request {
+fn create(path: &str, flags: i32, data: &str, op: CreateOp) -> Request {
     Request::Create {
         create: CreateRequest {
             path: path.to_owned(),
             data: Some(Bytes::copy_from_slice(data.as_bytes())),
             acl: Some(vec![Acl::world(31)]),
             flags,
+            ttl_ms: NO_TTL,
         },
-        create2,
+        op,
+    }
+}
+
+/// The form of a create that only decides the reply.
+fn either(dice: &mut Dice) -> CreateOp {
+    if dice.percent(50) {
+        CreateOp::Create2
+    } else {
+        CreateOp::Create
     }
 }
 
@@ -117,7 +127,7 @@ fn random(dice: &mut Dice, client: u8, xid: i32, may_watch: bool) -> Request {
     let value = format!("{client}-{xid}");
     let watch = may_watch && dice.percent(30);
     match dice.between(0, 99) {
-        0..=9 => create(&path, 0, &value, dice.percent(50)),
+        0..=9 => create(&path, 0, &value, either(dice)),
         10..=29 => Request::SetData {
             path,
             data: Some(Bytes::from(value.into_bytes())),
@@ -127,13 +137,13 @@ fn random(dice: &mut Dice, client: u8, xid: i32, may_watch: bool) -> Request {
             path,
             version: version(dice),
         },
-        35..=44 => create("/w/q/s-", 2 + one(dice), &value, dice.percent(50)),
+        35..=44 => create("/w/q/s-", 2 + one(dice), &value, either(dice)),
         45..=49 => {
             // Removes an old sequential node; the counter of the parent is about as high.
             let path = format!("/w/q/s-{:010}", dice.between(0, 120));
             Request::Delete { path, version: -1 }
         }
-        50..=56 => create(&format!("/w/e{}", client % 3), 1, &value, true),
+        50..=56 => create(&format!("/w/e{}", client % 3), 1, &value, CreateOp::Create2),
         57..=59 => Request::Delete {
             path: format!("/w/e{}", client % 3),
             version: -1,
@@ -190,8 +200,8 @@ fn multi(dice: &mut Dice, value: &str) -> Request {
             version: version(dice),
         }),
         2 => {
-            if let Request::Create { create, create2 } = create(&path, 0, value, false) {
-                ops.push(MultiOp::Create { create, create2 });
+            if let Request::Create { create, op } = create(&path, 0, value, CreateOp::Create) {
+                ops.push(MultiOp::Create { create, op });
             }
         }
         _ => {}

@@ -241,8 +241,25 @@ impl Clients {
                 | Request::GetAcl { .. }
                 | Request::GetChildren { .. }
                 | Request::GetChildren2 { .. }
-                | Request::SetWatches { .. }
+                | Request::SetWatches(_)
                 | Request::Ping => (Waiting::Read { xid, request }, None),
+                Request::MultiRead(_)
+                | Request::SetAcl { .. }
+                | Request::Reconfig(_)
+                | Request::CheckWatches { .. }
+                | Request::RemoveWatches { .. }
+                | Request::AddWatch { .. }
+                | Request::GetEphemerals { .. }
+                | Request::GetAllChildrenNumber { .. }
+                | Request::WhoAmI
+                | Request::Auth { .. }
+                | Request::Sasl { .. } => (
+                    Waiting::Error {
+                        xid,
+                        code: ErrorCode::Unimplemented,
+                    },
+                    None,
+                ),
             },
         };
         let (Waiting::Write { xid }
@@ -433,20 +450,8 @@ fn answer_read(
     out: &mut Outputs,
 ) -> Bytes {
     let zxid = db.last_applied().to_wire();
-    if let Request::SetWatches {
-        relative_zxid,
-        data,
-        exist,
-        child,
-    } = request
-    {
-        let carried = watch::CarriedWatches {
-            relative_zxid: *relative_zxid,
-            data,
-            exist,
-            child,
-        };
-        for event in watch::catch_up(watches, db, id, &carried) {
+    if let Request::SetWatches(carried) = request {
+        for event in watch::catch_up(watches, db, id, carried) {
             out.push(Output::ToClient {
                 conn: id,
                 frame: event.encode(None),

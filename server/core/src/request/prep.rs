@@ -4,8 +4,7 @@
 //! A write that fails still takes a zxid: its transaction carries the error.
 
 use bytes::Bytes;
-use zk_wire::client::request::CreateRequest;
-use zk_wire::client::{ErrorCode, MultiOp, Request};
+use zk_wire::client::{CreateOp, CreateRequest, ErrorCode, MultiOp, Request};
 use zk_wire::data::perms;
 use zk_wire::txn::{CreateKind, CreateTxn, TxnBody};
 use zk_wire::{Id, SessionId, StatPersisted, Zxid};
@@ -58,7 +57,7 @@ pub(crate) fn prepare(
         Write::CloseSession => Ok(prep.close_session()),
         Write::Refused(code) => Err(*code),
         Write::Client(Request::Multi(ops)) => Ok(prep.multi(ops)),
-        Write::Client(Request::Create { create, create2 }) => prep.create(create, *create2),
+        Write::Client(Request::Create { create, op }) => prep.create(create, *op),
         Write::Client(Request::Delete { path, version }) => prep.delete(path, *version),
         Write::Client(Request::SetData {
             path,
@@ -92,7 +91,10 @@ impl Prep<'_> {
         }
     }
 
-    fn create(&mut self, request: &CreateRequest, create2: bool) -> Result<TxnBody, ErrorCode> {
+    fn create(&mut self, request: &CreateRequest, op: CreateOp) -> Result<TxnBody, ErrorCode> {
+        if matches!(op, CreateOp::Container | CreateOp::Ttl) {
+            return Err(ErrorCode::Unimplemented);
+        }
         let (ephemeral, sequential) = match request.flags {
             // A container flag in a plain create makes a persistent node, as in Apache.
             0 | 4 => (false, false),
@@ -144,7 +146,7 @@ impl Prep<'_> {
             acl: Some(list),
             kind,
             parent_cversion,
-            create2,
+            create2: op.replies_with_stat(),
         }))
     }
 
@@ -250,7 +252,7 @@ impl Prep<'_> {
         let mut failed = None;
         for op in ops {
             let outcome = match op {
-                MultiOp::Create { create, create2 } => self.create(create, *create2),
+                MultiOp::Create { create, op } => self.create(create, *op),
                 MultiOp::Delete { path, version } => self.delete(path, *version),
                 MultiOp::SetData {
                     path,

@@ -60,7 +60,18 @@ pub(crate) fn read(db: &Database, request: &Request, identities: &[Id]) -> Optio
         | Request::SetData { .. }
         | Request::Sync { .. }
         | Request::Multi(_)
-        | Request::SetWatches { .. }
+        | Request::MultiRead(_)
+        | Request::SetWatches(_)
+        | Request::SetAcl { .. }
+        | Request::Reconfig(_)
+        | Request::CheckWatches { .. }
+        | Request::RemoveWatches { .. }
+        | Request::AddWatch { .. }
+        | Request::GetEphemerals { .. }
+        | Request::GetAllChildrenNumber { .. }
+        | Request::WhoAmI
+        | Request::Auth { .. }
+        | Request::Sasl { .. }
         | Request::CloseSession => None,
     }
 }

@@ -1,7 +1,6 @@
 //! Changes become events: the table of client.md section 12.2, and the catch-up of setWatches.
 
-use zk_wire::Zxid;
-use zk_wire::client::{EventKind, WatcherEvent};
+use zk_wire::client::{CarriedWatches, EventKind, WatcherEvent};
 
 use super::table::{WatchKind, WatchTable};
 use crate::db::{Change, Database, parent_of};
@@ -58,20 +57,12 @@ pub(crate) fn fire(table: &mut WatchTable, change: &Change) -> Vec<(ConnId, Watc
     out
 }
 
-/// Watches that a client brings from its last connection.
-pub(crate) struct CarriedWatches<'a> {
-    pub(crate) relative_zxid: Zxid,
-    pub(crate) data: &'a [String],
-    pub(crate) exist: &'a [String],
-    pub(crate) child: &'a [String],
-}
-
 /// Registers carried watches; what they have missed comes back as events.
 pub(crate) fn catch_up(
     table: &mut WatchTable,
     db: &Database,
     conn: ConnId,
-    carried: &CarriedWatches<'_>,
+    carried: &CarriedWatches,
 ) -> Vec<WatcherEvent> {
     let since = carried.relative_zxid.to_wire();
     let mut events = Vec::new();
@@ -81,20 +72,20 @@ pub(crate) fn catch_up(
             path: path.to_owned(),
         })
     };
-    for path in carried.data {
+    for path in &carried.data {
         match db.node(path) {
             None => tell(EventKind::NodeDeleted, path),
             Some(node) if node.stat.mzxid > since => tell(EventKind::NodeDataChanged, path),
             Some(_) => table.add(conn, WatchKind::Data, path),
         }
     }
-    for path in carried.exist {
+    for path in &carried.exist {
         match db.node(path) {
             Some(_) => tell(EventKind::NodeCreated, path),
             None => table.add(conn, WatchKind::Data, path),
         }
     }
-    for path in carried.child {
+    for path in &carried.child {
         match db.node(path) {
             None => tell(EventKind::NodeDeleted, path),
             Some(node) if node.stat.pzxid > since => tell(EventKind::NodeChildrenChanged, path),
@@ -145,12 +136,12 @@ mod tests {
         let db = Database::new();
         let mut table = WatchTable::default();
         let (here, gone) = (["/zookeeper".to_owned()], ["/gone".to_owned()]);
-        let mut run = |data, exist, child| {
+        let mut run = |data: &[String], exist: &[String], child: &[String]| {
             let carried = CarriedWatches {
-                relative_zxid: Zxid::ZERO,
-                data,
-                exist,
-                child,
+                data: data.to_vec(),
+                exist: exist.to_vec(),
+                child: child.to_vec(),
+                ..CarriedWatches::default()
             };
             let events = catch_up(&mut table, &db, ConnId(1), &carried);
             events.into_iter().map(|e| e.kind).collect::<Vec<_>>()

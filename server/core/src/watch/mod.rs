@@ -7,5 +7,5 @@
 mod fire;
 mod table;
 
-pub(crate) use fire::{CarriedWatches, catch_up, fire};
+pub(crate) use fire::{catch_up, fire};
 pub(crate) use table::{WatchKind, WatchTable};

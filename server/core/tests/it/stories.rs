@@ -2,7 +2,7 @@
 
 use zk_wire::Acl;
 use zk_wire::client::Request;
-use zk_wire::client::request::CreateRequest;
+use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 
 use crate::cluster::{Cluster, Got, NO_SESSION};
 
@@ -15,10 +15,11 @@ fn create(path: &str, flags: i32) -> Request {
         data: None,
         acl,
         flags,
+        ttl_ms: NO_TTL,
     };
     Request::Create {
         create,
-        create2: false,
+        op: CreateOp::Create,
     }
 }
 

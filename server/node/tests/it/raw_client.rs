@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zk_wire::client::request::CreateRequest;
+use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 use zk_wire::client::{ConnectRequest, ConnectResponse, Request};
 use zk_wire::{Acl, SessionId, Xid, Zxid};
 
@@ -106,10 +106,11 @@ impl Client {
             data: Some(Bytes::copy_from_slice(data)),
             acl: Some(vec![Acl::world(31)]),
             flags,
+            ttl_ms: NO_TTL,
         };
         self.call(&Request::Create {
             create,
-            create2: false,
+            op: CreateOp::Create,
         })
     }
 

@@ -54,7 +54,18 @@ pub(crate) fn is_write(request: &Request) -> bool {
         | Request::GetChildren { .. }
         | Request::GetChildren2 { .. }
         | Request::Sync { .. }
-        | Request::SetWatches { .. }
+        | Request::MultiRead(_)
+        | Request::SetAcl { .. }
+        | Request::Reconfig(_)
+        | Request::CheckWatches { .. }
+        | Request::RemoveWatches { .. }
+        | Request::AddWatch { .. }
+        | Request::GetEphemerals { .. }
+        | Request::GetAllChildrenNumber { .. }
+        | Request::WhoAmI
+        | Request::Auth { .. }
+        | Request::Sasl { .. }
+        | Request::SetWatches(_)
         | Request::Ping => false,
     }
 }
@@ -103,9 +114,9 @@ fn outcome(op: &MultiOp, oracle: &Oracle, at: Zxid) -> Option<ErrorCode> {
 /// A single write as an operation of a multi.
 fn as_op(request: &Request) -> Option<MultiOp> {
     match request {
-        Request::Create { create, create2 } => Some(MultiOp::Create {
+        Request::Create { create, op } => Some(MultiOp::Create {
             create: create.clone(),
-            create2: *create2,
+            op: *op,
         }),
         Request::Delete { path, version } => Some(MultiOp::Delete {
             path: path.clone(),
@@ -127,7 +138,18 @@ fn as_op(request: &Request) -> Option<MultiOp> {
         | Request::GetChildren2 { .. }
         | Request::Sync { .. }
         | Request::Multi(_)
-        | Request::SetWatches { .. }
+        | Request::MultiRead(_)
+        | Request::SetAcl { .. }
+        | Request::Reconfig(_)
+        | Request::CheckWatches { .. }
+        | Request::RemoveWatches { .. }
+        | Request::AddWatch { .. }
+        | Request::GetEphemerals { .. }
+        | Request::GetAllChildrenNumber { .. }
+        | Request::WhoAmI
+        | Request::Auth { .. }
+        | Request::Sasl { .. }
+        | Request::SetWatches(_)
         | Request::Ping
         | Request::CloseSession => None,
     }
@@ -208,9 +230,9 @@ fn check_success(
     oracle: &Oracle,
 ) -> Verdict {
     let result = match op {
-        MultiOp::Create { create2, .. } => {
+        MultiOp::Create { op, .. } => {
             let path = r.string_required("path").map_err(undecodable)?;
-            if *create2 {
+            if op.replies_with_stat() {
                 MultiResult::Create2(path, Stat::decode(r).map_err(undecodable)?)
             } else {
                 MultiResult::Create(path)
@@ -232,9 +254,9 @@ fn check_result(
 ) -> Verdict {
     let stat = |path: &str| oracle.node(path, zxid).map(Node::stat).unwrap_or_default();
     let expected = match op {
-        MultiOp::Create { create, create2 } => {
+        MultiOp::Create { create, op } => {
             let path = created_path(create, oracle, before);
-            if *create2 {
+            if op.replies_with_stat() {
                 let stat = stat(&path);
                 MultiResult::Create2(path, stat)
             } else {
@@ -362,6 +384,8 @@ mod tests {
     use zk_wire::client::Response;
     use zk_wire::{Epoch, Xid};
 
+    use zk_wire::client::request::{CreateOp, NO_TTL};
+
     use super::*;
     use crate::invariants::agreement::tests::history;
 
@@ -410,10 +434,11 @@ mod tests {
             data: None,
             acl: None,
             flags: 0,
+            ttl_ms: NO_TTL,
         };
         let request = Request::Create {
             create,
-            create2: false,
+            op: CreateOp::Create,
         };
         let check = |zxid: Zxid, path: &str| {
             let reply = reply(&Response::Path(path.into()), zxid);

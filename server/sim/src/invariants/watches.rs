@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zk_wire::client::{EventKind, Request};
+use zk_wire::client::{CarriedWatches, EventKind, Request};
 use zk_wire::{Xid, Zxid};
 
 use super::{Verdict, ensure};
@@ -83,12 +83,13 @@ impl Watches {
                 .map(|(path, _)| path.clone())
                 .collect()
         };
-        Some(Request::SetWatches {
+        Some(Request::SetWatches(CarriedWatches {
             relative_zxid: last_seen,
             data: list(|armed| armed.data.is_some()),
             exist: list(|armed| armed.exist.is_some()),
             child: list(|armed| armed.child.is_some()),
-        })
+            persistent: None,
+        }))
     }
 
     /// An event came.

@@ -31,6 +31,10 @@ error_codes! {
     Unimplemented = -6;
     /// A path, flag or argument outside of its domain.
     BadArguments = -8;
+    /// No quorum of the wanted membership is connected and synchronized.
+    NewConfigNoQuorum = -13;
+    /// Another reconfiguration is under way.
+    ReconfigInProgress = -14;
     /// The node is not there.
     NoNode = -101;
     /// The ACL forbids it.
@@ -53,8 +57,16 @@ error_codes! {
     SessionMoved = -118;
     /// The server only reads.
     NotReadOnly = -119;
+    /// An ephemeral was asked for in a local session that may not be upgraded.
+    EphemeralOnLocalSession = -120;
     /// No such watch.
     NoWatcher = -121;
     /// `reconfigEnabled` is false.
     ReconfigDisabled = -123;
+    /// The connection has no identity of a scheme that is required; it closes.
+    SessionClosedRequireSaslAuth = -124;
+    /// A hard quota would be exceeded.
+    QuotaExceeded = -125;
+    /// The request waited too long in the throttle's queue and was not carried out.
+    ThrottledOp = -127;
 }

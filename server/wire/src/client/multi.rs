@@ -3,22 +3,22 @@
 use bytes::Bytes;
 
 use crate::client::opcode::OpCode;
-use crate::client::request::CreateRequest;
+use crate::client::request::{CreateOp, CreateRequest};
 use crate::data::Stat;
 use crate::error::DecodeError;
 use crate::jute::{Reader, Writer};
 
-const TYPE_ERROR: i32 = -1;
+pub(crate) const TYPE_ERROR: i32 = -1;
 
 /// One operation of a multi.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MultiOp {
-    /// create and create2.
+    /// Any create; the form is the one that its flags ask for.
     Create {
         /// The arguments.
         create: CreateRequest,
-        /// Reply with the Stat too.
-        create2: bool,
+        /// In which of the four forms.
+        op: CreateOp,
     },
     /// delete.
     Delete {
@@ -48,8 +48,7 @@ pub enum MultiOp {
 impl MultiOp {
     fn op(&self) -> OpCode {
         match self {
-            Self::Create { create2: false, .. } => OpCode::Create,
-            Self::Create { create2: true, .. } => OpCode::Create2,
+            Self::Create { op, .. } => op.op(),
             Self::Delete { .. } => OpCode::Delete,
             Self::SetData { .. } => OpCode::SetData,
             Self::Check { .. } => OpCode::Check,
@@ -74,7 +73,7 @@ pub enum MultiResult {
     Error(i32),
 }
 
-fn header(w: &mut Writer, kind: i32, done: bool, err: i32) {
+pub(crate) fn header(w: &mut Writer, kind: i32, done: bool, err: i32) {
     w.i32(kind);
     w.bool(done);
     w.i32(err);
@@ -90,10 +89,10 @@ pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError
             return Ok(ops);
         }
         let op = match OpCode::from_wire(kind) {
-            Some(op @ (OpCode::Create | OpCode::Create2)) => MultiOp::Create {
-                create: CreateRequest::decode(r)?,
-                create2: op == OpCode::Create2,
-            },
+            Some(OpCode::Create) => decode_create(CreateOp::Create, r)?,
+            Some(OpCode::Create2) => decode_create(CreateOp::Create2, r)?,
+            Some(OpCode::CreateContainer) => decode_create(CreateOp::Container, r)?,
+            Some(OpCode::CreateTtl) => decode_create(CreateOp::Ttl, r)?,
             Some(OpCode::Delete) => MultiOp::Delete {
                 path: r.string_required("path")?,
                 version: r.i32()?,
@@ -118,11 +117,25 @@ pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError
     }
 }
 
+/// Inside a multi the flags decide the form, not the operation's number (`Op.Create`), and a flag that
+/// none has fails the whole multi.
+fn decode_create(sent: CreateOp, r: &mut Reader) -> Result<MultiOp, DecodeError> {
+    let create = CreateRequest::decode(sent, r)?;
+    let op = match create.flags {
+        4 => CreateOp::Container,
+        5 | 6 => CreateOp::Ttl,
+        0..=3 if sent == CreateOp::Create2 => CreateOp::Create2,
+        0..=3 => CreateOp::Create,
+        flags => return Err(DecodeError::Invalid(format!("create flags {flags}"))),
+    };
+    Ok(MultiOp::Create { create, op })
+}
+
 pub(crate) fn encode_request(ops: &[MultiOp], w: &mut Writer) {
     for op in ops {
         header(w, op.op().to_wire(), false, -1);
         match op {
-            MultiOp::Create { create, .. } => create.encode(w),
+            MultiOp::Create { create, op } => create.encode(*op, w),
             MultiOp::SetData {
                 path,
                 data,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::client::multi::{self, MultiOp};
+use crate::client::multi_read::{self, ReadOp};
 use crate::client::opcode::OpCode;
 use crate::data::Acl;
 use crate::error::DecodeError;
@@ -36,7 +37,42 @@ impl RequestHeader {
     }
 }
 
-/// A create in either of its plain forms.
+/// Which of the four create operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateOp {
+    /// create: replies with the path only.
+    Create,
+    /// create2: replies with path and Stat, as the two below do.
+    Create2,
+    /// createContainer.
+    Container,
+    /// createTTL, the only one whose record carries a time to live.
+    Ttl,
+}
+
+impl CreateOp {
+    /// The operation of the client protocol.
+    #[must_use]
+    pub fn op(self) -> OpCode {
+        match self {
+            Self::Create => OpCode::Create,
+            Self::Create2 => OpCode::Create2,
+            Self::Container => OpCode::CreateContainer,
+            Self::Ttl => OpCode::CreateTtl,
+        }
+    }
+
+    /// Whether the reply carries the Stat.
+    #[must_use]
+    pub fn replies_with_stat(self) -> bool {
+        self != Self::Create
+    }
+}
+
+/// What a record without a time to live stands for.
+pub const NO_TTL: i64 = -1;
+
+/// The arguments of a create in any of its forms (`CreateRequest`, `CreateTTLRequest`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateRequest {
     /// Wanted path; a sequence number may be appended.
@@ -45,19 +81,22 @@ pub struct CreateRequest {
     pub data: Option<Bytes>,
     /// `None` is null.
     pub acl: Option<Vec<Acl>>,
-    /// 0 persistent, 1 ephemeral, 2 and 3 the same with a sequence number.
+    /// 0 persistent, 1 ephemeral, 2 and 3 the same with a sequence number, 4 container, 5 and 6
+    /// persistent with a time to live.
     pub flags: i32,
+    /// Time to live, ms, as createTTL sends it; [`NO_TTL`] in the other forms.
+    pub ttl_ms: i64,
 }
 
 /// A request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// create and create2; `create2` decides the reply.
+    /// Any create.
     Create {
         /// The arguments.
         create: CreateRequest,
-        /// Reply with the Stat too.
-        create2: bool,
+        /// In which of the four forms.
+        op: CreateOp,
     },
     /// delete.
     Delete {
@@ -115,21 +154,107 @@ pub enum Request {
     },
     /// multi.
     Multi(Vec<MultiOp>),
-    /// setWatches.
-    SetWatches {
-        /// The newest state that the client saw.
-        relative_zxid: Zxid,
-        /// Paths watched by getData.
-        data: Vec<String>,
-        /// Paths watched by exists while absent.
-        exist: Vec<String>,
-        /// Paths watched by getChildren.
-        child: Vec<String>,
+    /// multiRead.
+    MultiRead(Vec<ReadOp>),
+    /// setWatches and setWatches2.
+    SetWatches(CarriedWatches),
+    /// setACL.
+    SetAcl {
+        /// What; a null path is an empty one here, as both are refused alike.
+        path: String,
+        /// `None` is null.
+        acl: Option<Vec<Acl>>,
+        /// Wanted aversion, -1 for any.
+        version: i32,
+    },
+    /// reconfig.
+    Reconfig(ReconfigRequest),
+    /// checkWatches.
+    CheckWatches {
+        /// What.
+        path: String,
+        /// `Watcher.WatcherType`: 1 to 5; others are for the server to refuse.
+        kind: i32,
+    },
+    /// removeWatches.
+    RemoveWatches {
+        /// What.
+        path: String,
+        /// As in `CheckWatches`.
+        kind: i32,
+    },
+    /// addWatch.
+    AddWatch {
+        /// What, existing or not.
+        path: String,
+        /// 0 persistent, 1 persistent recursive; others are for the server to refuse.
+        mode: i32,
+    },
+    /// getEphemerals.
+    GetEphemerals {
+        /// Prefix of the paths; null and blank mean all.
+        prefix: Option<String>,
+    },
+    /// getAllChildrenNumber.
+    GetAllChildrenNumber {
+        /// What.
+        path: String,
+    },
+    /// whoAmI.
+    WhoAmI,
+    /// auth.
+    Auth {
+        /// `None` is null, which is refused.
+        scheme: Option<String>,
+        /// `None` is null, which is refused.
+        auth: Option<Bytes>,
+    },
+    /// sasl; a null token does not decode.
+    Sasl {
+        /// The client's token, may be empty.
+        token: Bytes,
     },
     /// ping.
     Ping,
     /// closeSession.
     CloseSession,
+}
+
+/// Watches that a client brings from its last connection (`SetWatches`, `SetWatches2`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CarriedWatches {
+    /// The newest state that the client saw.
+    pub relative_zxid: Zxid,
+    /// Paths watched by getData.
+    pub data: Vec<String>,
+    /// Paths watched by exists while absent.
+    pub exist: Vec<String>,
+    /// Paths watched by getChildren.
+    pub child: Vec<String>,
+    /// The lists that only setWatches2 has.
+    pub persistent: Option<PersistentWatches>,
+}
+
+/// The lists that setWatches2 adds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PersistentWatches {
+    /// Paths with a persistent watch.
+    pub exact: Vec<String>,
+    /// Paths with a persistent recursive watch.
+    pub recursive: Vec<String>,
+}
+
+/// A wanted change of membership (`ReconfigRequest`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReconfigRequest {
+    /// `server.N=..` lines, separated by commas.
+    pub joining: Option<String>,
+    /// Server ids, separated by commas.
+    pub leaving: Option<String>,
+    /// The whole new membership, instead of the two above.
+    pub new_members: Option<String>,
+    /// The config version that the change is conditional on, -1 for any.
+    pub from_config: i64,
 }
 
 impl Request {
@@ -145,10 +270,10 @@ impl Request {
         let mut r = Reader::new(body, field_len_max);
         let r = &mut r;
         Ok(Some(match op {
-            OpCode::Create | OpCode::Create2 => Self::Create {
-                create: CreateRequest::decode(r)?,
-                create2: op == OpCode::Create2,
-            },
+            OpCode::Create => Self::create(CreateOp::Create, r)?,
+            OpCode::Create2 => Self::create(CreateOp::Create2, r)?,
+            OpCode::CreateContainer => Self::create(CreateOp::Container, r)?,
+            OpCode::CreateTtl => Self::create(CreateOp::Ttl, r)?,
             OpCode::Delete => Self::Delete {
                 path: r.string_required("path")?,
                 version: r.i32()?,
@@ -179,31 +304,54 @@ impl Request {
             },
             OpCode::Sync => Self::Sync { path: r.string()? },
             OpCode::Multi => Self::Multi(multi::decode_request(r)?),
-            OpCode::SetWatches => Self::SetWatches {
-                relative_zxid: Zxid::from_wire(r.i64()?),
-                data: paths(r)?,
-                exist: paths(r)?,
-                child: paths(r)?,
+            OpCode::MultiRead => Self::MultiRead(multi_read::decode_request(r)?),
+            OpCode::SetWatches | OpCode::SetWatches2 => {
+                Self::SetWatches(CarriedWatches::decode(op == OpCode::SetWatches2, r)?)
+            }
+            OpCode::SetAcl => Self::SetAcl {
+                path: r.string()?.unwrap_or_default(),
+                acl: r.vector(Acl::decode)?,
+                version: r.i32()?,
+            },
+            OpCode::Reconfig => Self::Reconfig(ReconfigRequest {
+                joining: r.string()?,
+                leaving: r.string()?,
+                new_members: r.string()?,
+                from_config: r.i64()?,
+            }),
+            OpCode::CheckWatches => Self::CheckWatches {
+                path: r.string_required("path")?,
+                kind: r.i32()?,
+            },
+            OpCode::RemoveWatches => Self::RemoveWatches {
+                path: r.string_required("path")?,
+                kind: r.i32()?,
+            },
+            OpCode::AddWatch => Self::AddWatch {
+                path: r.string_required("path")?,
+                mode: r.i32()?,
+            },
+            OpCode::GetEphemerals => Self::GetEphemerals {
+                prefix: r.string()?,
+            },
+            OpCode::GetAllChildrenNumber => Self::GetAllChildrenNumber {
+                path: r.string_required("path")?,
+            },
+            OpCode::WhoAmI => Self::WhoAmI,
+            OpCode::Auth => {
+                let _kind = r.i32()?;
+                Self::Auth {
+                    scheme: r.string()?,
+                    auth: r.buffer()?,
+                }
+            }
+            OpCode::Sasl => Self::Sasl {
+                token: r.buffer()?.ok_or(DecodeError::Null("token"))?,
             },
             OpCode::Ping => Self::Ping,
             OpCode::CloseSession => Self::CloseSession,
-            OpCode::SetAcl
-            | OpCode::Check
-            | OpCode::Reconfig
-            | OpCode::CheckWatches
-            | OpCode::RemoveWatches
-            | OpCode::CreateContainer
-            | OpCode::DeleteContainer
-            | OpCode::CreateTtl
-            | OpCode::MultiRead
-            | OpCode::Auth
-            | OpCode::Sasl
-            | OpCode::GetEphemerals
-            | OpCode::GetAllChildrenNumber
-            | OpCode::SetWatches2
-            | OpCode::AddWatch
-            | OpCode::WhoAmI
-            | OpCode::CreateSession => return Ok(None),
+            // check is an operation of a multi; the other two are the servers' own.
+            OpCode::Check | OpCode::DeleteContainer | OpCode::CreateSession => return Ok(None),
         }))
     }
 
@@ -211,8 +359,7 @@ impl Request {
     #[must_use]
     pub fn op(&self) -> OpCode {
         match self {
-            Self::Create { create2: false, .. } => OpCode::Create,
-            Self::Create { create2: true, .. } => OpCode::Create2,
+            Self::Create { op, .. } => op.op(),
             Self::Delete { .. } => OpCode::Delete,
             Self::Exists { .. } => OpCode::Exists,
             Self::GetData { .. } => OpCode::GetData,
@@ -222,7 +369,19 @@ impl Request {
             Self::GetChildren2 { .. } => OpCode::GetChildren2,
             Self::Sync { .. } => OpCode::Sync,
             Self::Multi(_) => OpCode::Multi,
-            Self::SetWatches { .. } => OpCode::SetWatches,
+            Self::MultiRead(_) => OpCode::MultiRead,
+            Self::SetWatches(carried) if carried.persistent.is_some() => OpCode::SetWatches2,
+            Self::SetWatches(_) => OpCode::SetWatches,
+            Self::SetAcl { .. } => OpCode::SetAcl,
+            Self::Reconfig(_) => OpCode::Reconfig,
+            Self::CheckWatches { .. } => OpCode::CheckWatches,
+            Self::RemoveWatches { .. } => OpCode::RemoveWatches,
+            Self::AddWatch { .. } => OpCode::AddWatch,
+            Self::GetEphemerals { .. } => OpCode::GetEphemerals,
+            Self::GetAllChildrenNumber { .. } => OpCode::GetAllChildrenNumber,
+            Self::WhoAmI => OpCode::WhoAmI,
+            Self::Auth { .. } => OpCode::Auth,
+            Self::Sasl { .. } => OpCode::Sasl,
             Self::Ping => OpCode::Ping,
             Self::CloseSession => OpCode::CloseSession,
         }
@@ -233,7 +392,7 @@ impl Request {
     pub fn encode(&self) -> Bytes {
         let mut w = Writer::with_capacity(64);
         match self {
-            Self::Create { create, .. } => create.encode(&mut w),
+            Self::Create { create, op } => create.encode(*op, &mut w),
             Self::Delete { path, version } => {
                 w.string(path);
                 w.i32(*version);
@@ -254,23 +413,43 @@ impl Request {
                 w.buffer(data.as_deref());
                 w.i32(*version);
             }
-            Self::GetAcl { path } => w.string(path),
+            Self::GetAcl { path } | Self::GetAllChildrenNumber { path } => w.string(path),
             Self::Sync { path } => w.string_or_null(path.as_deref()),
             Self::Multi(ops) => multi::encode_request(ops, &mut w),
-            Self::SetWatches {
-                relative_zxid,
-                data,
-                exist,
-                child,
-            } => {
-                w.i64(relative_zxid.to_wire());
-                w.strings(data);
-                w.strings(exist);
-                w.strings(child);
+            Self::MultiRead(ops) => multi_read::encode_request(ops, &mut w),
+            Self::SetWatches(carried) => carried.encode(&mut w),
+            Self::SetAcl { path, acl, version } => {
+                w.string(path);
+                acl_or_null(acl.as_deref(), &mut w);
+                w.i32(*version);
             }
-            Self::Ping | Self::CloseSession => {}
+            Self::Reconfig(change) => {
+                w.string_or_null(change.joining.as_deref());
+                w.string_or_null(change.leaving.as_deref());
+                w.string_or_null(change.new_members.as_deref());
+                w.i64(change.from_config);
+            }
+            Self::CheckWatches { path, kind: number }
+            | Self::RemoveWatches { path, kind: number }
+            | Self::AddWatch { path, mode: number } => {
+                w.string(path);
+                w.i32(*number);
+            }
+            Self::GetEphemerals { prefix } => w.string_or_null(prefix.as_deref()),
+            Self::Auth { scheme, auth } => {
+                w.i32(0);
+                w.string_or_null(scheme.as_deref());
+                w.buffer(auth.as_deref());
+            }
+            Self::Sasl { token } => w.buffer(Some(token)),
+            Self::Ping | Self::CloseSession | Self::WhoAmI => {}
         }
         w.into_bytes()
+    }
+
+    fn create(op: CreateOp, r: &mut Reader) -> Result<Self, DecodeError> {
+        let create = CreateRequest::decode(op, r)?;
+        Ok(Self::Create { create, op })
     }
 
     /// A whole frame's content: header and body.
@@ -285,23 +464,65 @@ impl Request {
 }
 
 impl CreateRequest {
-    pub(crate) fn decode(r: &mut Reader) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(op: CreateOp, r: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             path: r.string_required("path")?,
             data: r.buffer()?,
             acl: r.vector(Acl::decode)?,
             flags: r.i32()?,
+            ttl_ms: if op == CreateOp::Ttl {
+                r.i64()?
+            } else {
+                NO_TTL
+            },
         })
     }
 
-    pub(crate) fn encode(&self, w: &mut Writer) {
+    pub(crate) fn encode(&self, op: CreateOp, w: &mut Writer) {
         w.string(&self.path);
         w.buffer(self.data.as_deref());
-        match &self.acl {
-            None => w.i32(-1),
-            Some(acl) => Acl::encode_all(acl, w),
-        }
+        acl_or_null(self.acl.as_deref(), w);
         w.i32(self.flags);
+        if op == CreateOp::Ttl {
+            w.i64(self.ttl_ms);
+        }
+    }
+}
+
+impl CarriedWatches {
+    fn decode(with_persistent: bool, r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            relative_zxid: Zxid::from_wire(r.i64()?),
+            data: paths(r)?,
+            exist: paths(r)?,
+            child: paths(r)?,
+            persistent: if with_persistent {
+                Some(PersistentWatches {
+                    exact: paths(r)?,
+                    recursive: paths(r)?,
+                })
+            } else {
+                None
+            },
+        })
+    }
+
+    fn encode(&self, w: &mut Writer) {
+        w.i64(self.relative_zxid.to_wire());
+        w.strings(&self.data);
+        w.strings(&self.exist);
+        w.strings(&self.child);
+        if let Some(persistent) = &self.persistent {
+            w.strings(&persistent.exact);
+            w.strings(&persistent.recursive);
+        }
+    }
+}
+
+fn acl_or_null(acl: Option<&[Acl]>, w: &mut Writer) {
+    match acl {
+        None => w.i32(-1),
+        Some(acl) => Acl::encode_all(acl, w),
     }
 }
 
@@ -311,105 +532,4 @@ fn paths(r: &mut Reader) -> Result<Vec<String>, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One request of each kind.
-    fn samples() -> Vec<Request> {
-        let create = CreateRequest {
-            path: "/vec".into(),
-            data: Some(Bytes::from_static(b"hi")),
-            acl: Some(vec![Acl::world(31)]),
-            flags: 0,
-        };
-        let path = || "/vec".to_owned();
-        vec![
-            Request::Create {
-                create: create.clone(),
-                create2: false,
-            },
-            Request::Create {
-                create: create.clone(),
-                create2: true,
-            },
-            Request::Delete {
-                path: path(),
-                version: 7,
-            },
-            Request::Exists {
-                path: path(),
-                watch: true,
-            },
-            Request::GetData {
-                path: path(),
-                watch: false,
-            },
-            Request::SetData {
-                path: path(),
-                data: None,
-                version: -1,
-            },
-            Request::GetAcl { path: path() },
-            Request::GetChildren {
-                path: path(),
-                watch: true,
-            },
-            Request::GetChildren2 {
-                path: path(),
-                watch: true,
-            },
-            Request::Sync { path: None },
-            Request::Multi(vec![
-                MultiOp::Create {
-                    create,
-                    create2: true,
-                },
-                MultiOp::Check {
-                    path: path(),
-                    version: 0,
-                },
-            ]),
-            Request::SetWatches {
-                relative_zxid: Zxid::from_u64(4),
-                data: vec![path()],
-                exist: vec![],
-                child: vec![path(), path()],
-            },
-            Request::Ping,
-            Request::CloseSession,
-        ]
-    }
-
-    #[test]
-    fn bodies_survive_a_round_trip() {
-        for request in samples() {
-            let frame = request.encode_with_header(Xid(3));
-            let (header, body) = RequestHeader::split(frame).unwrap();
-            assert_eq!(header.xid, Xid(3));
-            let op = OpCode::from_wire(header.op).unwrap();
-            assert_eq!(
-                Request::decode(op, body.clone(), 4096),
-                Ok(Some(request.clone()))
-            );
-            for cut in 0..body.len() {
-                // Cut anywhere a body must fail or be shorter, and never panic.
-                let outcome = Request::decode(op, body.slice(..cut), 4096);
-                assert_ne!(outcome, Ok(Some(request.clone())), "{op:?} cut at {cut}");
-            }
-        }
-    }
-
-    #[test]
-    fn create_as_captured() {
-        let raw: &[u8] = &[
-            0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, b'/', b'v', b'e', b'c', 0, 0, 0, 2, b'h', b'i', 0,
-            0, 0, 1, 0, 0, 0, 0x1f, 0, 0, 0, 5, b'w', b'o', b'r', b'l', b'd', 0, 0, 0, 6, b'a',
-            b'n', b'y', b'o', b'n', b'e', 0, 0, 0, 0,
-        ];
-        let (header, body) = RequestHeader::split(Bytes::from_static(raw)).unwrap();
-        let request = Request::decode(OpCode::Create, body, 4096)
-            .unwrap()
-            .unwrap();
-        assert_eq!(request.encode_with_header(header.xid), raw);
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use crate::client::multi::{self, MultiResult};
+use crate::client::multi_read::{self, ReadResult};
+use crate::client::opcode::OpCode;
 use crate::data::{Acl, Stat};
 use crate::error::DecodeError;
 use crate::ids::Xid;
@@ -40,22 +42,31 @@ impl ReplyHeader {
     }
 }
 
+/// One identity of a connection as whoAmI shows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientInfo {
+    /// Scheme of the identity.
+    pub scheme: String,
+    /// The name, without what proves it.
+    pub user: String,
+}
+
 /// The body of a successful reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
-    /// delete, ping, setWatches, closeSession.
+    /// delete, ping, setWatches, checkWatches, removeWatches, auth, closeSession.
     Empty,
     /// create: the final path.
     Path(String),
-    /// create2.
+    /// create2, createContainer, createTTL.
     PathStat(String, Stat),
-    /// exists, setData.
+    /// exists, setData, setACL.
     Stat(Stat),
-    /// getData.
+    /// getData, reconfig.
     Data(Option<Bytes>, Stat),
     /// getACL.
     Acl(Vec<Acl>, Stat),
-    /// getChildren.
+    /// getChildren, getEphemerals.
     Children(Vec<String>),
     /// getChildren2.
     ChildrenStat(Vec<String>, Stat),
@@ -63,6 +74,16 @@ pub enum Response {
     Sync(Option<String>),
     /// multi, whether it succeeded or not.
     Multi(Vec<MultiResult>),
+    /// multiRead.
+    MultiRead(Vec<ReadResult>),
+    /// addWatch: an error code of 0 in the body.
+    WatchAdded,
+    /// getAllChildrenNumber.
+    Total(i32),
+    /// whoAmI.
+    WhoAmI(Vec<ClientInfo>),
+    /// sasl: the server's token.
+    Token(Option<Bytes>),
 }
 
 impl Response {
@@ -94,9 +115,93 @@ impl Response {
             }
             Self::Sync(path) => w.string_or_null(path.as_deref()),
             Self::Multi(results) => multi::encode_results(results, &mut w),
+            Self::MultiRead(results) => multi_read::encode_results(results, &mut w),
+            Self::WatchAdded => w.i32(0),
+            Self::Total(number) => w.i32(*number),
+            Self::WhoAmI(identities) => {
+                w.count(identities.len());
+                for identity in identities {
+                    w.string(&identity.scheme);
+                    w.string(&identity.user);
+                }
+            }
+            Self::Token(token) => w.buffer(token.as_deref()),
         }
         w.into_bytes()
     }
+
+    /// Reads the body of a successful reply to operation `op`, for clients.
+    ///
+    /// # Errors
+    /// Bytes that are no such record.
+    pub fn decode(op: OpCode, r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(match op {
+            OpCode::Create => Self::Path(r.string_required("path")?),
+            OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => {
+                Self::PathStat(r.string_required("path")?, Stat::decode(r)?)
+            }
+            OpCode::Exists | OpCode::SetData | OpCode::SetAcl => Self::Stat(Stat::decode(r)?),
+            OpCode::GetData | OpCode::Reconfig => Self::Data(r.buffer()?, Stat::decode(r)?),
+            OpCode::GetAcl => {
+                let acl = r.vector(Acl::decode)?.unwrap_or_default();
+                Self::Acl(acl, Stat::decode(r)?)
+            }
+            OpCode::GetChildren | OpCode::GetEphemerals => Self::Children(names(r)?),
+            OpCode::GetChildren2 => Self::ChildrenStat(names(r)?, Stat::decode(r)?),
+            OpCode::Sync => Self::Sync(r.string()?),
+            OpCode::Multi => Self::Multi(multi::decode_results(r)?),
+            OpCode::MultiRead => Self::MultiRead(multi_read::decode_results(r)?),
+            OpCode::AddWatch => {
+                let _err = r.i32()?;
+                Self::WatchAdded
+            }
+            OpCode::GetAllChildrenNumber => Self::Total(r.i32()?),
+            OpCode::WhoAmI => {
+                let identities = r.vector(|r| {
+                    Ok(ClientInfo {
+                        scheme: r.string()?.unwrap_or_default(),
+                        user: r.string()?.unwrap_or_default(),
+                    })
+                })?;
+                Self::WhoAmI(identities.unwrap_or_default())
+            }
+            OpCode::Sasl => Self::Token(r.buffer()?),
+            OpCode::Delete
+            | OpCode::Ping
+            | OpCode::Check
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches
+            | OpCode::DeleteContainer
+            | OpCode::Auth
+            | OpCode::SetWatches
+            | OpCode::SetWatches2
+            | OpCode::CreateSession
+            | OpCode::CloseSession => Self::Empty,
+        })
+    }
+}
+
+fn names(r: &mut Reader) -> Result<Vec<String>, DecodeError> {
+    let names = r.vector(|r| r.string_required("name"))?;
+    Ok(names.unwrap_or_default())
+}
+
+/// A refused SASL exchange: the error, and a null token behind it.
+#[must_use]
+pub fn encode_sasl_refusal(xid: Xid, err: i32) -> Bytes {
+    let mut w = Writer::with_capacity(20);
+    ReplyHeader { xid, zxid: 0, err }.encode(&mut w);
+    w.buffer(None);
+    w.into_bytes()
+}
+
+/// A multiRead that does not decode: the error, and a bare end of the list behind it.
+#[must_use]
+pub fn encode_multi_read_refusal(xid: Xid, zxid: i64, err: i32) -> Bytes {
+    let mut w = Writer::with_capacity(25);
+    ReplyHeader { xid, zxid, err }.encode(&mut w);
+    multi_read::encode_results(&[], &mut w);
+    w.into_bytes()
 }
 
 /// A reply that is a header only, with an error in it.

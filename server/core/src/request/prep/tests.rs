@@ -3,6 +3,7 @@
 
 use zk_wire::Acl;
 use zk_wire::client::MultiOp;
+use zk_wire::client::request::NO_TTL;
 use zk_wire::txn::{Txn, TxnHeader};
 use zk_wire::{Epoch, Xid};
 
@@ -72,13 +73,14 @@ fn create_request(path: &str, flags: i32) -> CreateRequest {
         data: Some(Bytes::from_static(b"d")),
         acl,
         flags,
+        ttl_ms: NO_TTL,
     }
 }
 
 fn create(path: &str, flags: i32) -> Write {
     Write::Client(Request::Create {
         create: create_request(path, flags),
-        create2: false,
+        op: CreateOp::Create,
     })
 }
 
@@ -138,7 +140,7 @@ fn the_first_failing_check_wins() {
         };
         Write::Client(Request::Create {
             create,
-            create2: true,
+            op: CreateOp::Create2,
         })
     };
     check(&mut b, bad_acl("/nope/x"), -114);
@@ -191,7 +193,7 @@ fn a_failing_multi_leaves_no_trace_in_what_follows() {
     let mut b = Bench::new();
     let seq = || MultiOp::Create {
         create: create_request("/q", 2),
-        create2: true,
+        op: CreateOp::Create2,
     };
     let fail = MultiOp::Delete {
         path: "/nope".into(),
@@ -230,7 +232,7 @@ fn a_failing_multi_leaves_no_trace_in_what_follows() {
     let steps = vec![
         MultiOp::Create {
             create: create_request("/m", 0),
-            create2: false,
+            op: CreateOp::Create,
         },
         MultiOp::SetData {
             path: "/m".into(),
