@@ -18,3 +18,4 @@ pub mod progress;
 /// Running other programs.
 pub mod shell;
 pub mod tools;
+pub mod twin;

@@ -12,6 +12,7 @@ use quorate_e2e::kube;
 use quorate_e2e::peers::tool::{self, PeerJob};
 use quorate_e2e::progress::Progress;
 use quorate_e2e::tools::Tools;
+use quorate_e2e::twin;
 
 /// The name of the cluster where none is given.
 const CLUSTER: &str = "quorate";
@@ -41,6 +42,8 @@ enum Job {
     Image(ImageJob),
     #[command(flatten)]
     Peers(PeerJob),
+    /// Send the same requests to Apache's server and to ours, and compare every byte.
+    Twin(twin::job::Arguments),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
     Demo {
         /// The cluster's name.
@@ -173,6 +176,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("sha256:{id}");
         }
         Job::Peers(job) => tool::run(&progress, job)?,
+        Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {
             image::load(&progress, &Layout::new(&cluster)?, &archive)?;
         }

@@ -63,16 +63,17 @@ pub fn class_path() -> Result<OsString> {
     Ok(jars()?.join("*").into_os_string())
 }
 
-/// Returns the command that serves with the configuration file `config`.
+/// Returns the command that serves with the configuration file `config` and system properties.
 ///
 /// # Errors
 /// As [`jars`].
-pub fn command(config: &Path) -> Result<Command> {
+pub fn command(config: &Path, properties: &[String]) -> Result<Command> {
     let logback = java_sources().join("logback.xml");
     let mut command = Command::new("java");
     command
         .args([HEAP, "-XX:+UseSerialGC"])
         .arg(format!("-Dlogback.configurationFile={}", logback.display()))
+        .args(properties.iter().map(|property| format!("-D{property}")))
         .arg("-cp")
         .arg(class_path()?)
         .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")

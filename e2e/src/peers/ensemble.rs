@@ -1,6 +1,7 @@
 //! Ensembles of 1, 3 or 5 servers of either kind, or of both kinds, in a directory of their own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,8 +17,12 @@ pub const START_LIMIT: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// `tickTime`.
     pub tick: Duration,
-    /// Further lines.
+    /// Further lines; a key that is there already takes the last value.
     pub extra: Vec<String>,
+    /// What Apache takes as Java system properties only: `name=value`.
+    pub properties: Vec<String>,
+    /// Whether the directories are in memory: for tests that are not about disks.
+    pub in_memory: bool,
 }
 
 impl Default for Settings {
@@ -25,6 +30,8 @@ impl Default for Settings {
         Self {
             tick: Duration::from_millis(500),
             extra: Vec::new(),
+            properties: Vec::new(),
+            in_memory: false,
         }
     }
 }
@@ -44,14 +51,20 @@ impl Ensemble {
     /// # Errors
     /// When there are no directories or ports to be had.
     pub fn configured(kinds: &[Kind], settings: &Settings) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("quorate-").tempdir()?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("quorate-");
+        let memory = Path::new("/dev/shm");
+        let directory = if settings.in_memory && memory.is_dir() {
+            builder.tempdir_in(memory)?
+        } else {
+            builder.tempdir()?
+        };
         let mut servers = Vec::new();
         for (id, kind) in (1..).zip(kinds) {
-            servers.push(Server::new(
-                id,
-                *kind,
-                directory.path().join(format!("server-{id}")),
-            )?);
+            let own = directory.path().join(format!("server-{id}"));
+            let mut server = Server::new(id, *kind, own)?;
+            server.give_properties(&settings.properties);
+            servers.push(server);
         }
         let ensemble = Self {
             servers,

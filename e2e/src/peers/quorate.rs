@@ -27,12 +27,17 @@ pub fn binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Returns the command that serves with the configuration file `config`.
+/// Returns the command that serves with the configuration file `config`, and with Java system
+/// properties where Apache's start script takes them from.
 ///
 /// # Errors
 /// As [`binary`].
-pub fn command(config: &Path) -> Result<Command> {
+pub fn command(config: &Path, properties: &[String]) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.arg("serve").arg(config);
+    let flags: Vec<String> = properties.iter().map(|p| format!("-D{p}")).collect();
+    if !flags.is_empty() {
+        command.env("SERVER_JVMFLAGS", flags.join(" "));
+    }
     Ok(command)
 }

@@ -55,6 +55,7 @@ pub struct Server {
     /// Where it listens.
     pub ports: Ports,
     directory: PathBuf,
+    properties: Vec<String>,
     process: Option<Process>,
 }
 
@@ -76,6 +77,7 @@ impl Server {
             kind,
             ports,
             directory,
+            properties: Vec::new(),
             process: None,
         })
     }
@@ -149,6 +151,11 @@ impl Server {
         )
     }
 
+    /// Gives it Java system properties, `name=value`, for its next start.
+    pub fn give_properties(&mut self, properties: &[String]) {
+        properties.clone_into(&mut self.properties);
+    }
+
     /// Starts it; it may take a while until it serves.
     ///
     /// # Errors
@@ -158,8 +165,8 @@ impl Server {
             bail!("server {} runs already", self.id);
         }
         let mut command = match self.kind {
-            Kind::Apache => apache::command(&self.config_path())?,
-            Kind::Quorate => quorate::command(&self.config_path())?,
+            Kind::Apache => apache::command(&self.config_path(), &self.properties)?,
+            Kind::Quorate => quorate::command(&self.config_path(), &self.properties)?,
         };
         command.current_dir(&self.directory);
         self.process = Some(Process::start(&mut command, &self.log_path())?);
