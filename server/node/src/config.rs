@@ -4,14 +4,24 @@
 //! meaning or not supported yet, or refused when ignoring it would be unsafe. A bad value is refused
 //! with its file, line, key and a remedy. Nothing outside of this module reads keys.
 
+mod auth;
 mod error;
+mod flags;
 mod identity;
+mod jaas;
 mod keys;
+mod limits;
 mod members;
+mod monitoring;
 mod properties;
 mod reader;
 mod settings;
+mod tls;
 
 pub use error::ConfigError;
+pub use flags::{Flag, Flags};
 pub use identity::{PodIdentity, settle_my_id};
-pub use settings::{AdminSettings, BindAddress, Mode, Settings};
+pub use limits::{ConnectionThrottle, LargeRequests, Limits, RequestThrottle, SessionWeights};
+pub use monitoring::{AdminSettings, MetricsProvider};
+pub use settings::{BindAddress, Mode, SessionSettings, Settings};
+pub use tls::{ClientAuth, PemFile, TlsSettings, TlsVersion};

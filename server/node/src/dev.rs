@@ -133,20 +133,20 @@ fn write_configs(servers: u16, dir: &Path, port: u16) -> Result<Vec<PathBuf>, De
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Mode, Settings};
+    use crate::config::{Flags, Mode, Settings};
 
     #[test]
     fn what_is_written_loads() {
         let dir = tempfile::tempdir().unwrap();
         let configs = write_configs(3, dir.path(), 2181).unwrap();
         for config in configs {
-            let settings = Settings::load(&config, None, "").unwrap();
+            let settings = Settings::load(&config, None, &Flags::default()).unwrap();
             assert!(matches!(settings.mode, Mode::Ensemble { .. }));
             assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
         }
         let alone = write_configs(1, &dir.path().join("one"), 2181).unwrap();
         assert!(matches!(
-            Settings::load(&alone[0], None, "").unwrap().mode,
+            Settings::load(&alone[0], None, &Flags::default()).unwrap().mode,
             Mode::Standalone
         ));
         assert!(write_configs(3, dir.path(), 65_000).is_err());

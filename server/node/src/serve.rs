@@ -13,7 +13,7 @@ use zk_wire::Sid;
 
 use crate::client_port::{self, ClientMessage, ClientPort};
 use crate::clock::Clock;
-use crate::config::{self, BindAddress, ConfigError, Mode, PodIdentity, Settings};
+use crate::config::{self, BindAddress, ConfigError, Flags, Mode, PodIdentity, Settings};
 use crate::disk::{self, DiskQueue};
 use crate::driver::{self, Driver, QUEUE_LEN};
 use crate::election_port::{self, ElectionPort, ElectionSettings};
@@ -67,8 +67,7 @@ impl ServeError {
 /// It cannot start.
 pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
     let clock = Clock::start();
-    let flags = ["JVMFLAGS", "SERVER_JVMFLAGS"].map(|name| std::env::var(name).unwrap_or_default());
-    let settings = Settings::load(config, pod, &flags.join(" "))?;
+    let settings = Settings::load(config, pod, &Flags::from_environment())?;
     for warning in &settings.warnings {
         warn!("{}: {warning}", config.display());
     }
@@ -168,14 +167,14 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         tick_ms: s.tick_ms,
         init_limit: s.init_limit,
         sync_limit: s.sync_limit,
-        session_timeout_min_ms: s.session_timeout_min_ms,
-        session_timeout_max_ms: s.session_timeout_max_ms,
+        session_timeout_min_ms: s.sessions.timeout_min_ms,
+        session_timeout_max_ms: s.sessions.timeout_max_ms,
         snap_count: s.snap_count,
         snap_bytes: s.snap_bytes,
         seed: clock.seed(),
-        auth: Default::default(),
-        sessions: Default::default(),
-        kinds: Default::default(),
+        auth: s.auth.clone(),
+        sessions: s.sessions.kinds,
+        kinds: s.kinds,
         bugs: Bugs::default(),
     }
 }
@@ -208,7 +207,7 @@ fn peer_ports(
         connect_timeout: settings.election_connect_timeout,
         handshake_timeout: settings.election_handshake_timeout,
     };
-    let field_len_max = quorum_port::field_len_max(settings.jute_maxbuffer);
+    let field_len_max = quorum_port::field_len_max(settings.limits.jute_maxbuffer);
     let leader = LeaderPort {
         bind: own_bind(settings, |spec| spec.quorum_port)?,
         field_len_max,

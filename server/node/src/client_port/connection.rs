@@ -163,7 +163,7 @@ async fn first_frame(
     stream: &mut TcpStream,
     buf: &mut BytesMut,
 ) -> Result<First, String> {
-    let deadline = Instant::now() + port.monitor.settings.sessionless_timeout;
+    let deadline = Instant::now() + port.monitor.settings.limits.sessionless_timeout;
     loop {
         if let Some(head) = buf.first_chunk::<4>()
             && let Some(word) = four_letter::known(*head)
@@ -191,7 +191,12 @@ async fn read_frames(
     client: &Client,
 ) -> String {
     // The guard on nested fields allows what the server itself may have stored.
-    let field_len_max = port.monitor.settings.jute_maxbuffer.saturating_mul(2);
+    let field_len_max = port
+        .monitor
+        .settings
+        .limits
+        .jute_maxbuffer
+        .saturating_mul(2);
     loop {
         let frame = match take(port, &mut buf, zk_wire::client::RequestHeader::LEN) {
             Ok(Some(frame)) => frame,
@@ -226,7 +231,7 @@ fn note_received(port: &ClientPort, client: &Client) {
 /// Takes a frame into an allocation of its own: parts of it may be kept for years as a node's data,
 /// and must not keep a whole read buffer with them.
 fn take(port: &ClientPort, buf: &mut BytesMut, min: usize) -> Result<Option<Bytes>, String> {
-    let frame = take_frame(buf, min, port.monitor.settings.jute_maxbuffer);
+    let frame = take_frame(buf, min, port.monitor.settings.limits.jute_maxbuffer);
     let frame = frame.map_err(|e| e.to_string())?;
     Ok(frame.map(|frame| Bytes::copy_from_slice(&frame)))
 }

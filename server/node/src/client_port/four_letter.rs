@@ -135,9 +135,9 @@ fn conf(monitor: &Monitor, sizes: [u64; 2]) -> String {
         s.data_dir.join("version-2").display(),
         s.data_log_dir.join("version-2").display(),
         s.tick_ms,
-        s.connections_per_ip_max.unwrap_or(0),
-        s.session_timeout_min_ms,
-        s.session_timeout_max_ms,
+        s.limits.connections_per_ip_max.unwrap_or(0),
+        s.sessions.timeout_min_ms,
+        s.sessions.timeout_max_ms,
         s.client_backlog,
     );
     match &s.mode {

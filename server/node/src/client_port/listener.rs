@@ -31,7 +31,11 @@ impl ClientPort {
     /// A port that hands requests to `to_core`.
     #[must_use]
     pub fn new(monitor: Arc<Monitor>, to_core: mpsc::Sender<ClientMessage>) -> Self {
-        let outstanding = monitor.settings.outstanding_max.min(Semaphore::MAX_PERMITS);
+        let outstanding = monitor
+            .settings
+            .limits
+            .outstanding_max
+            .min(Semaphore::MAX_PERMITS);
         Self {
             monitor,
             to_core,
@@ -47,7 +51,7 @@ impl ClientPort {
     }
 
     fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        let settings = &self.monitor.settings;
+        let settings = &self.monitor.settings.limits;
         let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
         let here = per_ip.get(&ip).copied().unwrap_or(0);
         let total: usize = match settings.connections_max {

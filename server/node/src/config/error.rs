@@ -31,6 +31,28 @@ pub enum ConfigError {
         /// What is wrong and what to write instead.
         why: String,
     },
+    /// A value of a `-D` definition that cannot be used.
+    #[error("{variable}: -D{name}={value}: {why}")]
+    BadFlag {
+        /// The environment variable.
+        variable: &'static str,
+        /// The property as written.
+        name: String,
+        /// The value as written; hidden when it may be a secret.
+        value: String,
+        /// What is wrong and what to write instead.
+        why: String,
+    },
+    /// A JAAS file that is no use.
+    #[error("{}:{line}: {why}", path.display())]
+    Jaas {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong and what to write instead.
+        why: String,
+    },
     /// A key that must be there is not.
     #[error("{}: {key} is not set; {remedy}", path.display())]
     MissingKey {
@@ -79,6 +101,8 @@ impl ConfigError {
             Self::NotAMember { .. } => 1,
             Self::Io { .. }
             | Self::BadValue { .. }
+            | Self::BadFlag { .. }
+            | Self::Jaas { .. }
             | Self::MissingKey { .. }
             | Self::Contradiction { .. }
             | Self::MyId { .. } => 2,

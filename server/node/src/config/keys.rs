@@ -1,172 +1,102 @@
-//! The keys of Apache ZooKeeper 3.9 that this server does not obey, and why.
+//! Every key of Apache ZooKeeper 3.9: where it may be set, and what becomes of it here.
 //!
-//! Source: the administrator's guide and the sources of the 3.9 line.
+//! Source: the administrator's guide and the sources of the 3.9 line. docs/configuration.md lists
+//! the same keys for people; a test compares the two.
 
-/// What becomes of a key that nothing here reads.
+mod table;
+
+use table::{GUARDED, NO_MEANING, NOT_YET, OBEYED};
+
+/// Where Apache takes a key from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It tunes something that exists only in the Java server.
-    NoMeaning,
-    /// It will mean something; until then the default behaviour applies.
-    NotYet,
-    /// Running without it would be less safe than what was asked for.
-    Unsafe,
-    /// Nobody knows it.
-    Unknown,
+pub(super) enum Scope {
+    /// `zoo.cfg` only.
+    Field,
+    /// `zoo.cfg`, else `-Dzookeeper.<key>`.
+    Prefixed,
+    /// `-D<key>` only; here `zoo.cfg` may say it too.
+    Bare,
+    /// `zoo.cfg`, else `-Dzookeeper.<key>`, else `-D<key>`.
+    Both,
 }
 
-const NO_MEANING: [&str; 36] = [
-    "admin.httpVersion",
-    "admin.idleTimeout",
-    "audit.impl.class",
-    "bitHashCacheSize",
-    "client.portUnification",
-    "commitLogCount",
-    "electionAlg",
-    "electionPort",
-    "follower.nodelay",
-    "follower.skipLearnerRequestToNextProcessor",
-    "forward_learner_requests_to_commit_processor_disabled",
-    "intBufferStartingSizeBytes",
-    "java.security.auth.login.config",
-    "leader.closeSocketAsync",
-    "leader.nodelay",
-    "learner.asyncSending",
-    "learner.closeSocketAsync",
-    "maxGetChildrenResponseCacheSize",
-    "maxInProcessingDeadWatchers",
-    "maxResponseCacheSize",
-    "messageTracker.BufferSize",
-    "messageTracker.Enabled",
-    "metricsProvider.className",
-    "metricsProvider.exportJvmInfo",
-    "metricsProvider.maxQueueSize",
-    "metricsProvider.numWorkerThreads",
-    "metricsProvider.workerShutdownTimeoutMs",
-    "oraclePath",
-    "peerType",
-    "quorum.cnxn.threads.size",
-    "request_throttler.shutdownTimeout",
-    "serverCnxnFactory",
-    "watchManagerName",
-    "watcherCleanIntervalInSeconds",
-    "watcherCleanThreadsNum",
-    "watcherCleanThreshold",
-];
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is obeyed.
+    Obeyed,
+    /// It tunes something that exists only in the Java server; why.
+    NoMeaning(&'static str),
+    /// It means something that this server does not do yet; why, and the value that asks for nothing.
+    NotYet(&'static str, &'static str),
+    /// It asks for protection that is not there: values other than `false` are refused; why.
+    Guarded(&'static str),
+}
 
-const NO_MEANING_PREFIXES: [&str; 4] = ["commitProcessor.", "nio.", "netty.", "pathStats."];
+/// One key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Without `zookeeper.`; `.N` at the end stands for any ending.
+    pub(super) name: &'static str,
+    /// Where it may be set.
+    pub(super) scope: Scope,
+    /// What becomes of it.
+    pub(super) verdict: Verdict,
+}
 
-const NOT_YET: [&str; 47] = [
-    "DigestAuthenticationProvider.superDigest",
-    "admin.commandURL",
-    "admin.restore.enabled",
-    "admin.snapshot.enabled",
-    "admin.rateLimiterIntervalInMS",
-    "audit.enable",
-    "clientTcpKeepAlive",
-    "closeSessionTxn.enabled",
-    "db.autocreate",
-    "digest.enabled",
-    "emulate353TTLNodes",
-    "enableEagerACLCheck",
-    "enforceQuota",
-    "extendedTypesEnabled",
-    "fastleader.maxNotificationInterval",
-    "fastleader.minNotificationInterval",
-    "flushDelay",
-    "forceSnapshotSync",
-    "forceSync",
-    "jute.maxbuffer.extrasize",
-    "largeRequestMaxBytes",
-    "largeRequestThreshold",
-    "leader.ackLoggingFrequency",
-    "leader.maxConcurrentDiffSyncs",
-    "leader.maxConcurrentSnapSyncs",
-    "leader.maxTimeToWaitForEpoch",
-    "leaderServes",
-    "localSessionsEnabled",
-    "localSessionsUpgradingEnabled",
-    "maxBatchSize",
-    "maxWriteQueuePollTime",
-    "metricsProvider.httpHost",
-    "metricsProvider.httpPort",
-    "multiAddress.enabled",
-    "observer.election.DelayMs",
-    "observer.reconnectDelayMs",
-    "observer.syncEnabled",
-    "observerMasterPort",
-    "readonlymode.enabled",
-    "reconfigEnabled",
-    "serializeLastProcessedZxid.enabled",
-    "skipACL",
-    "snapshot.compression.method",
-    "snapshot.trust.empty",
-    "snapshotSizeFactor",
-    "syncEnabled",
-    "throttled_op_wait_time",
-];
+/// All keys.
+pub(super) fn all() -> impl Iterator<Item = Key> {
+    let key = |name, scope, verdict| Key {
+        name,
+        scope,
+        verdict,
+    };
+    let obeyed = OBEYED
+        .iter()
+        .map(move |(name, scope)| key(*name, *scope, Verdict::Obeyed));
+    let without = NO_MEANING
+        .iter()
+        .map(move |(name, scope, why)| key(*name, *scope, Verdict::NoMeaning(why)));
+    let not_yet = NOT_YET
+        .iter()
+        .map(move |(name, scope, off, why)| key(*name, *scope, Verdict::NotYet(why, off)));
+    let guarded = GUARDED
+        .iter()
+        .map(move |(name, scope, why)| key(*name, *scope, Verdict::Guarded(why)));
+    obeyed.chain(without).chain(not_yet).chain(guarded)
+}
 
-const NOT_YET_PREFIXES: [&str; 8] = [
-    "authProvider.",
-    "connection_throttle_",
-    "metricsProvider.",
-    "multiAddress.",
-    "observerMaster.",
-    "request_",
-    "ssl.",
-    "znode.container.",
-];
-
-/// Keys that ask for protection; `true` or any other value that switches them on is refused.
-const PROTECTION: [&str; 12] = [
-    "admin.forceHttps",
-    "admin.needClientAuth",
-    "admin.portUnification",
-    "enforce.auth.enabled",
-    "portUnification",
-    "quorum.auth.enableSasl",
-    "quorum.auth.learnerRequireSasl",
-    "quorum.auth.serverRequireSasl",
-    "secureClientPort",
-    "secureClientPortAddress",
-    "sessionRequireClientSASLAuth",
-    "sslQuorum",
-];
-
-/// Judges a key that nothing has read; `value` matters for those that ask for protection.
-pub(super) fn judge(key: &str, value: &str) -> Verdict {
-    if PROTECTION.contains(&key) {
-        return if value.eq_ignore_ascii_case("false") {
-            Verdict::NotYet
-        } else {
-            Verdict::Unsafe
-        };
-    }
-    let begins = |prefixes: &[&str]| prefixes.iter().any(|p| key.starts_with(p));
-    if NO_MEANING.contains(&key) || begins(&NO_MEANING_PREFIXES) {
-        Verdict::NoMeaning
-    } else if NOT_YET.contains(&key) || begins(&NOT_YET_PREFIXES) {
-        Verdict::NotYet
-    } else {
-        Verdict::Unknown
-    }
+/// The key that `name`, without `zookeeper.`, means; `None`: nobody knows it.
+pub(super) fn find(name: &str) -> Option<Key> {
+    all().find(|key| match key.name.strip_suffix('N') {
+        Some(family) if family.ends_with('.') => name.starts_with(family),
+        _ => name == key.name,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn keys_are_judged() {
-        for (key, value, expected) in [
-            ("commitProcessor.numWorkerThreads", "4", Verdict::NoMeaning),
-            ("ssl.keyStore.location", "/x", Verdict::NotYet),
-            ("sslQuorum", "true", Verdict::Unsafe),
-            ("sslQuorum", "false", Verdict::NotYet),
-            ("secureClientPort", "2281", Verdict::Unsafe),
-            ("fooBar", "1", Verdict::Unknown),
-        ] {
-            assert_eq!(judge(key, value), expected, "{key}={value}");
+    fn keys_are_found_with_their_families() {
+        let verdict = |name| find(name).map(|key| key.verdict);
+        assert_eq!(verdict("dataDir"), Some(Verdict::Obeyed));
+        assert_eq!(verdict("server.3"), Some(Verdict::Obeyed));
+        assert_eq!(verdict("authProvider.sasl"), Some(Verdict::Obeyed));
+        assert!(matches!(verdict("sslQuorum"), Some(Verdict::Guarded(_))));
+        assert_eq!(verdict("fooBar"), None);
+        assert_eq!(verdict("serverish"), None);
+    }
+
+    #[test]
+    fn no_key_is_there_twice() {
+        let mut seen = BTreeSet::new();
+        for key in all() {
+            assert!(seen.insert(key.name), "{}", key.name);
         }
+        assert!(seen.len() > 200, "{}", seen.len());
     }
 }

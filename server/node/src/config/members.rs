@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use zk_wire::Sid;
-use zk_wire::membership::{HostPort, Membership, Role, ServerSpec};
+use zk_wire::membership::{Membership, Role, ServerSpec};
 
 use super::error::ConfigError;
 use super::identity::{PodIdentity, my_id};
+use super::keys::{self, Verdict};
 use super::reader::Reader;
-use super::settings::{BindAddress, Mode};
+use super::settings::{BindAddress, Mode, bind};
 
 /// All `server.N` lines, from whichever file has them.
 pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
@@ -27,15 +28,9 @@ pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership
         Some(dynamic) => dynamic,
         None => r,
     };
-    for prefix in ["group", "weight"] {
-        if let Some((rest, _)) = source.with_prefix(prefix).first() {
-            let why = "groups and weights (hierarchical quorums) are not supported yet; remove \
-                       these lines to let the majority of all voters decide";
-            return Err(source.bad(&format!("{prefix}{rest}"), why));
-        }
-    }
     let mut membership = Membership::default();
     if let Some(dynamic) = dynamic {
+        dynamic_keys(dynamic)?;
         let name = dynamic
             .path()
             .file_name()
@@ -56,6 +51,18 @@ pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership
         membership.servers.insert(Sid(sid), spec);
     }
     Ok(membership)
+}
+
+/// A dynamic file tells about members and nothing else; its version is in its name.
+fn dynamic_keys(dynamic: &Reader) -> Result<(), ConfigError> {
+    for name in dynamic.names().filter(|name| !name.starts_with("server.")) {
+        let why = match keys::find(name).map(|key| key.verdict) {
+            Some(Verdict::Guarded(why)) => why.to_owned(),
+            _ => "a dynamic file has server lines only; move it to zoo.cfg".into(),
+        };
+        return Err(dynamic.bad(name, why));
+    }
+    Ok(())
 }
 
 /// Alone or in an ensemble, and as whom.
@@ -139,13 +146,6 @@ pub(super) fn client_address(r: &Reader, mode: &Mode) -> Result<Option<BindAddre
             "it needs clientPort; add clientPort=2181",
         ));
     }
-    let bind = |host: &str, port: u16| match host {
-        "0.0.0.0" | "::" | "" => BindAddress::All(port),
-        host => BindAddress::Host(HostPort {
-            host: host.to_owned(),
-            port,
-        }),
-    };
     match (own, port) {
         (Some(own), Some(port)) if own.port != port => Err(r.bad(
             "clientPort",

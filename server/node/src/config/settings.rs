@@ -4,13 +4,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zk_core::{AuthSettings, NodeKinds, SessionKinds};
 use zk_wire::Sid;
 use zk_wire::membership::{HostPort, Membership};
 
+use super::auth;
 use super::error::ConfigError;
+use super::flags::Flags;
 use super::identity::PodIdentity;
+use super::limits::Limits;
 use super::members::{client_address, members, mode};
+use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
+use super::tls::{self, TlsSettings};
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +50,15 @@ pub enum Mode {
     },
 }
 
-/// The admin port.
-#[derive(Debug, Clone)]
-pub struct AdminSettings {
-    /// `admin.serverAddress`, `admin.serverPort`.
-    pub bind: BindAddress,
+/// How long sessions may be silent, and which kinds there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// `minSessionTimeout`, ms.
+    pub timeout_min_ms: i32,
+    /// `maxSessionTimeout`, ms.
+    pub timeout_max_ms: i32,
+    /// Local sessions, read-only mode.
+    pub kinds: SessionKinds,
 }
 
 /// Everything that a server is told.
@@ -64,26 +74,22 @@ pub struct Settings {
     pub client: Option<BindAddress>,
     /// `clientPortListenBacklog`.
     pub client_backlog: u32,
-    /// `maxClientCnxns` per address; `None`: no limit.
-    pub connections_per_ip_max: Option<usize>,
-    /// `maxCnxns`; `None`: no limit.
-    pub connections_max: Option<usize>,
-    /// `nio.sessionlessCnxnTimeout`.
-    pub sessionless_timeout: Duration,
-    /// Requests of clients under way at once, before reading stops.
-    pub outstanding_max: usize,
-    /// `jute.maxbuffer`, bytes.
-    pub jute_maxbuffer: usize,
+    /// What clients may ask for.
+    pub limits: Limits,
+    /// TLS of clients; `None`: no port speaks it.
+    pub tls: Option<TlsSettings>,
+    /// Who clients can be.
+    pub auth: AuthSettings,
+    /// Sessions.
+    pub sessions: SessionSettings,
+    /// Containers, TTL nodes, quotas.
+    pub kinds: NodeKinds,
     /// `tickTime`, ms.
     pub tick_ms: u64,
     /// `initLimit`, ticks.
     pub init_limit: u64,
     /// `syncLimit`, ticks.
     pub sync_limit: u64,
-    /// `minSessionTimeout`, ms.
-    pub session_timeout_min_ms: i32,
-    /// `maxSessionTimeout`, ms.
-    pub session_timeout_max_ms: i32,
     /// `snapCount`, transactions.
     pub snap_count: u64,
     /// `snapSizeLimitInKb` in bytes; [`u64::MAX`] when off.
@@ -92,6 +98,8 @@ pub struct Settings {
     pub preallocate_bytes: u64,
     /// `datadir.autocreate`.
     pub create_data_dir: bool,
+    /// `db.autocreate`.
+    pub create_database: bool,
     /// `fsync.warningthresholdms`.
     pub fsync_warning: Duration,
     /// `autopurge.snapRetainCount`, or `None` when `autopurge.purgeInterval` is 0.
@@ -110,6 +118,10 @@ pub struct Settings {
     pub four_letter_words: BTreeSet<String>,
     /// `None` when `admin.enableServer=false`.
     pub admin: Option<AdminSettings>,
+    /// How metrics are spelled and where they are.
+    pub metrics: MetricsProvider,
+    /// The text of the file, for `initial_configuration`.
+    pub text: String,
     /// `quorate.ensembleId`.
     pub ensemble_id: Option<String>,
     /// To be logged once.
@@ -117,11 +129,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads and checks the file; `flags` are `-D` settings of the Java server's start scripts.
+    /// Reads and checks the file; `flags` are the definitions beside it.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn load(path: &Path, pod: Option<&PodIdentity>, flags: &str) -> Result<Self, ConfigError> {
+    pub fn load(
+        path: &Path,
+        pod: Option<&PodIdentity>,
+        flags: &Flags,
+    ) -> Result<Self, ConfigError> {
         let read = |path: &Path| {
             let failed = |source| ConfigError::Io {
                 path: path.to_owned(),
@@ -130,16 +146,20 @@ impl Settings {
             };
             std::fs::read(path).map(|raw| latin1(&raw)).map_err(failed)
         };
-        let reader = Reader::new(path, &read(path)?, flags);
+        let text = read(path)?;
+        let reader = Reader::new(path, &text, flags);
         let dynamic = match reader.text("dynamicConfigFile") {
             Some(file) => {
                 let file = path.parent().unwrap_or(Path::new("")).join(file);
                 let text = read(&file)?;
-                Some(Reader::new(&file, &text, ""))
+                Some(Reader::new(&file, &text, &Flags::default()))
             }
             None => None,
         };
-        Self::build(&reader, dynamic.as_ref(), pod)
+        let mut settings = Self::build(&reader, dynamic.as_ref(), pod)?;
+        settings.warnings.extend(reader.judge_rest()?);
+        settings.text = text;
+        Ok(settings)
     }
 
     fn build(
@@ -157,39 +177,38 @@ impl Settings {
                 remedy: "write for example dataDir=/data",
             })?;
         let tick_ms = r.count("tickTime", 3000, 1, "2000")?;
-        let (session_timeout_min_ms, session_timeout_max_ms) = session_timeouts(r, tick_ms)?;
+        let sessions = sessions(r, tick_ms)?;
         let members = members(r, dynamic)?;
         let mode = mode(r, members, &data_dir, pod, &mut warnings)?;
         let (init_limit, sync_limit) =
             (limit(r, &mode, "initLimit")?, limit(r, &mode, "syncLimit")?);
-        let unlimited_if_zero = |n: u64| Some(n).filter(|n| *n != 0).map(to_usize);
-        let jute_maxbuffer = r.int("jute.maxbuffer", 0xf_ffff, 1024..=0x7fff_0000, "1048575")?;
         let client = client_address(r, &mode)?;
         let bind_attempts = r.count("electionPortBindRetry", 3, 0, "3")?;
         let retain = retention(r, &mut warnings)?;
-        let mut settings = Self {
+        let tls = tls::read(r)?;
+        let has_secure_port = tls.as_ref().is_some_and(|t| t.secure_client.is_some());
+        Ok(Self {
             data_log_dir: r
                 .text("dataLogDir")
                 .map_or_else(|| data_dir.clone(), PathBuf::from),
             data_dir,
             client,
             client_backlog: backlog(r)?,
-            connections_per_ip_max: unlimited_if_zero(r.count("maxClientCnxns", 60, 0, "60")?),
-            connections_max: unlimited_if_zero(r.count("maxCnxns", 0, 0, "0")?),
-            sessionless_timeout: ms(r.count("nio.sessionlessCnxnTimeout", 10_000, 1, "10000")?),
-            outstanding_max: outstanding(r, &mode)?,
-            jute_maxbuffer: to_usize(jute_maxbuffer.unsigned_abs()),
+            limits: Limits::read(r, &mode)?,
+            auth: auth::read(r, has_secure_port)?,
+            tls,
+            sessions,
+            kinds: node_kinds(r)?,
             tick_ms,
             init_limit,
             sync_limit,
-            session_timeout_min_ms,
-            session_timeout_max_ms,
             snap_count: r.count("snapCount", 100_000, 2, "100000")?,
             snap_bytes: snap_bytes(r)?,
             preallocate_bytes: r
                 .count("preAllocSize", 65_536, 0, "65536")?
                 .saturating_mul(1024),
-            create_data_dir: r.text("datadir.autocreate") != Some("false"),
+            create_data_dir: r.flag("datadir.autocreate", true)?,
+            create_database: r.flag("db.autocreate", true)?,
             fsync_warning: ms(r.count("fsync.warningthresholdms", 1000, 0, "1000")?),
             retain,
             quorum_listen_all: r.flag("quorumListenOnAllIPs", false)?,
@@ -197,23 +216,22 @@ impl Settings {
             election_handshake_timeout: handshake_timeout(r, tick_ms, sync_limit)?,
             election_bind_attempts: u32::try_from(bind_attempts).ok().filter(|n| *n != 0),
             leader_connect_delay: ms(r.count("leaderConnectDelayDuringRetryMs", 100, 1, "100")?),
-            four_letter_words: whitelist(r.text("4lw.commands.whitelist")),
-            admin: admin(r)?,
+            four_letter_words: monitoring::whitelist(r, sessions.kinds.read_only_mode),
+            admin: monitoring::admin(r)?,
+            metrics: monitoring::metrics(r)?,
+            text: String::new(),
             ensemble_id: r.text("quorate.ensembleId").map(str::to_owned),
             mode,
             warnings,
-        };
-        r.flag("tcpKeepAlive", false)?;
-        settings.warnings.extend(r.judge_rest()?);
-        Ok(settings)
+        })
     }
 }
 
-fn ms(n: u64) -> Duration {
+pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn to_usize(n: u64) -> usize {
+pub(super) fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
@@ -224,7 +242,7 @@ fn latin1(raw: &[u8]) -> String {
         .unwrap_or_else(|_| raw.iter().map(|byte| char::from(*byte)).collect())
 }
 
-fn session_timeouts(r: &Reader, tick_ms: u64) -> Result<(i32, i32), ConfigError> {
+fn sessions(r: &Reader, tick_ms: u64) -> Result<SessionSettings, ConfigError> {
     let ticks = |n: i64| i64::try_from(tick_ms).unwrap_or(i64::MAX).saturating_mul(n);
     let bound = |key, default: i64| -> Result<i32, ConfigError> {
         let value = r.int(key, -1, -1..=i64::from(i32::MAX), "4000")?;
@@ -241,7 +259,50 @@ fn session_timeouts(r: &Reader, tick_ms: u64) -> Result<(i32, i32), ConfigError>
         );
         return Err(ConfigError::Contradiction { path, why });
     }
-    Ok((min, max))
+    Ok(SessionSettings {
+        timeout_min_ms: min,
+        timeout_max_ms: max,
+        kinds: SessionKinds {
+            local: r.flag("localSessionsEnabled", false)?,
+            local_upgrading: r.flag("localSessionsUpgradingEnabled", false)?,
+            read_only_mode: r.flag("readonlymode.enabled", false)?,
+        },
+    })
+}
+
+fn node_kinds(r: &Reader) -> Result<NodeKinds, ConfigError> {
+    let default = NodeKinds::default();
+    let (interval, pace) = (
+        default.container_check_interval_ms,
+        default.containers_per_minute_max,
+    );
+    Ok(NodeKinds {
+        extended_types: r.flag("extendedTypesEnabled", false)?,
+        container_check_interval_ms: r.count(
+            "znode.container.checkIntervalMs",
+            interval,
+            1,
+            "60000",
+        )?,
+        containers_per_minute_max: r.count("znode.container.maxPerMinute", pace, 1, "10000")?,
+        container_never_used_max_ms: r.count_or_off(
+            "znode.container.maxNeverUsedIntervalMs",
+            0,
+            "0",
+        )?,
+        enforce_quota: r.flag("enforceQuota", false)?,
+    })
+}
+
+/// A listener on `host`; no host, or the wildcard of a family, is all addresses.
+pub(super) fn bind(host: &str, port: u16) -> BindAddress {
+    match host {
+        "0.0.0.0" | "::" | "" => BindAddress::All(port),
+        host => BindAddress::Host(HostPort {
+            host: host.to_owned(),
+            port,
+        }),
+    }
 }
 
 /// A number of ticks that an ensemble cannot do without.
@@ -290,48 +351,6 @@ fn retention(r: &Reader, warnings: &mut Vec<String>) -> Result<Option<usize>, Co
         ));
     }
     Ok((interval > 0).then(|| to_usize(retain.max(3).unsigned_abs())))
-}
-
-/// The same formula on every member (`ZooKeeperServer.getInflight` and its callers).
-fn outstanding(r: &Reader, mode: &Mode) -> Result<usize, ConfigError> {
-    let limit = to_usize(r.count("globalOutstandingLimit", 1000, 1, "1000")?);
-    let voters = match mode {
-        Mode::Standalone => 1,
-        Mode::Ensemble { membership, .. } => membership.voters().count(),
-    };
-    Ok(if voters > 2 {
-        (limit / (voters - 1)).max(1)
-    } else {
-        limit
-    })
-}
-
-fn whitelist(text: Option<&str>) -> BTreeSet<String> {
-    let mut words: BTreeSet<String> = text
-        .unwrap_or_default()
-        .split(',')
-        .map(|word| word.trim().to_owned())
-        .filter(|word| !word.is_empty())
-        .collect();
-    words.insert("srvr".into());
-    words
-}
-
-fn admin(r: &Reader) -> Result<Option<AdminSettings>, ConfigError> {
-    let port = r.int("admin.serverPort", 8080, 0..=65_535, "8080")?;
-    let host = r
-        .text("admin.serverAddress")
-        .unwrap_or("0.0.0.0")
-        .to_owned();
-    if r.text("admin.enableServer") == Some("false") {
-        return Ok(None);
-    }
-    let port = u16::try_from(port).unwrap_or(8080);
-    let bind = match host.as_str() {
-        "0.0.0.0" | "::" => BindAddress::All(port),
-        _ => BindAddress::Host(HostPort { host, port }),
-    };
-    Ok(Some(AdminSettings { bind }))
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
             Mode::Ensemble { sid, .. } => Some(*sid),
         },
         autocreate: settings.create_data_dir,
+        db_autocreate: settings.create_database,
         ..StorageConfig::new(settings.data_dir.clone())
     };
     let mut storage = Storage::open(StdFs, config)?;

@@ -16,7 +16,7 @@ fn load(text: &str, my_id: Option<&str>) -> Result<Settings, ConfigError> {
     let path = dir.path().join("zoo.cfg");
     let text = text.replace("dataDir=/d\n", &format!("dataDir={}\n", data.display()));
     std::fs::write(&path, text).unwrap();
-    Settings::load(&path, None, "")
+    Settings::load(&path, None, &Flags::default())
 }
 
 #[test]
@@ -27,17 +27,21 @@ fn defaults_are_those_of_apache() {
     assert_eq!(
         (
             s.tick_ms,
-            s.session_timeout_min_ms,
-            s.session_timeout_max_ms
+            s.sessions.timeout_min_ms,
+            s.sessions.timeout_max_ms
         ),
         (3000, 6000, 60_000)
     );
     assert_eq!(
-        (s.connections_per_ip_max, s.connections_max),
+        (s.limits.connections_per_ip_max, s.limits.connections_max),
         (Some(60), None)
     );
     assert_eq!(
-        (s.outstanding_max, s.jute_maxbuffer, s.snap_count),
+        (
+            s.limits.outstanding_max,
+            s.limits.jute_maxbuffer,
+            s.snap_count
+        ),
         (1000, 0xf_ffff, 100_000)
     );
     assert_eq!(s.four_letter_words, BTreeSet::from(["srvr".to_owned()]));
@@ -61,7 +65,7 @@ fn members_are_read_and_the_own_line_gives_the_client_port() {
         (Sid(2), 4, 3)
     );
     assert_eq!(s.client, Some(BindAddress::All(2182)));
-    assert_eq!(s.outstanding_max, 500);
+    assert_eq!(s.limits.outstanding_max, 500);
     assert_eq!(s.election_handshake_timeout, Duration::from_secs(15));
 }
 
@@ -182,7 +186,12 @@ fn a_dynamic_file_holds_the_members() {
         dir.path().display()
     );
     std::fs::write(&path, text).unwrap();
-    let s = Settings::load(&path, None, "-Djute.maxbuffer=5000 -Dzookeeper.snapCount=9").unwrap();
+    let s = Settings::load(
+        &path,
+        None,
+        &Flags::collect(|_| Some("-Djute.maxbuffer=5000 -Dzookeeper.snapCount=9".into())),
+    )
+    .unwrap();
     let Mode::Ensemble { membership, .. } = &s.mode else {
         panic!("standalone")
     };
@@ -190,5 +199,5 @@ fn a_dynamic_file_holds_the_members() {
         (membership.version, membership.servers.len()),
         (0x1_0000_0000, 2)
     );
-    assert_eq!((s.jute_maxbuffer, s.snap_count), (5000, 9));
+    assert_eq!((s.limits.jute_maxbuffer, s.snap_count), (5000, 9));
 }
