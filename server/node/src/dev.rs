@@ -146,7 +146,9 @@ mod tests {
         }
         let alone = write_configs(1, &dir.path().join("one"), 2181).unwrap();
         assert!(matches!(
-            Settings::load(&alone[0], None, &Flags::default()).unwrap().mode,
+            Settings::load(&alone[0], None, &Flags::default())
+                .unwrap()
+                .mode,
             Mode::Standalone
         ));
         assert!(write_configs(3, dir.path(), 65_000).is_err());
