@@ -29,6 +29,7 @@ mod election;
 mod ensemble;
 pub mod io;
 mod peer;
+pub mod report;
 mod request;
 mod session;
 pub mod status;

@@ -1,5 +1,7 @@
 //! What a member has whatever its role: state, log position, epochs, clients.
 
+use std::collections::VecDeque;
+
 use zk_wire::election::ServerState;
 use zk_wire::txn::TxnBody;
 use zk_wire::{Epoch, Round, Sid, Zxid};
@@ -10,6 +12,7 @@ use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
 use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
+use crate::report::{DIGEST_INTERVAL, DIGESTS_MAX};
 use crate::request::order::Clients;
 use crate::session::SessionIds;
 use crate::status::{PeerEvent, Phase};
@@ -41,13 +44,15 @@ pub(crate) struct Local {
     /// When this server last had a leader that it served under.
     pub(crate) last_served: Mono,
     pub(crate) digest_mismatches: u64,
+    /// Digests at some transactions, oldest first.
+    pub(crate) digests: VecDeque<(Zxid, u64)>,
     /// The highest epoch that a voter came with which it had promised elsewhere, in an attempt to
     /// lead that failed: an epoch below it would keep that voter out for good.
     pub(crate) promised_elsewhere: Epoch,
     /// What is on disk is not a history that a leader could continue: ask for its whole state.
     pub(crate) wants_snapshot: bool,
     /// Frames of sessions that were just settled, to be handled as if they came now.
-    pub(crate) released: Vec<(ConnId, std::collections::VecDeque<crate::io::ClientFrame>)>,
+    pub(crate) released: Vec<(ConnId, VecDeque<crate::io::ClientFrame>)>,
     txns_since_snapshot: u64,
     bytes_since_snapshot: u64,
     snapshot_after: u64,
@@ -77,6 +82,7 @@ impl Local {
             vote_round: Round::default(),
             last_served: now.mono,
             digest_mismatches: 0,
+            digests: VecDeque::new(),
             promised_elsewhere: Epoch::default(),
             wants_snapshot: false,
             released: Vec::new(),
@@ -155,6 +161,12 @@ impl Local {
                 found: digest,
             };
             out.push(Output::Event(event));
+        }
+        if zxid.as_u64().is_multiple_of(DIGEST_INTERVAL) {
+            if self.digests.len() == DIGESTS_MAX {
+                self.digests.pop_front();
+            }
+            self.digests.push_back((zxid, digest));
         }
         out.push(Output::Event(PeerEvent::Applied { zxid, digest }));
         self.history.push(entry);

@@ -17,7 +17,7 @@ use zk_wire::client::ConnectRequest;
 use zk_wire::client::ConnectResponse;
 use zk_wire::client::connect::session_password;
 use zk_wire::election::{Notification, ServerState};
-use zk_wire::{Id, Sid, Zxid};
+use zk_wire::{Id, SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
 use crate::db::{Entry, Recovery};
@@ -521,6 +521,18 @@ impl Peer {
             learners: leading.map(|l| l.learners(local)).unwrap_or_default(),
             digest_mismatches: local.digest_mismatches,
         }
+    }
+
+    pub(crate) fn session_deadlines(&self) -> Option<Vec<(Mono, Vec<SessionId>)>> {
+        self.role.leading().and_then(Leading::session_deadlines)
+    }
+
+    pub(crate) fn data_watches(&self) -> impl Iterator<Item = (SessionId, &str)> {
+        self.local.clients.data_watches()
+    }
+
+    pub(crate) fn recent_digests(&self) -> impl Iterator<Item = (Zxid, u64)> {
+        self.local.digests.iter().copied()
     }
 
     /// The state, for tests and tools that compare members.

@@ -93,6 +93,14 @@ impl Clients {
         self.watches.len()
     }
 
+    /// Watches on data, by session.
+    pub(crate) fn data_watches(&self) -> impl Iterator<Item = (SessionId, &str)> {
+        let session = |conn| self.session_of(conn).map(|(session, _)| session);
+        self.watches
+            .data_watches()
+            .filter_map(move |(conn, path)| Some((session(conn)?, path)))
+    }
+
     /// Requests that wait for an answer.
     pub(crate) fn outstanding(&self) -> u64 {
         self.conns.values().map(|c| c.queue.len() as u64).sum()

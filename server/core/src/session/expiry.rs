@@ -46,6 +46,13 @@ impl ExpiryQueue {
         }
     }
 
+    /// All deadlines, soonest first, with the sessions of each.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (Mono, Vec<SessionId>)> + '_ {
+        self.buckets
+            .iter()
+            .map(|(at, sessions)| (*at, sessions.iter().copied().collect()))
+    }
+
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<Mono> {
         self.buckets.keys().next().copied()

@@ -125,6 +125,11 @@ impl SessionTracker {
         self.expiry.remove(id);
     }
 
+    /// All deadlines, soonest first, with the sessions of each.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (Mono, Vec<SessionId>)> + '_ {
+        self.expiry.buckets()
+    }
+
     /// When the next session may be due.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
         self.expiry.next()

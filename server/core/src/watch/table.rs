@@ -27,6 +27,14 @@ impl WatchTable {
         self.len
     }
 
+    /// All watches on data, by connection.
+    pub(crate) fn data_watches(&self) -> impl Iterator<Item = (ConnId, &str)> {
+        self.by_conn.iter().flat_map(|(conn, watches)| {
+            let data = watches.iter().filter(|(kind, _)| *kind == WatchKind::Data);
+            data.map(|(_, path)| (*conn, path.as_ref()))
+        })
+    }
+
     /// Registers; the same watch twice is one.
     pub(crate) fn add(&mut self, conn: ConnId, kind: WatchKind, path: &str) {
         if self

@@ -74,6 +74,11 @@ impl Broadcast {
         self.committed
     }
 
+    /// When sessions are over, soonest first.
+    pub(super) fn session_deadlines(&self) -> Vec<(Mono, Vec<SessionId>)> {
+        self.sessions.deadlines().collect()
+    }
+
     pub(super) fn proposals_len(&self) -> u64 {
         self.proposals.len() as u64
     }

@@ -16,7 +16,7 @@ mod sync;
 use std::collections::{BTreeMap, BTreeSet};
 
 use zk_wire::quorum::Packet;
-use zk_wire::{Epoch, Sid, Zxid};
+use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
 use crate::io::{LinkId, Output, Outputs};
 use crate::peer::disk::After;
@@ -126,6 +126,15 @@ impl Leading {
             }
             Stage::Synchronization { .. } => Phase::Synchronization,
             Stage::Broadcast(_) => Phase::Broadcast,
+        }
+    }
+
+    /// When sessions are over, soonest first; `None` before this server tracks them.
+    pub(crate) fn session_deadlines(&self) -> Option<Vec<(Mono, Vec<SessionId>)>> {
+        if let Stage::Broadcast(b) = &self.stage {
+            Some(b.session_deadlines())
+        } else {
+            None
         }
     }
 
