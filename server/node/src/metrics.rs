@@ -129,6 +129,20 @@ pub struct Metrics {
     pub connection_drop: Counter,
     /// Connections that never asked for a session.
     pub sessionless_expired: Counter,
+    /// TLS handshakes refused for want of a place.
+    pub tls_handshake_exceeded: Counter,
+    /// TLS handshakes that failed.
+    pub unsuccessful_handshake: Counter,
+    /// TLS handshakes begun.
+    pub tls_handshakes_begun: Counter,
+    /// TLS handshakes ended, well or not.
+    pub tls_handshakes_ended: Counter,
+    /// Plain connections refused where only TLS is spoken.
+    pub tls_plain_refused: Counter,
+    /// Renewed certificates taken into use.
+    pub tls_reloads: Counter,
+    /// Renewed certificates that could not be used.
+    pub tls_reload_failures: Counter,
     /// Times that this member began to look for a leader.
     pub looking: Counter,
     /// Elections that ended with a leader.
@@ -181,6 +195,20 @@ fn process_samples(m: &Metrics) -> Vec<Sample<'_>> {
         Counter(
             "sessionless_connections_expired",
             m.sessionless_expired.value(),
+        ),
+        Gauge(
+            "outstanding_tls_handshake",
+            m.tls_handshakes_begun
+                .value()
+                .saturating_sub(m.tls_handshakes_ended.value()),
+        ),
+        Counter("tls_handshake_exceeded", m.tls_handshake_exceeded.value()),
+        Counter("unsuccessful_handshake", m.unsuccessful_handshake.value()),
+        Counter("zk_tls_plain_refused_total", m.tls_plain_refused.value()),
+        Counter("zk_tls_reloads_total", m.tls_reloads.value()),
+        Counter(
+            "zk_tls_reload_failures_total",
+            m.tls_reload_failures.value(),
         ),
         Counter("looking_count", m.looking.value()),
         Counter("diff_count", m.diff.value()),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 use zk_core::{Bugs, Peer, PeerConfig};
 use zk_wire::Sid;
 
-use crate::client_port::{self, ClientMessage, ClientPort};
+use crate::client_port::{self, ClientMessage, ClientPort, Speaks};
 use crate::clock::Clock;
 use crate::config::{self, BindAddress, ConfigError, Flags, Mode, PodIdentity, Settings};
 use crate::disk::{self, DiskQueue};
@@ -23,6 +24,7 @@ use crate::monitor::Monitor;
 use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
+use crate::tls::{self as client_tls, Contexts, StoreError, TlsAcceptor};
 use crate::{admin, shutdown::requested};
 
 /// The id that marks the sessions of a server alone.
@@ -40,6 +42,9 @@ pub enum ServeError {
     /// The client port.
     #[error("client port: {0}")]
     ClientPort(std::io::Error),
+    /// Keys and certificates.
+    #[error("TLS: {0}")]
+    Tls(#[from] StoreError),
     /// The admin port of a server alone.
     #[error("admin port: {0}; admin.serverPort chooses another, admin.enableServer=false none")]
     AdminPort(std::io::Error),
@@ -56,7 +61,7 @@ impl ServeError {
             Self::Config(e) => e.exit_code(),
             Self::Storage(e) => e.exit_code(),
             Self::AdminPort(_) => exit_code::ADMIN,
-            Self::ClientPort(_) | Self::System(_) => exit_code::UNEXPECTED,
+            Self::ClientPort(_) | Self::Tls(_) | Self::System(_) => exit_code::UNEXPECTED,
         }
     }
 }
@@ -88,16 +93,7 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     let peer = Peer::new(peer_config(clock, &settings), opened.recovery, now);
     let monitor = Arc::new(Monitor::new(clock, settings, peer.status()));
     let admin = open_admin(&monitor).await?;
-    let client_listener = match &monitor.settings.client {
-        Some(at) => {
-            let backlog = monitor.settings.client_backlog;
-            Some((
-                at,
-                listen(at, backlog).await.map_err(ServeError::ClientPort)?,
-            ))
-        }
-        None => None,
-    };
+    let client_listeners = open_client_ports(&monitor).await?;
 
     let (client_tx, client_rx) = mpsc::channel::<ClientMessage>(QUEUE_LEN);
     let (peer_tx, peer_rx) = mpsc::channel::<PeerMessage>(QUEUE_LEN);
@@ -117,10 +113,9 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
         peers: peer_rx,
         stop: stop_rx,
     })?;
-    if let Some((at, listener)) = client_listener {
-        info!("clients connect to {at}");
-        let port = Arc::new(ClientPort::new(monitor.clone(), client_tx.clone()));
-        tokio::spawn(client_port::run(port, listener));
+    let port = Arc::new(ClientPort::new(monitor.clone(), client_tx.clone()));
+    for (listener, speaks) in client_listeners {
+        tokio::spawn(client_port::run(port.clone(), listener, speaks));
     }
     if let Some(listener) = admin {
         tokio::spawn(admin::run(monitor.clone(), listener));
@@ -177,6 +172,43 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         kinds: s.kinds,
         bugs: Bugs::default(),
     }
+}
+
+/// Opens the ports for clients and reads the keys for them.
+async fn open_client_ports(
+    monitor: &Arc<Monitor>,
+) -> Result<Vec<(TcpListener, Speaks)>, ServeError> {
+    let settings = &monitor.settings;
+    let mut wanted: Vec<(&BindAddress, Speaks, &str)> = Vec::new();
+    if let Some(at) = &settings.client {
+        wanted.push((at, Speaks::Plain, ""));
+    }
+    if let Some(tls) = &settings.tls {
+        let contexts = Arc::new(Contexts::open(tls.clone())?);
+        let (subject, ends) = contexts.own_certificate();
+        info!("TLS: the server is {subject} until {ends}");
+        if tls.reload {
+            tokio::spawn(client_tls::watch(contexts.clone(), monitor.clone()));
+        }
+        let acceptor = Arc::new(TlsAcceptor::new(contexts, settings));
+        if tls.port_unification {
+            for (_, speaks, with) in &mut wanted {
+                (*speaks, *with) = (Speaks::Both(acceptor.clone()), ", plain or with TLS");
+            }
+        }
+        if let Some(at) = &tls.secure_client {
+            wanted.push((at, Speaks::Tls(acceptor), " with TLS"));
+        }
+    }
+    let mut listeners = Vec::new();
+    for (at, speaks, with) in wanted {
+        let listener = listen(at, settings.client_backlog)
+            .await
+            .map_err(ServeError::ClientPort)?;
+        info!("clients connect to {at}{with}");
+        listeners.push((listener, speaks));
+    }
+    Ok(listeners)
 }
 
 async fn open_admin(monitor: &Monitor) -> Result<Option<tokio::net::TcpListener>, ServeError> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use zk_core::{ClientFrame, ConnId};
@@ -14,6 +14,7 @@ use zk_wire::frame::take_frame;
 
 use crate::client_port::four_letter;
 use crate::client_port::gate::Gate;
+use crate::client_port::greeting::{Greeted, Speaks, greet};
 use crate::client_port::listener::ClientPort;
 use crate::metrics::Counter;
 use crate::outbox::Outbox;
@@ -71,19 +72,56 @@ pub enum ClientMessage {
 /// Serves a connection until it ends; returns why it did.
 pub(super) async fn serve(
     port: &Arc<ClientPort>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     address: SocketAddr,
+    speaks: &Speaks,
 ) -> String {
     if let Err(e) = stream.set_nodelay(true) {
         return e.to_string();
     }
+    let deadline = Instant::now() + port.monitor.settings.limits.sessionless_timeout;
+    let greeted = match greet(port, speaks, stream, address, deadline).await {
+        Ok(greeted) => greeted,
+        Err(why) => return why,
+    };
+    let who = Who {
+        address,
+        identities: greeted.identities(),
+        deadline,
+    };
+    match greeted {
+        Greeted::Plain(stream) => {
+            let (reader, writer) = stream.into_split();
+            converse(port, reader, writer, who).await
+        }
+        Greeted::Tls(accepted) => {
+            let (reader, writer) = tokio::io::split(accepted.stream);
+            converse(port, reader, writer, who).await
+        }
+    }
+}
+
+/// The other end of a connection.
+struct Who {
+    address: SocketAddr,
+    identities: Vec<Id>,
+    /// When its first frame must be there.
+    deadline: Instant,
+}
+
+async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    port: &Arc<ClientPort>,
+    mut reader: R,
+    mut writer: W,
+    who: Who,
+) -> String {
     let mut buf = BytesMut::new();
-    let first = match first_frame(port, &mut stream, &mut buf).await {
+    let first = match first_frame(port, &mut reader, &mut buf, who.deadline).await {
         Ok(First::Connect(frame)) => frame,
         Ok(First::Word(word)) => {
             let answer = four_letter::answer(&port.monitor, word).await;
             // The socket is closed either way; the client has gone when this fails.
-            if stream.write_all(answer.as_bytes()).await.is_ok() && stream.shutdown().await.is_ok()
+            if writer.write_all(answer.as_bytes()).await.is_ok() && writer.shutdown().await.is_ok()
             {
                 return format!("answered {word}");
             }
@@ -103,13 +141,13 @@ pub(super) async fn serve(
     let client = Arc::new(Client {
         outbox: Outbox::new(OUTBOX_MAX_BYTES),
         gate: Gate::new(port.outstanding.clone()),
-        address,
-        identities: Vec::new(),
+        address: who.address,
+        identities: who.identities,
         received: Counter::default(),
         sent: Counter::default(),
     });
     port.monitor.client_opened(conn, client.clone());
-    let why = session(port, stream, buf, conn, &client, request).await;
+    let why = session(port, reader, writer, buf, conn, &client, request).await;
     port.monitor.client_closed(conn);
     // A driver that is gone takes the process with it.
     if port
@@ -123,9 +161,10 @@ pub(super) async fn serve(
     why
 }
 
-async fn session(
+async fn session<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     port: &ClientPort,
-    stream: TcpStream,
+    reader: R,
+    mut writer: W,
     buf: BytesMut,
     conn: ConnId,
     client: &Arc<Client>,
@@ -141,7 +180,6 @@ async fn session(
     if port.to_core.send(connect).await.is_err() {
         return "shutting down".into();
     }
-    let (reader, mut writer) = stream.into_split();
     let why = tokio::select! {
         why = read_frames(port, reader, buf, conn, client) => why,
         done = client.outbox.drain_to(&mut writer) => done.unwrap_or_else(|e| e.to_string()),
@@ -158,12 +196,12 @@ enum First {
     Connect(Bytes),
 }
 
-async fn first_frame(
+async fn first_frame<R: AsyncRead + Unpin>(
     port: &ClientPort,
-    stream: &mut TcpStream,
+    stream: &mut R,
     buf: &mut BytesMut,
+    deadline: Instant,
 ) -> Result<First, String> {
-    let deadline = Instant::now() + port.monitor.settings.limits.sessionless_timeout;
     loop {
         if let Some(head) = buf.first_chunk::<4>()
             && let Some(word) = four_letter::known(*head)
@@ -183,9 +221,9 @@ async fn first_frame(
     }
 }
 
-async fn read_frames(
+async fn read_frames<R: AsyncRead + Unpin>(
     port: &ClientPort,
-    mut reader: tokio::net::tcp::OwnedReadHalf,
+    mut reader: R,
     mut buf: BytesMut,
     conn: ConnId,
     client: &Client,

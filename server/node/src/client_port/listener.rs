@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use zk_core::ConnId;
 
 use crate::client_port::connection::{self, ClientMessage};
+use crate::client_port::greeting::Speaks;
 use crate::listen::ACCEPT_PAUSE;
 use crate::monitor::Monitor;
 
@@ -96,10 +97,10 @@ impl Drop for Place {
 }
 
 /// Accepts until the task is ended.
-pub async fn run(port: Arc<ClientPort>, listener: TcpListener) {
+pub async fn run(port: Arc<ClientPort>, listener: TcpListener, speaks: Speaks) {
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => accept(&port, stream, address),
+            Ok((stream, address)) => accept(&port, stream, address, speaks.clone()),
             Err(e) => {
                 warn!("accepting a client: {e}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -108,7 +109,12 @@ pub async fn run(port: Arc<ClientPort>, listener: TcpListener) {
     }
 }
 
-fn accept(port: &Arc<ClientPort>, stream: TcpStream, address: std::net::SocketAddr) {
+fn accept(
+    port: &Arc<ClientPort>,
+    stream: TcpStream,
+    address: std::net::SocketAddr,
+    speaks: Speaks,
+) {
     let address = std::net::SocketAddr::new(address.ip().to_canonical(), address.port());
     let Some(place) = port.admit(address.ip()) else {
         port.monitor.metrics.connection_rejected.inc();
@@ -120,7 +126,7 @@ fn accept(port: &Arc<ClientPort>, stream: TcpStream, address: std::net::SocketAd
     };
     let port = port.clone();
     tokio::spawn(async move {
-        let why = connection::serve(&port, stream, address).await;
+        let why = connection::serve(&port, stream, address, &speaks).await;
         debug!("client {address}: {why}");
         drop(place);
     });

@@ -35,7 +35,8 @@ pub enum TlsVersion {
 /// A PEM file, and the password of an encrypted key in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PemFile {
-    /// Certificates, and in a key store the key.
+    /// Certificates, and in a key store the key; or a directory with `tls.key` and `tls.crt`, or with
+    /// `ca.crt`, as Kubernetes mounts a secret.
     pub path: PathBuf,
     /// `password`, or the content of the file of `passwordPath`.
     pub password: Option<Secret>,
@@ -58,7 +59,7 @@ pub struct TlsSettings {
     pub versions: Vec<TlsVersion>,
     /// `ssl.ciphersuites`, in rustls's names; empty: those of rustls.
     pub cipher_suites: Vec<String>,
-    /// `client.certReload`: the files are watched.
+    /// `client.certReload`, on unless it says otherwise: the files are watched.
     pub reload: bool,
     /// `ssl.handshakeDetectionTimeoutMillis`.
     pub detection_timeout: Duration,
@@ -136,7 +137,7 @@ pub(super) fn read(r: &Reader) -> Result<Option<TlsSettings>, ConfigError> {
         client_auth,
         versions: versions(r)?,
         cipher_suites: cipher_suites(r)?,
-        reload: r.flag("client.certReload", false)?,
+        reload: r.flag("client.certReload", true)?,
         detection_timeout: ms(r.count("ssl.handshakeDetectionTimeoutMillis", 5000, 1, "5000")?),
     }))
 }
@@ -165,6 +166,8 @@ fn store(r: &Reader, prefix: &str) -> Result<Option<PemFile>, ConfigError> {
                 conversion(kind.as_deref().unwrap_or_default(), &path),
             ));
         }
+        // A mounted Kubernetes secret: tls.key, tls.crt, ca.crt.
+        None if path.is_dir() => {}
         _ => {
             let why = format!("what kind of file is it? Write a PEM file and {type_key}=PEM");
             return Err(r.bad(blamed, why));

@@ -8,7 +8,9 @@
 
 mod docs;
 mod ensemble;
+mod pki;
 mod process;
 mod raw_client;
 mod refusals;
 mod standalone;
+mod tls;

@@ -11,8 +11,14 @@ use zk_wire::{Acl, SessionId, Xid, Zxid};
 
 use crate::process::PATIENCE;
 
+/// Whatever carries frames.
+pub(crate) trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    socket: TcpStream,
     next_xid: i32,
     pub(crate) session: ConnectResponse,
 }
@@ -25,7 +31,7 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
-pub(crate) fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
+pub(crate) fn read_frame(stream: &mut dyn Stream) -> std::io::Result<Bytes> {
     let mut head = [0; 4];
     stream.read_exact(&mut head)?;
     let len = usize::try_from(i32::from_be_bytes(head)).map_err(std::io::Error::other)?;
@@ -34,7 +40,7 @@ pub(crate) fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
     Ok(body.into())
 }
 
-pub(crate) fn write_frame(stream: &mut TcpStream, payload: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_frame(stream: &mut dyn Stream, payload: &[u8]) -> std::io::Result<()> {
     let mut raw = i32::try_from(payload.len()).unwrap().to_be_bytes().to_vec();
     raw.extend_from_slice(payload);
     stream.write_all(&raw)
@@ -43,9 +49,18 @@ pub(crate) fn write_frame(stream: &mut TcpStream, payload: &[u8]) -> std::io::Re
 impl Client {
     /// Connects and opens a session, a new one or that of `old`.
     pub(crate) fn connect(address: &str, old: Option<&ConnectResponse>) -> std::io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
+        let socket = TcpStream::connect(address)?;
+        Self::open(socket.try_clone()?, Box::new(socket), old)
+    }
+
+    /// Opens a session over `stream`, whose socket is `socket`.
+    pub(crate) fn open(
+        socket: TcpStream,
+        mut stream: Box<dyn Stream>,
+        old: Option<&ConnectResponse>,
+    ) -> std::io::Result<Self> {
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
         let request = ConnectRequest {
             last_zxid_seen: Zxid::ZERO,
             timeout_ms: 10_000,
@@ -53,11 +68,12 @@ impl Client {
             password: Bytes::copy_from_slice(&old.map_or([0; 16], |o| o.password)),
             read_only: Some(false),
         };
-        write_frame(&mut stream, &request.encode())?;
-        let frame = read_frame(&mut stream)?;
+        write_frame(stream.as_mut(), &request.encode())?;
+        let frame = read_frame(stream.as_mut())?;
         let session = ConnectResponse::decode(frame).map_err(std::io::Error::other)?;
         Ok(Self {
             stream,
+            socket,
             next_xid: 1,
             session,
         })
@@ -78,13 +94,13 @@ impl Client {
     pub(crate) fn send(&mut self, request: &Request) -> std::io::Result<i32> {
         let xid = self.next_xid;
         self.next_xid += 1;
-        write_frame(&mut self.stream, &request.encode_with_header(Xid(xid)))?;
+        write_frame(self.stream.as_mut(), &request.encode_with_header(Xid(xid)))?;
         Ok(xid)
     }
 
     /// Reads a reply or an event.
     pub(crate) fn read(&mut self) -> std::io::Result<Reply> {
-        let frame = read_frame(&mut self.stream)?;
+        let frame = read_frame(self.stream.as_mut())?;
         let mut r = zk_wire::jute::Reader::unlimited(frame);
         let bad = std::io::Error::other;
         let (xid, _zxid, error) = (
@@ -132,7 +148,7 @@ impl Client {
 
     /// Waits until the server closes; true when it sent nothing more.
     pub(crate) fn ends(mut self) -> bool {
-        self.stream
+        self.socket
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))

@@ -139,7 +139,7 @@ fn bad_files_are_refused_with_key_and_exit_code() {
             format!("{BASE}secureClientPort=2281\n"),
             None,
             2,
-            "secureClientPort",
+            "ssl.keyStore.location",
         ),
         (
             "dataDir=/d\nclientPortAddress=h\n".to_owned(),

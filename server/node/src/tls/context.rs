@@ -1,0 +1,171 @@
+//! One rustls configuration made of files, and the place where the present one is found.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::crypto::ring;
+use rustls::pki_types::UnixTime;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite};
+use tracing::warn;
+
+use super::certificate::{Certificate, time_text};
+use super::files::{Files, StoreError};
+use super::name;
+use super::verifier::NotingVerifier;
+use crate::config::{ClientAuth, TlsSettings, TlsVersion};
+
+/// A configuration and what it is made of.
+pub(super) struct Context {
+    /// For new connections.
+    pub(super) config: Arc<ServerConfig>,
+    /// What the configuration was made from.
+    pub(super) files: Files,
+    /// Subject of the server's certificate.
+    pub(super) subject: String,
+    /// Its last second, since 1970.
+    pub(super) not_after: u64,
+}
+
+impl Context {
+    /// Makes one.
+    pub(super) fn build(settings: &TlsSettings, files: Files) -> Result<Self, StoreError> {
+        let bad = |why: String| StoreError::content(files.chain_path(), why);
+        let provider = rustls::crypto::CryptoProvider {
+            cipher_suites: suites(&settings.cipher_suites),
+            ..ring::default_provider()
+        };
+        let provider = Arc::new(provider);
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&versions(&settings.versions))
+            .map_err(|e| bad(format!("versions and cipher suites do not fit: {e}")))?;
+        let builder = match files.trusted()? {
+            Some((path, trusted)) if settings.client_auth != ClientAuth::None => {
+                let mut roots = RootCertStore::empty();
+                let (_, unusable) = roots.add_parsable_certificates(trusted);
+                if unusable > 0 {
+                    let why = format!("{unusable} of its certificates cannot be used");
+                    return Err(StoreError::content(path, why));
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                let verifier = match settings.client_auth {
+                    ClientAuth::Need => verifier,
+                    ClientAuth::Want | ClientAuth::None => verifier.allow_unauthenticated(),
+                };
+                let verifier = verifier
+                    .build()
+                    .map_err(|e| StoreError::content(path, e.to_string()))?;
+                builder.with_client_cert_verifier(NotingVerifier::around(verifier))
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let chain = files.chain()?;
+        let own = chain.first().and_then(|own| Certificate::parse(own));
+        let own = own.ok_or_else(|| bad("the first certificate does not decode".into()))?;
+        let subject = name::rfc2253(own.subject).unwrap_or_default();
+        let not_after = own.not_after;
+        let password = settings.key_store.password.as_ref();
+        let password = password.map(|p| p.0.as_str()).filter(|p| !p.is_empty());
+        let mut config = builder
+            .with_single_cert(chain, files.key(password)?)
+            .map_err(|e| {
+                bad(format!(
+                    "the certificate and the private key do not fit together: {e}"
+                ))
+            })?;
+        // A resumed session would not show its certificate again, which may have expired or lost
+        // its authority since. Connections here last for days; a full handshake costs nothing.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self {
+            config: Arc::new(config),
+            files,
+            subject,
+            not_after,
+        })
+    }
+}
+
+impl Context {
+    /// Why clients would refuse the server's own certificate at this moment.
+    pub(super) fn expired(&self) -> Option<String> {
+        let ended = (self.not_after < UnixTime::now().as_secs()).then(|| time_text(self.not_after));
+        ended.map(|at| {
+            format!(
+                "the server's certificate {} expired at {at}",
+                name::for_log(&self.subject)
+            )
+        })
+    }
+}
+
+fn versions(wanted: &[TlsVersion]) -> Vec<&'static rustls::SupportedProtocolVersion> {
+    let rustls = |version: &TlsVersion| match version {
+        TlsVersion::V12 => &rustls::version::TLS12,
+        TlsVersion::V13 => &rustls::version::TLS13,
+    };
+    wanted.iter().map(rustls).collect()
+}
+
+/// The suites of these names, all of them when none is named.
+fn suites(names: &[String]) -> Vec<SupportedCipherSuite> {
+    let all = ring::ALL_CIPHER_SUITES.iter().copied();
+    let wanted = |suite: &SupportedCipherSuite| {
+        let own = format!("{:?}", suite.suite());
+        names.is_empty() || names.contains(&own)
+    };
+    all.filter(wanted).collect()
+}
+
+/// The configuration of the moment; connections that began with an older one keep it.
+pub struct Contexts {
+    /// What it is made by.
+    pub(super) settings: TlsSettings,
+    present: RwLock<Arc<Context>>,
+}
+
+impl std::fmt::Debug for Contexts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contexts")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Contexts {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// They cannot be used.
+    pub fn open(settings: TlsSettings) -> Result<Self, StoreError> {
+        let first = Context::build(&settings, Files::read(&settings)?)?;
+        // Not a reason to stay down: peers count on this server, and a renewal is taken when it comes.
+        if let Some(why) = first.expired() {
+            warn!("TLS: {why}");
+        }
+        Ok(Self {
+            settings,
+            present: RwLock::new(Arc::new(first)),
+        })
+    }
+
+    /// Subject of the server's certificate, in quotes, and when it ends.
+    #[must_use]
+    pub fn own_certificate(&self) -> (String, String) {
+        let present = self.present();
+        (
+            name::for_log(&present.subject),
+            time_text(present.not_after),
+        )
+    }
+
+    pub(super) fn present(&self) -> Arc<Context> {
+        self.present
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn replace(&self, context: Context) {
+        *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(context);
+    }
+}
