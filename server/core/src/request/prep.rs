@@ -11,6 +11,7 @@ use zk_wire::{Id, SessionId, StatPersisted, Zxid};
 
 use super::acl;
 use super::outstanding::{FutureNode, Outstanding};
+use crate::config::PeerConfig;
 use crate::db::{BUILT_IN, Database, is_valid, parent_of};
 
 /// Who asks, and when.
@@ -24,6 +25,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) zxid: Zxid,
     /// The transaction's time, ms.
     pub(crate) time_ms: i64,
+    /// The server's settings.
+    pub(crate) cfg: &'a PeerConfig,
 }
 
 /// A write as the leader prepares it.
@@ -84,7 +87,12 @@ impl Prep<'_> {
     }
 
     fn require(&self, node: &FutureNode, wanted: i32) -> Result<(), ErrorCode> {
-        if acl::allowed(node.acl.as_deref(), wanted, self.asker.auth) {
+        if acl::permits(
+            node.acl.as_deref(),
+            wanted,
+            self.asker.auth,
+            &self.asker.cfg.auth,
+        ) {
             Ok(())
         } else {
             Err(ErrorCode::NoAuth)
@@ -105,7 +113,11 @@ impl Prep<'_> {
             _ => return Err(ErrorCode::BadArguments),
         };
         let (parent_path, _) = split(&request.path)?;
-        let list = acl::fix_up(request.acl.as_deref())?;
+        let list = acl::fix_up(
+            request.acl.as_deref(),
+            self.asker.auth,
+            &self.asker.cfg.auth,
+        )?;
         let mut parent = self.node(parent_path)?;
         self.require(&parent, perms::CREATE)?;
         let mut path = request.path.clone();

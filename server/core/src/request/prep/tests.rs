@@ -5,15 +5,37 @@ use zk_wire::Acl;
 use zk_wire::client::MultiOp;
 use zk_wire::client::request::NO_TTL;
 use zk_wire::txn::{Txn, TxnHeader};
-use zk_wire::{Epoch, Xid};
+use zk_wire::{Epoch, Sid, Xid};
 
 use super::*;
+use crate::bugs::Bugs;
+use crate::config::{AuthSettings, NodeKinds, SessionKinds};
 
 struct Bench {
     db: Database,
     out: Outstanding,
     counter: u32,
     queued: Vec<Txn>,
+    cfg: PeerConfig,
+}
+
+fn settings() -> PeerConfig {
+    PeerConfig {
+        sid: Sid(1),
+        membership: None,
+        tick_ms: 2000,
+        init_limit: 10,
+        sync_limit: 5,
+        session_timeout_min_ms: 4000,
+        session_timeout_max_ms: 40_000,
+        snap_count: 100_000,
+        snap_bytes: 1 << 32,
+        seed: 1,
+        auth: AuthSettings::default(),
+        sessions: SessionKinds::default(),
+        kinds: NodeKinds::default(),
+        bugs: Bugs::default(),
+    }
 }
 
 impl Bench {
@@ -25,6 +47,7 @@ impl Bench {
             out,
             counter: 0,
             queued: Vec::new(),
+            cfg: settings(),
         }
     }
 
@@ -38,6 +61,7 @@ impl Bench {
             auth: &auth,
             zxid,
             time_ms: 5,
+            cfg: &self.cfg,
         };
         let body = prepare(&self.db, &mut self.out, asker, &write);
         let header = TxnHeader {

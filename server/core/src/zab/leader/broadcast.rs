@@ -391,6 +391,7 @@ impl Leading {
             auth: &ask.auth,
             zxid,
             time_ms: now.wall_ms,
+            cfg: &local.cfg,
         };
         let body = prepare(&local.db, &mut b.outstanding, asker, &write);
         let digest = (!matches!(body, TxnBody::Error { .. })).then(|| b.outstanding.digest());
