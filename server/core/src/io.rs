@@ -140,6 +140,11 @@ pub enum ClientFrame {
         /// The client's number.
         xid: Xid,
     },
+    /// A request that waited too long before it came here: THROTTLEDOP, and nothing is done.
+    Throttled {
+        /// The client's number.
+        xid: Xid,
+    },
 }
 
 impl ClientFrame {

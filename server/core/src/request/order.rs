@@ -220,6 +220,13 @@ impl Clients {
                 },
                 None,
             ),
+            ClientFrame::Throttled { xid } => (
+                Waiting::Error {
+                    xid,
+                    code: ErrorCode::ThrottledOp,
+                },
+                None,
+            ),
             ClientFrame::Unimplemented { xid } => (
                 Waiting::Error {
                     xid,
