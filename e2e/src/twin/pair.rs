@@ -84,8 +84,9 @@ impl Pair {
         }
         for side in &mut self.sides {
             let ended = side.end();
-            // A script may have killed its servers.
-            if found.is_none() && !lines.iter().any(|line| line.step == Step::Cut) {
+            // A script may have killed its servers, or what it shows may have.
+            let deadly = |line: &Line| line.step == Step::Cut || line.differs.is_some();
+            if found.is_none() && !lines.iter().any(deadly) {
                 ended?;
             }
         }

@@ -279,10 +279,11 @@ impl Maker {
             },
         };
         steps.push(Step::Open(GUEST, self.place(), hello));
-        steps.push(Step::Send(
-            GUEST,
-            vec![self.one(), self.one(), ops::close()],
-        ));
+        steps.push(Step::Send(GUEST, {
+            let mut requests = self.burst(3);
+            requests.push(ops::close());
+            requests
+        }));
     }
 
     /// A request that ends the connection.
@@ -300,7 +301,15 @@ impl Maker {
 
     fn burst(&mut self, most: usize) -> Vec<Request> {
         let length = 1 + self.random.below(most);
-        (0..length).map(|_| self.one()).collect()
+        let mut burst = Vec::with_capacity(length);
+        for _ in 0..length {
+            burst.push(self.one());
+            // Apache judges what follows by the old ACL or the new one, as it comes.
+            if burst.last().is_some_and(|last| last.op == op::SET_ACL) {
+                break;
+            }
+        }
+        burst
     }
 
     fn one(&mut self) -> Request {

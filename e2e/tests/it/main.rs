@@ -5,6 +5,7 @@
 
 mod faults;
 mod interop;
+mod twin;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,26 @@
 //! Scripts written by hand, one file a theme, grouped by the servers that they need.
 
-mod basics;
+/// Steps, plain ones and ones that differ on purpose.
+macro_rules! lines {
+    ($($line:expr),* $(,)?) => { vec![$($crate::twin::script::Line::from($line)),*] };
+}
+
+mod acls;
+mod connect;
+mod creates;
+mod frames;
+mod limits;
+mod local;
+mod logins;
+mod moves;
+mod multis;
+mod paths;
+mod quotas;
+mod reads;
+mod reconfigs;
+mod sweeps;
+mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -29,14 +49,11 @@ pub struct Scenario {
     pub lines: Vec<Line>,
 }
 
-/// A script without differences.
-fn same<const N: usize>(name: &'static str, steps: [super::script::Step; N]) -> Scenario {
-    Scenario {
-        name,
-        lines: steps.into_iter().map(Line::from).collect(),
-    }
+fn scenario(name: &'static str, lines: Vec<Line>) -> Scenario {
+    Scenario { name, lines }
 }
 
+/// Servers with further lines in their configuration, and with Java system properties.
 fn setup(name: &'static str, servers: usize, extra: &[&str], properties: &[&str]) -> Setup {
     let own = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
     let mut properties: Vec<String> = own(properties);
@@ -54,10 +71,45 @@ fn setup(name: &'static str, servers: usize, extra: &[&str], properties: &[&str]
     }
 }
 
+impl Setup {
+    fn with(mut self, scenarios: impl IntoIterator<Item = Scenario>) -> Self {
+        self.scenarios.extend(scenarios);
+        self
+    }
+}
+
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Setup> {
-    let mut alone = setup("alone", 1, &[], &[]);
-    alone.scenarios.append(&mut basics::scenarios());
-    vec![alone]
+    let mut all = vec![
+        setup("alone", 1, &[], &[])
+            .with(connect::scenarios())
+            .with(frames::scenarios())
+            .with(paths::scenarios())
+            .with(creates::scenarios())
+            .with(writes::scenarios())
+            .with(reads::scenarios())
+            .with(multis::scenarios())
+            .with(watches::scenarios())
+            .with(acls::scenarios())
+            .with(reconfigs::disabled()),
+        setup("three", 3, &[], &[])
+            .with(moves::scenarios())
+            .with(connect::scenarios())
+            .with(writes::scenarios())
+            .with(multis::scenarios())
+            .with(watches::scenarios())
+            .with(watches::at_followers())
+            .with(acls::scenarios())
+            .with(reconfigs::disabled()),
+    ];
+    all.append(&mut acls::setups());
+    all.append(&mut creates::setups());
+    all.append(&mut sweeps::setups());
+    all.append(&mut quotas::setups());
+    all.append(&mut logins::setups());
+    all.append(&mut limits::setups());
+    all.append(&mut local::setups());
+    all.append(&mut reconfigs::setups());
+    all
 }
