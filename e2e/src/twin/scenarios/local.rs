@@ -2,8 +2,8 @@
 
 use super::{Scenario, Setup, scenario, setup};
 use crate::twin::ops::{
-    OPEN, add_watch, auth, check, children, close, create_container, create2, delete,
-    exists, get, make, multi, multi_read, ping, reconfig, set, set_acl, sync, unknown, who_am_i,
+    OPEN, add_watch, auth, check, children, close, create_container, create2, delete, exists, get,
+    make, multi, multi_read, ping, reconfig, set, set_acl, sync, unknown, who_am_i,
 };
 use crate::twin::script::{Hello, Place, Step, hello, open, open_at, renew, send};
 

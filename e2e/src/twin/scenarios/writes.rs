@@ -100,6 +100,11 @@ fn acls() -> Scenario {
                     set_acl("@/no", OPEN, -1),
                     set_acl("foo", "", -1),
                     set_acl("@", "15 world:anyone", -1),
+                ]
+            ),
+            send(
+                0,
+                [
                     set_acl("@", OPEN, -1),
                     set_acl("@", OPEN, 0),
                     get_acl("@"),
@@ -190,7 +195,7 @@ fn pipeline() -> Scenario {
                     set("@/a", b"1", 0),
                     set("@/a", b"2", 1),
                     set("@/a", b"3", 1),
-                    set_acl("@/a", "30 world:anyone", 0),
+                    set_acl("@/a", OPEN, 0),
                     get("@/a", false),
                     make("@/a/b", b"", 0),
                     delete("@/a", -1),
