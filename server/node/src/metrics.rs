@@ -33,6 +33,23 @@ impl Counter {
     }
 }
 
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Number, sum and extremes of what was observed.
 #[derive(Debug)]
 pub struct Summary {
@@ -129,6 +146,24 @@ pub struct Metrics {
     pub connection_drop: Counter,
     /// Connections that never asked for a session.
     pub sessionless_expired: Counter,
+    /// Requests refused by `largeRequestMaxBytes`.
+    pub large_requests_rejected: Counter,
+    /// Requests that had to wait at the request throttle.
+    pub request_throttle_wait_count: Counter,
+    /// How long they waited, ms.
+    pub request_throttle_queue_time: Summary,
+    /// Requests answered with THROTTLEDOP.
+    pub throttled_ops: Counter,
+    /// Requests carried out though they were stale when the throttle let them pass.
+    pub stale_requests: Counter,
+    /// Stale requests dropped at the throttle.
+    pub stale_requests_dropped: Counter,
+    /// Tokens missing in the bucket of the connection throttle, seen by each connect request.
+    pub connection_token_deficit: Summary,
+    /// The connection throttle's chance of a drop, millionths.
+    pub connection_drop_millionths: Gauge,
+    /// Clients closed since they did not read their replies.
+    pub slow_clients_closed: Counter,
     /// TLS handshakes refused for want of a place.
     pub tls_handshake_exceeded: Counter,
     /// TLS handshakes that failed.
@@ -175,6 +210,17 @@ enum Sample<'a> {
     Summary(&'static str, &'a Summary),
 }
 
+/// Millionths as a decimal number with at most six places and at least one.
+fn ratio_text(millionths: u64) -> String {
+    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') {
+        format!("{short}0")
+    } else {
+        short.to_owned()
+    }
+}
+
 fn process_samples(m: &Metrics) -> Vec<Sample<'_>> {
     use Sample::{Counter, Gauge, Summary, Text};
     vec![
@@ -196,6 +242,27 @@ fn process_samples(m: &Metrics) -> Vec<Sample<'_>> {
             "sessionless_connections_expired",
             m.sessionless_expired.value(),
         ),
+        Text(
+            "connection_drop_probability",
+            ratio_text(m.connection_drop_millionths.value()),
+        ),
+        Counter("large_requests_rejected", m.large_requests_rejected.value()),
+        Counter(
+            "request_throttle_wait_count",
+            m.request_throttle_wait_count.value(),
+        ),
+        Counter("throttled_ops", m.throttled_ops.value()),
+        Counter("stale_requests", m.stale_requests.value()),
+        Counter("stale_requests_dropped", m.stale_requests_dropped.value()),
+        Counter(
+            "zk_slow_clients_closed_total",
+            m.slow_clients_closed.value(),
+        ),
+        Summary(
+            "request_throttle_queue_time_ms",
+            &m.request_throttle_queue_time,
+        ),
+        Summary("connection_token_deficit", &m.connection_token_deficit),
         Gauge(
             "outstanding_tls_handshake",
             m.tls_handshakes_begun
@@ -336,6 +403,13 @@ pub fn mntr_lines(monitor: &Monitor) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ratios_are_decimal() {
+        for (millionths, text) in [(0, "0.0"), (20_000, "0.02"), (1_000_000, "1.0")] {
+            assert_eq!(ratio_text(millionths), text);
+        }
+    }
 
     #[test]
     fn means_are_printed_as_apache_does() {

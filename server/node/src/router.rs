@@ -232,6 +232,7 @@ impl Router {
             "client {} does not read its replies: closed",
             client.address
         );
+        metrics.slow_clients_closed.inc();
         client.outbox.finish("replies are not read");
         self.clients.remove(&conn);
         self.feedback.push(Input::ClientClosed { conn });

@@ -2,19 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use zk_core::{ClientFrame, ConnId};
 use zk_wire::Id;
-use zk_wire::client::ConnectRequest;
-use zk_wire::frame::take_frame;
+use zk_wire::client::{ConnectRequest, RequestHeader};
 
+use crate::client_port::admission::{Passed, admit, late};
 use crate::client_port::four_letter;
+use crate::client_port::frames::{Frame, Frames};
 use crate::client_port::gate::Gate;
 use crate::client_port::greeting::{Greeted, Speaks, greet};
+use crate::client_port::large::Large;
 use crate::client_port::listener::ClientPort;
 use crate::metrics::Counter;
 use crate::outbox::Outbox;
@@ -22,9 +25,6 @@ use crate::outbox::Outbox;
 /// Replies and events that may wait for one client, bytes. A reader this slow is better off with a
 /// new connection.
 const OUTBOX_MAX_BYTES: usize = 64 * 1024 * 1024;
-
-/// What one read may bring at once, bytes.
-const READ_CHUNK: usize = 8 * 1024;
 
 /// The driver's end of a connection.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Client {
     pub address: SocketAddr,
     /// What the transport proved beside the address.
     pub identities: Vec<Id>,
+    /// The time-out of its session.
+    pub session_timeout: Duration,
     /// Frames received.
     pub received: Counter,
     /// Frames sent.
@@ -76,10 +78,14 @@ pub(super) async fn serve(
     address: SocketAddr,
     speaks: &Speaks,
 ) -> String {
-    if let Err(e) = stream.set_nodelay(true) {
+    let limits = &port.monitor.settings.limits;
+    let options = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(&stream).set_keepalive(limits.tcp_keep_alive));
+    if let Err(e) = options {
         return e.to_string();
     }
-    let deadline = Instant::now() + port.monitor.settings.limits.sessionless_timeout;
+    let deadline = Instant::now() + limits.sessionless_timeout;
     let greeted = match greet(port, speaks, stream, address, deadline).await {
         Ok(greeted) => greeted,
         Err(why) => return why,
@@ -111,12 +117,12 @@ struct Who {
 
 async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     port: &Arc<ClientPort>,
-    mut reader: R,
+    reader: R,
     mut writer: W,
     who: Who,
 ) -> String {
-    let mut buf = BytesMut::new();
-    let first = match first_frame(port, &mut reader, &mut buf, who.deadline).await {
+    let mut frames = Frames::new(port, reader);
+    let first = match first_frame(&mut frames, who.deadline).await {
         Ok(First::Connect(frame)) => frame,
         Ok(First::Word(word)) => {
             let answer = four_letter::answer(&port.monitor, word).await;
@@ -129,25 +135,33 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         }
         Err(why) => return why,
     };
-    let Ok(request) = ConnectRequest::decode(first) else {
+    let Ok(request) = ConnectRequest::decode(first.payload) else {
         return "the first frame is no connect request".into();
     };
+    if !port.paces(&request) {
+        return "too many new connections (connection_throttle_tokens)".into();
+    }
     let metrics = &port.monitor.metrics;
     metrics.connection_request.inc();
     if request.session.is_some() {
         metrics.connection_revalidate.inc();
     }
+    let sessions = &port.monitor.settings.sessions;
+    let timeout_ms = request
+        .timeout_ms
+        .clamp(sessions.timeout_min_ms, sessions.timeout_max_ms);
     let conn = port.next_conn();
     let client = Arc::new(Client {
         outbox: Outbox::new(OUTBOX_MAX_BYTES),
-        gate: Gate::new(port.outstanding.clone()),
+        gate: Gate::new(port.room.clone()),
         address: who.address,
         identities: who.identities,
+        session_timeout: Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)),
         received: Counter::default(),
         sent: Counter::default(),
     });
     port.monitor.client_opened(conn, client.clone());
-    let why = session(port, reader, writer, buf, conn, &client, request).await;
+    let why = session(frames, writer, conn, &client, request, first.large).await;
     port.monitor.client_closed(conn);
     // A driver that is gone takes the process with it.
     if port
@@ -162,16 +176,18 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
 }
 
 async fn session<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-    port: &ClientPort,
-    reader: R,
+    mut frames: Frames<'_, R>,
     mut writer: W,
-    buf: BytesMut,
     conn: ConnId,
     client: &Arc<Client>,
     request: ConnectRequest,
+    large: Option<Large>,
 ) -> String {
+    let port = frames.port;
     note_received(port, client);
-    client.gate.admit(port.monitor.clock.elapsed()).await;
+    if let Err(why) = admit(&mut frames, client, large).await {
+        return why;
+    }
     let connect = ClientMessage::Connect {
         conn,
         client: client.clone(),
@@ -181,7 +197,7 @@ async fn session<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         return "shutting down".into();
     }
     let why = tokio::select! {
-        why = read_frames(port, reader, buf, conn, client) => why,
+        why = read_frames(frames, conn, client) => why,
         done = client.outbox.drain_to(&mut writer) => done.unwrap_or_else(|e| e.to_string()),
     };
     // Nothing is left to be done when the peer has gone already.
@@ -193,28 +209,24 @@ async fn session<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
 
 enum First {
     Word(&'static str),
-    Connect(Bytes),
+    Connect(Frame),
 }
 
 async fn first_frame<R: AsyncRead + Unpin>(
-    port: &ClientPort,
-    stream: &mut R,
-    buf: &mut BytesMut,
+    frames: &mut Frames<'_, R>,
     deadline: Instant,
 ) -> Result<First, String> {
     loop {
-        if let Some(head) = buf.first_chunk::<4>()
-            && let Some(word) = four_letter::known(*head)
-        {
+        if let Some(word) = frames.head().and_then(four_letter::known) {
             return Ok(First::Word(word));
         }
-        if let Some(frame) = take(port, buf, 0)? {
+        if let Some(frame) = frames.take(0)? {
             return Ok(First::Connect(frame));
         }
-        match timeout_at(deadline, more(port, stream, buf)).await {
+        match timeout_at(deadline, frames.more()).await {
             Ok(read) => read?,
             Err(_) => {
-                port.monitor.metrics.sessionless_expired.inc();
+                frames.port.monitor.metrics.sessionless_expired.inc();
                 return Err("no connect request in time".into());
             }
         }
@@ -222,40 +234,39 @@ async fn first_frame<R: AsyncRead + Unpin>(
 }
 
 async fn read_frames<R: AsyncRead + Unpin>(
-    port: &ClientPort,
-    mut reader: R,
-    mut buf: BytesMut,
+    mut frames: Frames<'_, R>,
     conn: ConnId,
     client: &Client,
 ) -> String {
+    let port = frames.port;
+    let limits = &port.monitor.settings.limits;
     // The guard on nested fields allows what the server itself may have stored.
-    let field_len_max = port
-        .monitor
-        .settings
-        .limits
-        .jute_maxbuffer
-        .saturating_mul(2);
+    let field_len_max = limits.jute_maxbuffer.saturating_add(limits.jute_extra);
     loop {
-        let frame = match take(port, &mut buf, zk_wire::client::RequestHeader::LEN) {
-            Ok(Some(frame)) => frame,
-            Ok(None) => match more(port, &mut reader, &mut buf).await {
-                Ok(()) => continue,
-                Err(why) => return why,
-            },
+        let frame = match frames.next(RequestHeader::LEN).await {
+            Ok(frame) => frame,
             Err(why) => return why,
         };
-        let frame = match ClientFrame::decode(frame, field_len_max) {
-            Ok(frame) => frame,
+        let mut request = match ClientFrame::decode(frame.payload, field_len_max) {
+            Ok(request) => request,
             Err(e) => return e.to_string(),
         };
         note_received(port, client);
-        client.gate.admit(port.monitor.clock.elapsed()).await;
-        if port
-            .to_core
-            .send(ClientMessage::Frame { conn, frame })
-            .await
-            .is_err()
-        {
+        match admit(&mut frames, client, frame.large).await {
+            Ok(Passed::InTime) => {}
+            Ok(Passed::Late) => {
+                request = late(request);
+                if matches!(request, ClientFrame::Throttled { .. }) {
+                    port.monitor.metrics.throttled_ops.inc();
+                }
+            }
+            Err(why) => return why,
+        }
+        let message = ClientMessage::Frame {
+            conn,
+            frame: request,
+        };
+        if port.to_core.send(message).await.is_err() {
             return "shutting down".into();
         }
     }
@@ -264,28 +275,4 @@ async fn read_frames<R: AsyncRead + Unpin>(
 fn note_received(port: &ClientPort, client: &Client) {
     client.received.inc();
     port.monitor.metrics.packets_received.inc();
-}
-
-/// Takes a frame into an allocation of its own: parts of it may be kept for years as a node's data,
-/// and must not keep a whole read buffer with them.
-fn take(port: &ClientPort, buf: &mut BytesMut, min: usize) -> Result<Option<Bytes>, String> {
-    let frame = take_frame(buf, min, port.monitor.settings.limits.jute_maxbuffer);
-    let frame = frame.map_err(|e| e.to_string())?;
-    Ok(frame.map(|frame| Bytes::copy_from_slice(&frame)))
-}
-
-async fn more<R: AsyncRead + Unpin>(
-    port: &ClientPort,
-    reader: &mut R,
-    buf: &mut BytesMut,
-) -> Result<(), String> {
-    buf.reserve(READ_CHUNK);
-    match reader.read_buf(buf).await {
-        Ok(0) => Err("closed by the client".into()),
-        Ok(n) => {
-            port.monitor.metrics.bytes_received.add(n as u64);
-            Ok(())
-        }
-        Err(e) => Err(e.to_string()),
-    }
 }

@@ -1,21 +1,25 @@
-//! Accepts clients, within the limits per address and in all.
+//! Accepts clients, and holds what all their connections share.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use zk_core::ConnId;
+use zk_wire::client::ConnectRequest;
 
 use crate::client_port::connection::{self, ClientMessage};
+use crate::client_port::gate::Room;
 use crate::client_port::greeting::Speaks;
+use crate::client_port::large::LargeSum;
+use crate::client_port::pace::{Asks, Pace};
+use crate::client_port::places::Places;
 use crate::listen::ACCEPT_PAUSE;
 use crate::monitor::Monitor;
 
-/// What all client connections share.
+/// What all client connections share, whichever listener they came by.
 #[derive(Debug)]
 pub struct ClientPort {
     /// Settings, counters, status.
@@ -23,26 +27,26 @@ pub struct ClientPort {
     /// To the core.
     pub to_core: mpsc::Sender<ClientMessage>,
     /// Room for requests under way.
-    pub outstanding: Arc<Semaphore>,
+    pub(super) room: Room,
+    /// Large requests under way.
+    pub(super) large: Arc<LargeSum>,
+    pace: Mutex<(Pace, u64)>,
     next: AtomicU64,
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl ClientPort {
     /// A port that hands requests to `to_core`.
     #[must_use]
     pub fn new(monitor: Arc<Monitor>, to_core: mpsc::Sender<ClientMessage>) -> Self {
-        let outstanding = monitor
-            .settings
-            .limits
-            .outstanding_max
-            .min(Semaphore::MAX_PERMITS);
+        let limits = &monitor.settings.limits;
+        let pace = Pace::new(&limits.connections, monitor.clock.elapsed_ms());
         Self {
+            room: Room::new(limits.outstanding_max, limits.requests.max),
+            large: LargeSum::new(&limits.large_requests),
+            pace: Mutex::new((pace, monitor.clock.seed())),
             monitor,
             to_core,
-            outstanding: Arc::new(Semaphore::new(outstanding)),
             next: AtomicU64::new(1),
-            per_ip: Mutex::default(),
         }
     }
 
@@ -51,56 +55,45 @@ impl ClientPort {
         ConnId(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        let settings = &self.monitor.settings.limits;
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = per_ip.get(&ip).copied().unwrap_or(0);
-        let total: usize = match settings.connections_max {
-            Some(_) => per_ip.values().sum(),
-            None => 0,
+    /// Whether the connection throttle lets this one in.
+    pub(super) fn paces(&self, request: &ConnectRequest) -> bool {
+        let asks = match request.session {
+            Some(_) => Asks::Renewal,
+            None if self.monitor.settings.sessions.kinds.local => Asks::Local,
+            None => Asks::Global,
         };
-        if settings
-            .connections_per_ip_max
-            .is_some_and(|max| here >= max)
-            || settings.connections_max.is_some_and(|max| total >= max)
-        {
-            return None;
+        let now_ms = self.monitor.clock.elapsed_ms();
+        let metrics = &self.monitor.metrics;
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pace, seed) = &mut *pace;
+        let admitted = pace.admits(asks, now_ms, chance(seed));
+        metrics.connection_token_deficit.observe(pace.deficit());
+        metrics
+            .connection_drop_millionths
+            .set(pace.drop_millionths());
+        if !admitted {
+            metrics.connection_rejected.inc();
         }
-        per_ip.insert(ip, here + 1);
-        Some(Place {
-            port: self.clone(),
-            ip,
-        })
+        admitted
     }
 }
 
-/// A place under the limits; free again when dropped.
-struct Place {
-    port: Arc<ClientPort>,
-    ip: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut per_ip = self
-            .port
-            .per_ip
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(n) = per_ip.get_mut(&self.ip) {
-            *n -= 1;
-            if *n == 0 {
-                per_ip.remove(&self.ip);
-            }
-        }
-    }
+/// The next of a row of numbers from 0 to below 1 (SplitMix64).
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
+fn chance(seed: &mut u64) -> f64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Accepts until the task is ended.
 pub async fn run(port: Arc<ClientPort>, listener: TcpListener, speaks: Speaks) {
+    let places = Arc::new(Places::default());
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => accept(&port, stream, address, speaks.clone()),
+            Ok((stream, address)) => accept(&port, &places, stream, address, speaks.clone()),
             Err(e) => {
                 warn!("accepting a client: {e}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -111,18 +104,19 @@ pub async fn run(port: Arc<ClientPort>, listener: TcpListener, speaks: Speaks) {
 
 fn accept(
     port: &Arc<ClientPort>,
+    places: &Arc<Places>,
     stream: TcpStream,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     speaks: Speaks,
 ) {
-    let address = std::net::SocketAddr::new(address.ip().to_canonical(), address.port());
-    let Some(place) = port.admit(address.ip()) else {
-        port.monitor.metrics.connection_rejected.inc();
-        warn!(
-            "too many connections from {}: refused (maxClientCnxns, maxCnxns)",
-            address.ip()
-        );
-        return;
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    let place = match places.take(address.ip(), &port.monitor.settings.limits) {
+        Ok(place) => place,
+        Err(full) => {
+            port.monitor.metrics.connection_rejected.inc();
+            warn!("too many connections, {address} refused ({})", full.0);
+            return;
+        }
     };
     let port = port.clone();
     tokio::spawn(async move {

@@ -8,6 +8,7 @@
 
 mod docs;
 mod ensemble;
+mod limits;
 mod pki;
 mod process;
 mod raw_client;

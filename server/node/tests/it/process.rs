@@ -1,6 +1,7 @@
 //! Starts and stops servers.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -66,6 +67,19 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("{what}: not within {PATIENCE:?}");
+}
+
+/// A number of the metrics page.
+pub(crate) fn metric(server: &Server, name: &str) -> u64 {
+    let mut stream = TcpStream::connect(&server.admin).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    let number = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    let found = page.lines().find_map(number);
+    found.unwrap_or_else(|| panic!("no {name} in {page}"))
 }
 
 impl Server {

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use zk_wire::client::Request;
 
 use crate::pki::{Authority, Signed, client_config};
-use crate::process::{Server, free_ports, wait_for, write_config};
+use crate::process::{Server, free_ports, metric, wait_for, write_config};
 use crate::raw_client::{Client, Stream};
 
 /// A server with TLS, its directory, and what it trusts.
@@ -81,13 +81,8 @@ impl Setup {
         }
     }
 
-    /// A number of the metrics page.
     fn metric(&self, name: &str) -> u64 {
-        let page = http_get(&self.server.admin, "/metrics");
-        let line = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_default().trim().parse().unwrap()
+        metric(&self.server, name)
     }
 }
 
@@ -102,16 +97,6 @@ fn dial(
     Ok((socket, Box::new(stream)))
 }
 
-fn http_get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-/// Asks the server who the client is, as far as the transport proved it.
 #[test]
 fn certificates_let_clients_in() {
     let setup = Setup::start("");
@@ -376,4 +361,24 @@ fn a_mounted_secret_is_taken_as_it_is() {
     let config = client_config(&setup.authority, Some(&signed));
     let (socket, stream) = dial(&format!("127.0.0.1:{secure}"), &config).unwrap();
     Client::open(socket, stream, None).unwrap();
+}
+
+#[test]
+fn handshakes_are_bounded_in_number_and_time() {
+    let setup = Setup::start("netty.server.outstandingHandshake.limit=1\n");
+    let mut stuck = TcpStream::connect(&setup.secure).unwrap();
+    stuck.write_all(&[0x16]).unwrap();
+    wait_for("a handshake", || {
+        (setup.metric("outstanding_tls_handshake") == 1).then_some(())
+    });
+    let alice = client_config(&setup.authority, Some(&setup.authority.sign("alice", 2090)));
+    assert!(setup.connect(&alice).is_err());
+    setup.logged(&["too many handshakes under way"]);
+    assert_eq!(setup.metric("tls_handshake_exceeded"), 1);
+    assert!(
+        matches!(stuck.read(&mut [0]), Ok(0) | Err(_)),
+        "it is closed in the end"
+    );
+    setup.logged(&["the handshake was not finished within 10 s"]);
+    setup.connect(&alice).unwrap();
 }
