@@ -82,7 +82,10 @@ pub(super) fn late(frame: ClientFrame) -> ClientFrame {
         } if !matches!(request, Request::Ping | Request::CloseSession) => {
             ClientFrame::Throttled { xid }
         }
-        other => other,
+        other @ (ClientFrame::Request { .. }
+        | ClientFrame::Undecodable { .. }
+        | ClientFrame::Unimplemented { .. }
+        | ClientFrame::Throttled { .. }) => other,
     }
 }
 

@@ -55,7 +55,8 @@ pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership
 
 /// A dynamic file tells about members and nothing else; its version is in its name.
 fn dynamic_keys(dynamic: &Reader) -> Result<(), ConfigError> {
-    for name in dynamic.names().filter(|name| !name.starts_with("server.")) {
+    let mut names = dynamic.names();
+    if let Some(name) = names.find(|name| !name.starts_with("server.")) {
         let why = match keys::find(name).map(|key| key.verdict) {
             Some(Verdict::Guarded(why)) => why.to_owned(),
             _ => "a dynamic file has server lines only; move it to zoo.cfg".into(),
