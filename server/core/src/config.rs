@@ -36,6 +36,8 @@ pub struct PeerConfig {
     pub sessions: SessionKinds,
     /// Containers, TTL nodes, quotas.
     pub kinds: NodeKinds,
+    /// Changes of the membership while it runs.
+    pub reconfig: ReconfigSettings,
     /// Known mistakes to make; none outside of the simulator.
     pub bugs: Bugs,
 }
@@ -49,6 +51,24 @@ pub struct SessionKinds {
     pub local_upgrading: bool,
     /// `readonlymode.enabled`: reads are served without a quorum.
     pub read_only_mode: bool,
+}
+
+/// What reconfig may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReconfigSettings {
+    /// `reconfigEnabled`: without it every reconfig is refused.
+    pub enabled: bool,
+    /// `standaloneEnabled`: an ensemble has two voters at least, since one server is no ensemble.
+    pub standalone_enabled: bool,
+}
+
+impl Default for ReconfigSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            standalone_enabled: true,
+        }
+    }
 }
 
 /// Nodes beyond the ordinary ones, and quotas.

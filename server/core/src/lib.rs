@@ -38,7 +38,9 @@ mod watch;
 mod zab;
 
 pub use bugs::Bugs;
-pub use config::{AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, Secret, SessionKinds};
+pub use config::{
+    AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, ReconfigSettings, Secret, SessionKinds,
+};
 pub use db::{Database, Recovery, RecoveryBuilder};
 pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Output, Outputs};
 pub use peer::Peer;

@@ -170,6 +170,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         auth: s.auth.clone(),
         sessions: s.sessions.kinds,
         kinds: s.kinds,
+        reconfig: s.reconfig,
         bugs: Bugs::default(),
     }
 }

@@ -84,6 +84,7 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
         auth: Default::default(),
         sessions: Default::default(),
         kinds: Default::default(),
+        reconfig: Default::default(),
         bugs,
     }
 }

@@ -134,7 +134,7 @@ impl Database {
     }
 
     /// Changes a node and keeps digest and data size right.
-    fn change(&mut self, at: NodeIdx, path: &str, edit: impl FnOnce(&mut Node)) {
+    pub(super) fn change(&mut self, at: NodeIdx, path: &str, edit: impl FnOnce(&mut Node)) {
         let node = self.tree.node_mut(at);
         let (digest_before, len_before) = (node.digest, node.data_len());
         edit(node);
@@ -173,6 +173,8 @@ impl Database {
                 .entry(session)
                 .or_default()
                 .insert(path.into());
+        } else if node.stat.ephemeral_owner != 0 {
+            self.swept.insert(path.into());
         }
         self.tree.add(parent, name, node)
     }
@@ -268,6 +270,7 @@ impl Database {
         };
         self.raise_cversion(parent, parent_path, cversion, ctx.zxid);
         let at = self.add_child(parent, name, &c.path, c.data.clone(), acl_id, stat);
+        self.count_created(&c.path, c.data.as_ref().map_or(0, |d| d.len() as u64));
         changes.push(Change::Created(c.path.clone()));
         let stat = self.tree.node(at).stat();
         TxnOutcome::Created {
@@ -314,7 +317,10 @@ impl Database {
                 if paths.is_empty() {
                     self.ephemerals.remove(&session);
                 }
+            } else if node.stat.ephemeral_owner != 0 {
+                self.swept.remove(path);
             }
+            self.count_deleted(path, node.data_len());
             changes.push(Change::Deleted(path.to_owned()));
         }
         TxnOutcome::Deleted
@@ -331,12 +337,14 @@ impl Database {
         let Some(at) = self.tree.find(path) else {
             return TxnOutcome::failed(ErrorCode::NoNode);
         };
+        let len_before = self.tree.node(at).data_len();
         self.change(at, path, |node| {
             node.data = data.cloned();
             node.stat.version = version;
             node.stat.mzxid = ctx.zxid;
             node.stat.mtime = ctx.time_ms;
         });
+        self.count_set(path, len_before, data.map_or(0, |d| d.len() as u64));
         changes.push(Change::DataSet(path.to_owned()));
         TxnOutcome::DataSet(self.tree.node(at).stat())
     }

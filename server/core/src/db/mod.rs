@@ -3,13 +3,14 @@
 //! Changed only by [`Database::apply`], in zxid order; everything else reads. Recovery, a snapshot
 //! from the leader and live traffic all go through it, so that every member computes the same.
 //!
-//! What is left out: quotas (their nodes are ordinary nodes here), and sharing with other threads.
+//! What is left out: sharing with other threads.
 
 mod acl;
 mod apply;
 mod digest;
 mod node;
 mod path;
+mod quota;
 mod recovery;
 mod snapshot;
 mod tree;
@@ -25,11 +26,13 @@ pub use recovery::{Entry, Recovery, RecoveryBuilder};
 
 pub(crate) use acl::AclList;
 pub(crate) use digest::node_digest;
-pub(crate) use node::{Node, owner_session};
+pub(crate) use node::{Node, container_owner, owner_session, ttl_of, ttl_owner};
 pub(crate) use path::{is_valid, parent_of};
+pub(crate) use quota::Figures;
 pub(crate) use recovery::COMMITTED_LOG_LEN;
 
 use acl::AclTable;
+use quota::QuotaPaths;
 use tree::Tree;
 
 /// The node that shows the membership.
@@ -45,6 +48,9 @@ pub struct Database {
     acls: AclTable,
     sessions: BTreeMap<SessionId, i32>,
     ephemerals: BTreeMap<SessionId, BTreeSet<Box<str>>>,
+    /// Containers and nodes with a time to live.
+    swept: BTreeSet<Box<str>>,
+    quotas: QuotaPaths,
     digest: u64,
     approximate_data_bytes: u64,
     last_applied: Zxid,
@@ -95,6 +101,8 @@ impl Database {
             acls: AclTable::default(),
             sessions: BTreeMap::new(),
             ephemerals: BTreeMap::new(),
+            swept: BTreeSet::new(),
+            quotas: QuotaPaths::default(),
             digest: 0,
             approximate_data_bytes: 0,
             last_applied: Zxid::ZERO,
@@ -158,6 +166,11 @@ impl Database {
         self.ephemerals
             .iter()
             .flat_map(|(id, paths)| paths.iter().map(|p| (*id, p.as_ref())))
+    }
+
+    /// Paths of containers and of nodes with a time to live, in byte order.
+    pub(crate) fn swept(&self) -> impl Iterator<Item = &str> {
+        self.swept.iter().map(AsRef::as_ref)
     }
 
     /// Number of nodes as Apache counts them: the root under both of its names.

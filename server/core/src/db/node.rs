@@ -61,6 +61,13 @@ pub(crate) const fn ttl_owner(ms: i64) -> i64 {
     ((OWNER_TTL_MARK << 56) | (ms.cast_unsigned() & 0xff_ffff_ffff)).cast_signed()
 }
 
+/// Time to live of a node with this stored owner, ms; `None` when it has none.
+pub(crate) fn ttl_of(stored: i64) -> Option<i64> {
+    let raw = stored.cast_unsigned();
+    // The two bytes between mark and time number a feature; 0 is this one.
+    (raw >> 40 == OWNER_TTL_MARK << 16).then_some((raw & 0xff_ffff_ffff).cast_signed())
+}
+
 /// Stat for clients: cversion counts deletions too, marks of container and TTL nodes are hidden.
 pub(crate) fn client_stat(stat: &StatPersisted, data: Option<&Bytes>, children: i32) -> Stat {
     Stat {
@@ -88,6 +95,9 @@ mod tests {
         assert_eq!(owner_session(container_owner()), None);
         assert_eq!(owner_session(ttl_owner(36_000_000)), None);
         assert_eq!(ttl_owner(1).cast_unsigned(), 0xff00_0000_0000_0001);
+        assert_eq!(ttl_of(ttl_owner(0xff_ffff_ffff)), Some(0xff_ffff_ffff));
+        assert_eq!(ttl_of(container_owner()), None);
+        assert_eq!(ttl_of(0xff00_0100_0000_0001_u64.cast_signed()), None);
         assert!(owner_session(0x0100_0000_0000_0000).is_some());
         assert!(owner_session(0xfe00_0000_0000_0000_u64.cast_signed()).is_some());
     }

@@ -62,6 +62,7 @@ impl Database {
                 return Err(format!("the node {path:?} is missing"));
             }
         }
+        self.load_quotas();
         self.set_last_applied(zxid);
         Ok(())
     }

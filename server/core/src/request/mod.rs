@@ -10,12 +10,10 @@
 //!                                                                               |
 //!                 order: events first, then the reply, then reads that waited <-+
 //! ```
-//!
-//! What is left out: identities other than the address, quotas, TTL and container nodes, local
-//! sessions; requests for them are answered `UNIMPLEMENTED` at the edge.
 
 pub(crate) mod acl;
 pub(crate) mod order;
 pub(crate) mod outstanding;
 pub(crate) mod prep;
+mod quota;
 pub(crate) mod read;

@@ -5,10 +5,9 @@
 //! into each transaction.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use zk_wire::{Acl, SessionId, StatPersisted, Zxid};
+use zk_wire::{SessionId, StatPersisted, Zxid};
 
 use crate::db::{AclList, Database, node_digest};
 
@@ -24,10 +23,10 @@ pub(crate) struct FutureNode {
 
 impl FutureNode {
     /// A node that is about to be created.
-    pub(crate) fn new(data: Option<Bytes>, acl: Vec<Acl>, stat: StatPersisted) -> Self {
+    pub(crate) fn new(data: Option<Bytes>, acl: AclList, stat: StatPersisted) -> Self {
         Self {
             data,
-            acl: Some(Arc::from(acl)),
+            acl,
             stat,
             children: 0,
             digest: 0,

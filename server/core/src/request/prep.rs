@@ -3,14 +3,20 @@
 //!
 //! A write that fails still takes a zxid: its transaction carries the error.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use zk_wire::client::{CreateOp, CreateRequest, ErrorCode, MultiOp, Request};
+use zk_wire::client::{ErrorCode, MultiOp, Request};
 use zk_wire::data::perms;
-use zk_wire::txn::{CreateKind, CreateTxn, TxnBody};
-use zk_wire::{Id, SessionId, StatPersisted, Zxid};
+use zk_wire::txn::TxnBody;
+use zk_wire::{Acl, Id, SessionId, Sid, Zxid};
+
+mod create;
+mod reconfig;
 
 use super::acl;
 use super::outstanding::{FutureNode, Outstanding};
+use super::quota;
 use crate::config::PeerConfig;
 use crate::db::{BUILT_IN, Database, is_valid, parent_of};
 
@@ -27,6 +33,10 @@ pub(crate) struct Asker<'a> {
     pub(crate) time_ms: i64,
     /// The server's settings.
     pub(crate) cfg: &'a PeerConfig,
+    /// Version of the membership in force.
+    pub(crate) config_version: i64,
+    /// Members that are connected and synchronized; looked at by reconfig only.
+    pub(crate) synced: &'a [Sid],
 }
 
 /// A write as the leader prepares it.
@@ -41,6 +51,11 @@ pub(crate) enum Write {
     },
     /// A session ends, by its client or by expiry.
     CloseSession,
+    /// A container or a node with a time to live goes.
+    Sweep {
+        /// Which.
+        path: String,
+    },
     /// A request that cannot be carried out, whatever the tree.
     Refused(ErrorCode),
 }
@@ -67,6 +82,11 @@ pub(crate) fn prepare(
             data,
             version,
         }) => prep.set_data(path, data.as_ref(), *version),
+        Write::Client(Request::SetAcl { path, acl, version }) => {
+            prep.set_acl(path, acl.as_deref(), *version)
+        }
+        Write::Client(Request::Reconfig(request)) => prep.reconfig(request),
+        Write::Sweep { path } => prep.sweep(path),
         // Reads take no transaction; a learner that forwards one is told so.
         Write::Client(_) => Err(ErrorCode::Unimplemented),
     };
@@ -96,82 +116,6 @@ impl Prep<'_> {
             Ok(())
         } else {
             Err(ErrorCode::NoAuth)
-        }
-    }
-
-    fn create(&mut self, request: &CreateRequest, op: CreateOp) -> Result<TxnBody, ErrorCode> {
-        if matches!(op, CreateOp::Container | CreateOp::Ttl) {
-            return Err(ErrorCode::Unimplemented);
-        }
-        let (ephemeral, sequential) = match request.flags {
-            // A container flag in a plain create makes a persistent node, as in Apache.
-            0 | 4 => (false, false),
-            1 => (true, false),
-            2 => (false, true),
-            3 => (true, true),
-            5 | 6 => return Err(ErrorCode::Unimplemented),
-            _ => return Err(ErrorCode::BadArguments),
-        };
-        let (parent_path, _) = split(&request.path)?;
-        let list = acl::fix_up(
-            request.acl.as_deref(),
-            self.asker.auth,
-            &self.asker.cfg.auth,
-        )?;
-        let mut parent = self.node(parent_path)?;
-        self.require(&parent, perms::CREATE)?;
-        let mut path = request.path.clone();
-        if sequential {
-            path.push_str(&sequence_suffix(parent.stat.cversion));
-        }
-        if !is_valid(&path) {
-            return Err(ErrorCode::BadArguments);
-        }
-        if self.out.node(self.db, &path).is_some() {
-            return Err(ErrorCode::NodeExists);
-        }
-        if is_ephemeral(&parent) {
-            return Err(ErrorCode::NoChildrenForEphemerals);
-        }
-        let zxid = self.asker.zxid;
-        let parent_cversion = parent.stat.cversion.wrapping_add(1);
-        parent.children += 1;
-        if parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = parent_cversion;
-            parent.stat.pzxid = zxid.to_wire();
-        }
-        self.out.set(parent_path, zxid, parent);
-        let stat = self.new_stat(ephemeral);
-        self.out.set(
-            &path,
-            zxid,
-            FutureNode::new(request.data.clone(), list.clone(), stat),
-        );
-        let kind = if ephemeral {
-            CreateKind::Ephemeral
-        } else {
-            CreateKind::Persistent
-        };
-        Ok(TxnBody::Create(CreateTxn {
-            path,
-            data: request.data.clone(),
-            acl: Some(list),
-            kind,
-            parent_cversion,
-            create2: op.replies_with_stat(),
-        }))
-    }
-
-    fn new_stat(&self, ephemeral: bool) -> StatPersisted {
-        let zxid = self.asker.zxid.to_wire();
-        StatPersisted {
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
-            ctime: self.asker.time_ms,
-            mtime: self.asker.time_ms,
-            ephemeral_owner: if ephemeral { self.asker.session.0 } else { 0 },
-            ..StatPersisted::default()
         }
     }
 
@@ -218,6 +162,9 @@ impl Prep<'_> {
         }
         let mut node = self.node(path)?;
         self.require(&node, perms::WRITE)?;
+        if self.asker.cfg.kinds.enforce_quota {
+            quota::check_set(self.db, path, node.data.as_ref(), data)?;
+        }
         check_version(version, node.stat.version)?;
         let version = node.stat.version.wrapping_add(1);
         node.data = data.cloned();
@@ -230,6 +177,51 @@ impl Prep<'_> {
             data: data.cloned(),
             version,
             reconfig: false,
+        })
+    }
+
+    fn set_acl(
+        &mut self,
+        path: &str,
+        acl: Option<&[Acl]>,
+        version: i32,
+    ) -> Result<TxnBody, ErrorCode> {
+        if !is_valid(path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let list = acl::fix_up(acl, self.asker.auth, &self.asker.cfg.auth)?;
+        let mut node = self.node(path)?;
+        self.require(&node, perms::ADMIN)?;
+        check_version(version, node.stat.aversion)?;
+        let version = node.stat.aversion.wrapping_add(1);
+        node.stat.aversion = version;
+        node.acl = Some(Arc::from(list.as_slice()));
+        self.out.set(path, self.asker.zxid, node);
+        Ok(TxnBody::SetAcl {
+            path: path.to_owned(),
+            acl: Some(list),
+            version,
+        })
+    }
+
+    /// deleteContainer, which asks neither for a session nor for a permission.
+    fn sweep(&mut self, path: &str) -> Result<TxnBody, ErrorCode> {
+        let (parent_path, _) = split(path)?;
+        if BUILT_IN.contains(&path) {
+            return Err(ErrorCode::BadArguments);
+        }
+        let node = self.node(path)?;
+        if node.children > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        if is_ephemeral(&node) {
+            return Err(ErrorCode::BadVersion);
+        }
+        self.node(parent_path)?;
+        self.remove(path, &node);
+        Ok(TxnBody::Delete {
+            path: path.to_owned(),
+            container: true,
         })
     }
 
@@ -301,11 +293,6 @@ fn split(path: &str) -> Result<(&str, &str), ErrorCode> {
         return Err(ErrorCode::BadArguments);
     }
     parent_of(path).ok_or(ErrorCode::BadArguments)
-}
-
-/// The counter of a parent as the end of a name: at least ten digits, signed.
-fn sequence_suffix(cversion: i32) -> String {
-    format!("{cversion:010}")
 }
 
 fn is_ephemeral(node: &FutureNode) -> bool {

@@ -147,6 +147,7 @@ impl Cluster {
             auth: Default::default(),
             sessions: Default::default(),
             kinds: Default::default(),
+            reconfig: Default::default(),
             bugs: Bugs::default(),
         };
         let now = self.now();

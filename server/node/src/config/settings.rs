@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use zk_core::{AuthSettings, NodeKinds, SessionKinds};
+use zk_core::{AuthSettings, NodeKinds, ReconfigSettings, SessionKinds};
 use zk_wire::Sid;
 use zk_wire::membership::{HostPort, Membership};
 
@@ -84,6 +84,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// Containers, TTL nodes, quotas.
     pub kinds: NodeKinds,
+    /// What reconfig may do.
+    pub reconfig: ReconfigSettings,
     /// `tickTime`, ms.
     pub tick_ms: u64,
     /// `initLimit`, ticks.
@@ -199,6 +201,7 @@ impl Settings {
             tls,
             sessions,
             kinds: node_kinds(r)?,
+            reconfig: reconfig(r)?,
             tick_ms,
             init_limit,
             sync_limit,
@@ -267,6 +270,20 @@ fn sessions(r: &Reader, tick_ms: u64) -> Result<SessionSettings, ConfigError> {
             local_upgrading: r.flag("localSessionsUpgradingEnabled", false)?,
             read_only_mode: r.flag("readonlymode.enabled", false)?,
         },
+    })
+}
+
+fn reconfig(r: &Reader) -> Result<ReconfigSettings, ConfigError> {
+    let enabled = r.flag("reconfigEnabled", false)?;
+    if enabled {
+        r.warn(
+            "reconfigEnabled: not supported yet; requests are checked as Apache does, but no \
+             change is made: the membership is that of the file",
+        );
+    }
+    Ok(ReconfigSettings {
+        enabled,
+        standalone_enabled: r.flag("standaloneEnabled", true)?,
     })
 }
 

@@ -2,14 +2,14 @@
 //! is the digest of the tree after it.
 
 use zk_wire::Acl;
-use zk_wire::client::MultiOp;
 use zk_wire::client::request::NO_TTL;
+use zk_wire::client::{CreateOp, CreateRequest, MultiOp};
 use zk_wire::txn::{Txn, TxnHeader};
 use zk_wire::{Epoch, Sid, Xid};
 
 use super::*;
 use crate::bugs::Bugs;
-use crate::config::{AuthSettings, NodeKinds, SessionKinds};
+use crate::config::{AuthSettings, NodeKinds, ReconfigSettings, SessionKinds};
 
 struct Bench {
     db: Database,
@@ -34,6 +34,7 @@ fn settings() -> PeerConfig {
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
+        reconfig: ReconfigSettings::default(),
         bugs: Bugs::default(),
     }
 }
@@ -62,6 +63,8 @@ impl Bench {
             zxid,
             time_ms: 5,
             cfg: &self.cfg,
+            config_version: 0x1_0000_0000,
+            synced: &[Sid(1), Sid(2)],
         };
         let body = prepare(&self.db, &mut self.out, asker, &write);
         let header = TxnHeader {

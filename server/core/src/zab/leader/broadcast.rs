@@ -9,6 +9,7 @@ use zk_wire::quorum::{ForwardedRequest, Packet};
 use zk_wire::txn::{Txn, TxnBody, TxnHeader};
 use zk_wire::{Epoch, Id, SessionId, Sid, Xid, Zxid};
 
+use super::sweep::Sweep;
 use super::{Leading, RoleOver, Stage};
 use crate::db::Entry;
 use crate::io::{ConnId, LinkId, Output, Outputs};
@@ -35,7 +36,7 @@ pub(crate) struct Broadcast {
     /// Last zxid that was given out.
     last: Zxid,
     committed: Zxid,
-    outstanding: Outstanding,
+    pub(super) outstanding: Outstanding,
     /// Proposed and not committed, oldest first.
     proposals: VecDeque<Entry>,
     /// What each voter has acknowledged; acknowledging one acknowledges all before it.
@@ -43,6 +44,7 @@ pub(crate) struct Broadcast {
     sessions: SessionTracker,
     /// Syncs, each with the proposal whose commit it waits for, oldest first.
     syncs: VecDeque<(Zxid, Syncing)>,
+    pub(super) sweep: Sweep,
 }
 
 impl Broadcast {
@@ -63,6 +65,7 @@ impl Broadcast {
             acked: BTreeMap::new(),
             sessions,
             syncs: VecDeque::new(),
+            sweep: Sweep::new(&local.cfg.kinds, now.mono),
         }
     }
 
@@ -83,8 +86,12 @@ impl Broadcast {
         self.proposals.len() as u64
     }
 
-    pub(super) fn session_deadline(&self) -> Option<Mono> {
-        self.sessions.next_deadline()
+    /// When sessions expire or the sweep goes on, whichever is first.
+    pub(super) fn deadline(&self) -> Mono {
+        let sweep = self.sweep.deadline();
+        self.sessions
+            .next_deadline()
+            .map_or(sweep, |at| at.min(sweep))
     }
 
     /// Proposals that a learner that joins now has to get.
@@ -237,6 +244,24 @@ impl Leading {
         Ok(())
     }
 
+    /// deleteContainer, which no client asks for.
+    pub(super) fn propose_sweep(
+        &mut self,
+        path: String,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let ask = Ask {
+            owner: Owner::Here,
+            session: SessionId::NONE,
+            xid: Xid(0),
+            auth: Vec::new(),
+            write: Write::Sweep { path },
+        };
+        self.propose(ask, local, now, out)
+    }
+
     /// A packet of a learner in broadcast.
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -366,6 +391,10 @@ impl Leading {
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
         let standalone = self.standalone;
+        let synced: Vec<Sid> = match &ask.write {
+            Write::Client(Request::Reconfig(_)) => self.synced().collect(),
+            _ => Vec::new(),
+        };
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
@@ -384,7 +413,7 @@ impl Leading {
                     write = Write::Refused(code);
                 }
             }
-            Write::Refused(_) => {}
+            Write::Sweep { .. } | Write::Refused(_) => {}
         }
         let asker = Asker {
             session: ask.session,
@@ -392,6 +421,8 @@ impl Leading {
             zxid,
             time_ms: now.wall_ms,
             cfg: &local.cfg,
+            config_version: local.ensemble.version,
+            synced: &synced,
         };
         let body = prepare(&local.db, &mut b.outstanding, asker, &write);
         let digest = (!matches!(body, TxnBody::Error { .. })).then(|| b.outstanding.digest());

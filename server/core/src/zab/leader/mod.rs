@@ -11,6 +11,7 @@ mod broadcast;
 mod discovery;
 mod late_promise;
 mod link;
+mod sweep;
 mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,14 +149,15 @@ impl Leading {
     }
 
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        let mut at = match self.stage.broadcast() {
-            Some(b) => b.session_deadline(),
-            None => Some(self.stage_deadline),
+        let at = match self.stage.broadcast() {
+            Some(b) => b.deadline(),
+            None => self.stage_deadline,
         };
-        if !self.standalone {
-            at = Some(at.map_or(self.ping_at, |at| at.min(self.ping_at)));
-        }
-        at
+        Some(if self.standalone {
+            at
+        } else {
+            at.min(self.ping_at)
+        })
     }
 
     /// A learner connected.
@@ -255,6 +257,7 @@ impl Leading {
         if let Stage::Broadcast(_) = self.stage {
             local.last_served = now.mono;
             self.expire_sessions(local, now, out)?;
+            self.sweep(local, now, out)?;
         } else if self.stage_deadline <= now.mono {
             let why = format!(
                 "no quorum of followers within initLimit in {:?}",
@@ -298,17 +301,20 @@ impl Leading {
         }
     }
 
+    /// This server and the followers that serve.
+    fn synced(&self) -> impl Iterator<Item = Sid> {
+        self.links
+            .values()
+            .filter(|l| l.state == LinkState::Serving && !l.observer)
+            .filter_map(|l| l.sid)
+            .chain([self.me])
+    }
+
     fn check_quorum(&self, local: &Local) -> Result<(), RoleOver> {
         let Stage::Broadcast(_) = self.stage else {
             return Ok(());
         };
-        let alive = self
-            .links
-            .values()
-            .filter(|l| l.state == LinkState::Serving && !l.observer)
-            .filter_map(|l| l.sid)
-            .chain([self.me]);
-        if local.ensemble.is_quorum(alive) {
+        if local.ensemble.is_quorum(self.synced()) {
             Ok(())
         } else {
             Err(RoleOver("fewer followers than a quorum needs".into()))

@@ -37,6 +37,7 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("server.N", Field),
     ("dynamicConfigFile", Field),
     ("standaloneEnabled", Field),
+    ("reconfigEnabled", Field),
     ("peerType", Field),
     ("electionAlg", Field),
     ("quorumListenOnAllIPs", Field),
@@ -452,12 +453,6 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
         Field,
         "",
         "no SASL between servers",
-    ),
-    (
-        "reconfigEnabled",
-        Field,
-        "false",
-        "the membership is that of the file",
     ),
     (
         "serializeLastProcessedZxid.enabled",
