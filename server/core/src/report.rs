@@ -35,6 +35,12 @@ impl Peer {
         }
     }
 
+    /// Sessions that only this server knows, by the moment at which their time is over.
+    #[must_use]
+    pub fn local_session_report(&self) -> Vec<(Mono, Vec<SessionId>)> {
+        self.local_session_deadlines().collect()
+    }
+
     /// Paths of the ephemerals by their sessions.
     #[must_use]
     pub fn ephemeral_report(&self) -> BTreeMap<SessionId, Vec<String>> {

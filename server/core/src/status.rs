@@ -55,6 +55,8 @@ pub struct Status {
     pub phase: Phase,
     /// Whether clients are served.
     pub serving: bool,
+    /// Whether clients that asked for it may read, without a quorum.
+    pub read_only: bool,
     /// The leader that is followed, or that this is.
     pub leader: Option<Sid>,
     /// currentEpoch.
@@ -75,6 +77,8 @@ pub struct Status {
     pub ephemerals: u64,
     /// Number of global sessions.
     pub sessions: u64,
+    /// Number of sessions that only this server knows.
+    pub local_sessions: u64,
     /// Client connections with a session here.
     pub connections: u64,
     /// Watches here.
@@ -126,6 +130,16 @@ pub enum PeerEvent {
     SessionExpired {
         /// Which.
         session: SessionId,
+    },
+    /// A session that only this server knew timed out.
+    LocalSessionExpired {
+        /// Which.
+        session: SessionId,
+    },
+    /// Clients that asked for it may read without a quorum, or no longer.
+    ReadOnly {
+        /// Whether they may.
+        serving: bool,
     },
     /// The tree is not what the leader said it would be after this transaction.
     DigestMismatch {

@@ -39,6 +39,13 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             }
             info!("server {sid} is synchronized by {how}");
         }
+        PeerEvent::LocalSessionExpired { session } => {
+            tracing::info!(%session, "local session expired");
+        }
+        PeerEvent::ReadOnly { serving: true } => {
+            tracing::warn!("no leader yet: reads are served to clients that ask for it");
+        }
+        PeerEvent::ReadOnly { serving: false } => tracing::info!("read-only mode ended"),
         PeerEvent::SessionExpired { session } => {
             metrics.stale_sessions_expired.inc();
             info!("session {session} expired");

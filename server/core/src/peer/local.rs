@@ -1,20 +1,21 @@
 //! What a member has whatever its role: state, log position, epochs, clients.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use zk_wire::client::ErrorCode;
 use zk_wire::election::ServerState;
 use zk_wire::txn::TxnBody;
-use zk_wire::{Epoch, Round, Sid, Zxid};
+use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
 use super::disk::{After, Disk};
 use crate::config::PeerConfig;
-use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery};
+use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, TxnOutcome};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
 use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
 use crate::report::{DIGEST_INTERVAL, DIGESTS_MAX};
 use crate::request::order::Clients;
-use crate::session::SessionIds;
+use crate::session::{LocalSessions, LocalView, SessionIds};
 use crate::status::{PeerEvent, Phase};
 use crate::time::{Mono, Now};
 use crate::zab::history::History;
@@ -32,6 +33,9 @@ pub(crate) struct Local {
     pub(crate) current_epoch: Epoch,
     pub(crate) clients: Clients,
     pub(crate) session_ids: SessionIds,
+    pub(crate) local_sessions: LocalSessions,
+    /// Errors that clients get in place of the one that the leader put into their transaction.
+    instead: BTreeMap<(SessionId, Xid), ErrorCode>,
     pub(crate) disk: Disk,
     /// Counts roles, so that nothing of a past role is carried out for the present one.
     pub(crate) role_no: u64,
@@ -74,6 +78,8 @@ impl Local {
             current_epoch: recovery.current_epoch,
             clients: Clients::default(),
             session_ids: SessionIds::new(cfg.sid, now.wall_ms),
+            local_sessions: LocalSessions::new(cfg.tick_ms),
+            instead: BTreeMap::new(),
             disk: Disk::default(),
             role_no: 0,
             next_link: 1,
@@ -151,7 +157,14 @@ impl Local {
         let header = entry.txn.header;
         let zxid = header.zxid;
         let mut changes: Vec<Change> = Vec::new();
-        let outcome = self.db.apply(&entry.txn, &mut changes);
+        let mut outcome = self.db.apply(&entry.txn, &mut changes);
+        let instead = self.instead.remove(&(header.session, header.xid));
+        if let (TxnOutcome::Failed(_), Some(code)) = (&outcome, instead) {
+            outcome = TxnOutcome::Failed(code.to_wire());
+        }
+        if matches!(outcome, TxnOutcome::SessionCreated) {
+            self.local_sessions.remove(header.session);
+        }
         let digest = self.db.digest();
         if let Some(expected) = entry.txn.digest.filter(|d| *d != digest) {
             self.digest_mismatches += 1;
@@ -175,6 +188,32 @@ impl Local {
             .applied(&self.db, &header, outcome, &changes, out);
         self.released.extend(released);
         self.snapshot_if_due(out);
+    }
+
+    /// Settles the session of a connection that waits for it.
+    pub(crate) fn settle_session(&mut self, session: SessionId, valid: bool, out: &mut Outputs) {
+        let released = self.clients.renewed(session, valid, out);
+        self.released.extend(released);
+    }
+
+    /// Should this request fail, its client is told `code`.
+    pub(crate) fn say_instead(&mut self, session: SessionId, xid: Xid, code: ErrorCode) {
+        self.instead.insert((session, xid), code);
+    }
+
+    /// What this server knows of `session` alone.
+    pub(crate) fn view_of(&self, session: SessionId) -> LocalView {
+        LocalView {
+            me: self.cfg.sid,
+            enabled: self.cfg.sessions.local,
+            here: self.local_sessions.contains(session),
+        }
+    }
+
+    /// Local sessions end with the role under which they began.
+    pub(crate) fn forget_local_sessions(&mut self) {
+        self.local_sessions.clear();
+        self.instead.clear();
     }
 
     /// Takes over logged transactions that no leader has committed, before this server looks for

@@ -8,22 +8,20 @@
 //! When a role ends, connections close, the disk finishes what it has, and only then does the server
 //! vote again: with what it would find after a restart.
 
+mod clients;
 pub(crate) mod disk;
 pub(crate) mod local;
+mod read_only;
 
 use std::collections::VecDeque;
 
-use zk_wire::client::ConnectRequest;
-use zk_wire::client::ConnectResponse;
-use zk_wire::client::connect::session_password;
 use zk_wire::election::{Notification, ServerState};
 use zk_wire::{Id, SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
 use crate::db::{Entry, Recovery};
 use crate::election::{Looking, Outcome, Vote};
-use crate::io::{ClientFrame, ConnId, DiskSeq, Input, LinkId, Output, Outputs};
-use crate::request::order::Submission;
+use crate::io::{DiskSeq, Input, LinkId, Output, Outputs};
 use crate::status::{PeerEvent, Phase, Status};
 use crate::time::{Mono, Now};
 use crate::zab::leader::{Leading, RoleOver};
@@ -105,12 +103,20 @@ impl Peer {
     /// When [`Input::Tick`] is due next; `None`: not before another input.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        match &self.role {
+        let role = match &self.role {
             Role::Draining => None,
             Role::Looking(looking) => Some(looking.deadline()),
             Role::Leading(leading) => leading.deadline(),
             Role::Learner(learner) => Some(learner.deadline()),
-        }
+        };
+        [
+            role,
+            self.local.local_sessions.next_deadline(),
+            self.read_only_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Handles one input and appends what is to be done.
@@ -195,6 +201,7 @@ impl Peer {
     }
 
     fn tick(&mut self, now: Now, out: &mut Outputs) -> Result<(), RoleOver> {
+        self.expire_local_sessions(now, out);
         let outcome = match &mut self.role {
             Role::Draining => None,
             Role::Looking(looking) => looking.tick(&self.local.ensemble, now.mono, out),
@@ -202,6 +209,7 @@ impl Peer {
             Role::Learner(learner) => return learner.tick(now),
         };
         self.elected(outcome, now, out);
+        self.serve_read_only_if_due(now, out);
         Ok(())
     }
 
@@ -264,6 +272,7 @@ impl Peer {
             leader: outcome.leader,
             took_ms,
         }));
+        self.local.stop_read_only(out);
         let local = &mut self.local;
         local.role_no += 1;
         local.vote = outcome.vote;
@@ -314,6 +323,7 @@ impl Peer {
         self.local
             .clients
             .close_all("this server lost its leader", out);
+        self.local.forget_local_sessions();
         self.local.absorb_tail(tail);
         self.look_when_drained(now, out);
     }
@@ -367,125 +377,6 @@ impl Peer {
         self.elected(outcome, now, out);
     }
 
-    /// A client's first frame; the checks in Apache's order.
-    fn client_connect(
-        &mut self,
-        conn: ConnId,
-        auth: Vec<Id>,
-        request: &ConnectRequest,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let local = &mut self.local;
-        if !local.serving {
-            out.push(Output::CloseClient {
-                conn,
-                why: "not serving",
-            });
-            return Ok(());
-        }
-        if request.last_zxid_seen > local.db.last_applied() {
-            out.push(Output::CloseClient {
-                conn,
-                why: "the client has seen a newer state",
-            });
-            return Ok(());
-        }
-        let timeout_ms = request.timeout_ms.clamp(
-            local.cfg.session_timeout_min_ms,
-            local.cfg.session_timeout_max_ms,
-        );
-        let Some(session) = request.session else {
-            let session = local.session_ids.next();
-            local
-                .clients
-                .connect(conn, auth, session, timeout_ms, request.read_only, out);
-            local.clients.await_session(conn);
-            return match &mut self.role {
-                Role::Leading(leading) => {
-                    leading.create_session(session, timeout_ms, local, now, out)
-                }
-                Role::Learner(learner) => {
-                    learner.create_session(session, timeout_ms, out);
-                    Ok(())
-                }
-                Role::Draining | Role::Looking(_) => Ok(()),
-            };
-        };
-        // Checked before anything else: a wrong password must not cost the owner its connection.
-        if request.password != session_password(session).as_slice() {
-            let frame = ConnectResponse::refusal(request.read_only).encode();
-            out.push(Output::ToClient { conn, frame });
-            out.push(Output::CloseClient {
-                conn,
-                why: "wrong session password",
-            });
-            return Ok(());
-        }
-        local
-            .clients
-            .connect(conn, auth, session, timeout_ms, request.read_only, out);
-        match &mut self.role {
-            Role::Leading(leading) => {
-                let valid = leading.reopen_session(session, timeout_ms, now);
-                let released = local.clients.renewed(session, valid, out);
-                local.released.extend(released);
-            }
-            Role::Learner(learner) => learner.reopen_session(session, timeout_ms, out),
-            Role::Draining | Role::Looking(_) => {}
-        }
-        Ok(())
-    }
-
-    fn client_frame(
-        &mut self,
-        conn: ConnId,
-        frame: ClientFrame,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        if let Some((session, timeout_ms)) = self.local.clients.session_of(conn) {
-            match &mut self.role {
-                Role::Leading(leading) => leading.touch_session(session, timeout_ms, now),
-                Role::Learner(learner) => learner.touch_session(session, timeout_ms),
-                Role::Draining | Role::Looking(_) => {}
-            }
-        }
-        let local = &mut self.local;
-        match local.clients.frame(&local.db, conn, frame, out) {
-            Some(submission) => self.submit(submission, now, out),
-            None => Ok(()),
-        }
-    }
-
-    fn submit(
-        &mut self,
-        submission: Submission,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        match &mut self.role {
-            Role::Leading(leading) => leading.submit(submission, &mut self.local, now, out),
-            Role::Learner(learner) => {
-                learner.submit(submission, out);
-                Ok(())
-            }
-            Role::Draining | Role::Looking(_) => Ok(()),
-        }
-    }
-
-    /// Frames that waited for their session to be settled.
-    fn handle_released(&mut self, now: Now, out: &mut Outputs) {
-        while let Some((conn, frames)) = self.local.released.pop() {
-            for frame in frames {
-                if let Err(RoleOver(why)) = self.client_frame(conn, frame, now, out) {
-                    self.end_role(&why, true, now, out);
-                    return;
-                }
-            }
-        }
-    }
-
     /// What the member tells about itself.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -504,6 +395,7 @@ impl Peer {
             state: self.state(),
             phase,
             serving: local.serving,
+            read_only: local.clients.is_read_only(),
             leader,
             epoch: local.current_epoch,
             zxid_logged: local.last_logged,
@@ -514,6 +406,7 @@ impl Peer {
             approximate_data_bytes: local.db.approximate_data_bytes(),
             ephemerals: local.db.ephemeral_count(),
             sessions: local.db.sessions().len() as u64,
+            local_sessions: local.local_sessions.len(),
             connections: local.clients.open_count(),
             watches: local.clients.watch_count(),
             outstanding: local.clients.outstanding(),
@@ -521,6 +414,12 @@ impl Peer {
             learners: leading.map(|l| l.learners(local)).unwrap_or_default(),
             digest_mismatches: local.digest_mismatches,
         }
+    }
+
+    pub(crate) fn local_session_deadlines(
+        &self,
+    ) -> impl Iterator<Item = (Mono, Vec<SessionId>)> + '_ {
+        self.local.local_sessions.deadlines()
     }
 
     pub(crate) fn session_deadlines(&self) -> Option<Vec<(Mono, Vec<SessionId>)>> {

@@ -28,6 +28,8 @@ enum Waiting {
     Write { xid: Xid },
     /// Its closeSession.
     Close { xid: Xid },
+    /// Nothing but what is before it; then the end of a session that no other server knows.
+    CloseLocal { xid: Xid },
     /// The leader's answer to a sync.
     Sync {
         xid: Xid,
@@ -80,9 +82,52 @@ pub(crate) struct Clients {
     conns: BTreeMap<ConnId, Conn>,
     by_session: BTreeMap<SessionId, ConnId>,
     watches: WatchTable,
+    /// Whether this server serves without a quorum.
+    read_only: bool,
 }
 
 impl Clients {
+    /// Whether this server serves without a quorum, and so only those who ask for that.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub(crate) fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+    }
+
+    /// Answers a frame with an error, in its turn; a session that moved costs the connection.
+    pub(crate) fn refuse(
+        &mut self,
+        db: &Database,
+        id: ConnId,
+        xid: Xid,
+        code: ErrorCode,
+        out: &mut Outputs,
+    ) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.queue.push_back(Waiting::Error { xid, code });
+        }
+        self.drain(db, id, out);
+    }
+
+    /// Closes a session that has no transaction to wait for, in its turn.
+    pub(crate) fn close_local(&mut self, db: &Database, id: ConnId, xid: Xid, out: &mut Outputs) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.queue.push_back(Waiting::CloseLocal { xid });
+        }
+        self.drain(db, id, out);
+    }
+
+    /// Closes the connection of a session that is over.
+    pub(crate) fn drop_session(&mut self, session: SessionId, out: &mut Outputs) {
+        if let Some(conn) = self.by_session.get(&session).copied() {
+            let why = "the session ended";
+            out.push(Output::CloseClient { conn, why });
+            self.drop_conn(conn);
+        }
+    }
+
     /// Number of connections with a session.
     pub(crate) fn open_count(&self) -> u64 {
         self.conns.values().filter(|c| c.open).count() as u64
@@ -175,7 +220,7 @@ impl Clients {
         conn.open = true;
         out.push(Output::ToClient {
             conn: id,
-            frame: accepted(conn),
+            frame: accepted(conn, self.read_only),
         });
         Some((id, std::mem::take(&mut conn.held)))
     }
@@ -279,6 +324,7 @@ impl Clients {
         };
         let (Waiting::Write { xid }
         | Waiting::Close { xid }
+        | Waiting::CloseLocal { xid }
         | Waiting::Sync { xid, .. }
         | Waiting::Read { xid, .. }
         | Waiting::Error { xid, .. }) = waiting
@@ -303,7 +349,10 @@ impl Clients {
         while let Some(conn) = self.conns.get_mut(&id) {
             match conn.queue.front() {
                 Some(
-                    Waiting::Read { .. } | Waiting::Error { .. } | Waiting::Sync { done: true, .. },
+                    Waiting::Read { .. }
+                    | Waiting::Error { .. }
+                    | Waiting::CloseLocal { .. }
+                    | Waiting::Sync { done: true, .. },
                 ) => {}
                 _ => return,
             }
@@ -315,6 +364,25 @@ impl Clients {
                 Some(Waiting::Sync { xid, path, .. }) => {
                     let frame = Response::Sync(path).encode(xid, zxid);
                     out.push(Output::ToClient { conn: id, frame });
+                }
+                Some(Waiting::CloseLocal { xid }) => {
+                    let frame = Response::Empty.encode(xid, zxid);
+                    out.push(Output::ToClient { conn: id, frame });
+                    out.push(Output::CloseClient {
+                        conn: id,
+                        why: "the session ended",
+                    });
+                    self.drop_conn(id);
+                }
+                Some(Waiting::Error {
+                    code: ErrorCode::SessionMoved,
+                    ..
+                }) => {
+                    out.push(Output::CloseClient {
+                        conn: id,
+                        why: "the session moved",
+                    });
+                    self.drop_conn(id);
                 }
                 Some(Waiting::Error { xid, code }) => {
                     let fatal = code == ErrorCode::Unimplemented;
@@ -400,9 +468,13 @@ impl Clients {
             Some(Waiting::Close { xid }) => {
                 *xid == header.xid && outcome == TxnOutcome::SessionClosed
             }
-            Some(Waiting::Sync { .. } | Waiting::Read { .. } | Waiting::Error { .. }) | None => {
-                false
-            }
+            Some(
+                Waiting::Sync { .. }
+                | Waiting::Read { .. }
+                | Waiting::Error { .. }
+                | Waiting::CloseLocal { .. },
+            )
+            | None => false,
         };
         if !mine {
             return None;
@@ -413,7 +485,7 @@ impl Clients {
                 conn.open = true;
                 out.push(Output::ToClient {
                     conn: id,
-                    frame: accepted(conn),
+                    frame: accepted(conn, false),
                 });
                 return Some((id, std::mem::take(&mut conn.held)));
             }
@@ -424,13 +496,14 @@ impl Clients {
             }
             Some(
                 Waiting::Write { .. }
+                | Waiting::CloseLocal { .. }
                 | Waiting::Sync { .. }
                 | Waiting::Read { .. }
                 | Waiting::Error { .. },
             )
             | None => {}
         }
-        if outcome == TxnOutcome::Failed(ErrorCode::SessionMoved.to_wire()) {
+        if says_moved(&outcome) {
             out.push(Output::CloseClient {
                 conn: id,
                 why: "the session moved",
@@ -445,12 +518,18 @@ impl Clients {
     }
 }
 
-fn accepted(conn: &Conn) -> Bytes {
+/// Whether the leader refused for an owner of the session elsewhere.
+fn says_moved(outcome: &TxnOutcome) -> bool {
+    let moved = TxnOutcome::Failed(ErrorCode::SessionMoved.to_wire());
+    *outcome == moved || matches!(outcome, TxnOutcome::Multi(all) if all.contains(&moved))
+}
+
+fn accepted(conn: &Conn, read_only: bool) -> Bytes {
     ConnectResponse {
         timeout_ms: conn.timeout_ms,
         session: conn.session,
         password: session_password(conn.session),
-        read_only: conn.read_only.map(|_| false),
+        read_only: conn.read_only.map(|_| read_only),
     }
     .encode()
 }

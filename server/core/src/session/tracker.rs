@@ -82,6 +82,17 @@ impl SessionTracker {
         }
     }
 
+    /// Whether there is such a session, closing or not.
+    pub(crate) fn knows(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
+    /// Whether a living session acts through another server than `owner`.
+    pub(crate) fn has_moved(&self, id: SessionId, owner: Owner) -> bool {
+        let session = self.sessions.get(&id).filter(|s| !s.closing);
+        session.and_then(|s| s.owner).is_some_and(|o| o != owner)
+    }
+
     /// Whether the session lives and may act through `owner`; an unowned one becomes its.
     pub(crate) fn check(&mut self, id: SessionId, owner: Owner) -> Result<(), ErrorCode> {
         match self.sessions.get_mut(&id) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use zk_core::{
     Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, Now, Output, Outputs, Peer,
-    PeerConfig, PeerEvent, RecoveryBuilder,
+    PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
@@ -100,6 +100,12 @@ pub(crate) struct Cluster {
     /// What was said, one line each.
     pub(crate) story: Vec<String>,
     text: String,
+    /// For members that start from here on.
+    pub(crate) sessions: SessionKinds,
+    /// What the next clients say of read-only mode.
+    pub(crate) wants_read_only: bool,
+    /// What the last client got that had no answer to its first frame.
+    pub(crate) turned_away: Vec<Got>,
 }
 
 impl Cluster {
@@ -121,6 +127,9 @@ impl Cluster {
             inbox: BTreeMap::new(),
             story: Vec::new(),
             text: config.to_owned(),
+            sessions: SessionKinds::default(),
+            wants_read_only: false,
+            turned_away: Vec::new(),
         }
     }
 
@@ -145,7 +154,7 @@ impl Cluster {
             snap_bytes: 1 << 30,
             seed: 1,
             auth: Default::default(),
-            sessions: Default::default(),
+            sessions: self.sessions,
             kinds: Default::default(),
             reconfig: Default::default(),
             bugs: Bugs::default(),
@@ -376,7 +385,7 @@ impl Cluster {
             timeout_ms: 6000,
             session: old.map(|o| o.session),
             password: old.map_or(Bytes::new(), |o| Bytes::copy_from_slice(&o.password)),
-            read_only: Some(false),
+            read_only: Some(self.wants_read_only),
         };
         self.give(
             Sid(sid),
@@ -388,7 +397,9 @@ impl Cluster {
             },
         );
         self.settle();
-        let Some(Got::Frame(frame)) = self.take(conn).first().cloned() else {
+        let got = self.take(conn);
+        let Some(Got::Frame(frame)) = got.first().cloned() else {
+            self.turned_away = got;
             return (conn, ConnectResponse::refusal(None));
         };
         (conn, ConnectResponse::decode(frame).unwrap())
@@ -403,6 +414,20 @@ impl Cluster {
 
     pub(crate) fn take(&mut self, conn: ConnId) -> Vec<Got> {
         self.inbox.remove(&conn).unwrap_or_default()
+    }
+
+    /// Headers of the frames that came, with their zxids.
+    pub(crate) fn full_headers(&mut self, conn: ConnId) -> Vec<(i32, u64, i32)> {
+        self.take(conn)
+            .into_iter()
+            .map(|got| match got {
+                Got::Frame(frame) => {
+                    let header = ReplyHeader::decode(&mut Reader::unlimited(frame)).unwrap();
+                    (header.xid.0, header.zxid as u64, header.err)
+                }
+                Got::Closed(_) => (i32::MIN, 0, 0),
+            })
+            .collect()
     }
 
     /// Headers of the frames that came, (xid, err).

@@ -4,4 +4,5 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod cluster;
+mod sessions;
 mod stories;

@@ -58,6 +58,7 @@ impl Bench {
         let zxid = Zxid::new(Epoch(1), self.counter);
         let auth = [Id::new("ip", "127.0.0.1")];
         let asker = Asker {
+            standing: crate::session::Standing::GOOD,
             session: SessionId(session),
             auth: &auth,
             zxid,

@@ -18,7 +18,7 @@ use crate::peer::local::{Local, ends_session};
 use crate::request::order::{Submission, Submitted};
 use crate::request::outstanding::Outstanding;
 use crate::request::prep::{Asker, Write, prepare};
-use crate::session::{Owner, SessionTracker};
+use crate::session::{Owner, SessionTracker, Standing};
 use crate::status::PeerEvent;
 use crate::time::{Mono, Now};
 
@@ -211,11 +211,18 @@ impl Leading {
             .reopen(session, timeout_ms, Owner::Here, now.mono)
     }
 
-    /// A sign of life of a session.
-    pub(crate) fn touch_session(&mut self, session: SessionId, timeout_ms: i32, now: Now) {
-        if let Stage::Broadcast(b) = &mut self.stage {
-            b.sessions.touch(session, timeout_ms, now.mono);
-        }
+    /// A sign of life of a session; false when it is gone or closing.
+    pub(crate) fn touch_session(&mut self, session: SessionId, timeout_ms: i32, now: Now) -> bool {
+        let Stage::Broadcast(b) = &mut self.stage else {
+            return false;
+        };
+        b.sessions.touch(session, timeout_ms, now.mono)
+    }
+
+    /// Whether a session of one of this server's own clients acts through another server by now.
+    pub(crate) fn has_moved(&self, session: SessionId) -> bool {
+        let broadcast = self.stage.broadcast();
+        broadcast.is_some_and(|b| b.sessions.has_moved(session, Owner::Here))
     }
 
     /// Ends the sessions whose time is over.
@@ -401,7 +408,9 @@ impl Leading {
         let zxid = b
             .next_zxid(standalone)
             .ok_or_else(|| RoleOver("the epoch has no zxid left, a new one must begin".into()))?;
-        let mut write = ask.write;
+        let write = ask.write;
+        let view = local.view_of(ask.session);
+        let mut standing = Standing::GOOD;
         match &write {
             Write::CreateSession { timeout_ms } => {
                 b.sessions
@@ -409,15 +418,14 @@ impl Leading {
             }
             Write::CloseSession => b.sessions.set_closing(ask.session),
             Write::Client(_) => {
-                if let Err(code) = b.sessions.check(ask.session, ask.owner) {
-                    write = Write::Refused(code);
-                }
+                standing = Standing::of(ask.session, ask.owner, &mut b.sessions, view);
             }
             Write::Sweep { .. } | Write::Refused(_) => {}
         }
         let asker = Asker {
             session: ask.session,
             auth: &ask.auth,
+            standing,
             zxid,
             time_ms: now.wall_ms,
             cfg: &local.cfg,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use zk_wire::client::OpCode;
 use zk_wire::quorum::{ForwardedRequest, Packet};
+use zk_wire::txn::TxnBody;
 use zk_wire::{SessionId, Xid, Zxid};
 
 use super::handshake::{check_follows, decode};
@@ -38,7 +39,7 @@ impl Learner {
                 let entry = decode(txn)?;
                 check_follows(local.last_logged, entry.zxid())?;
                 local.append(&entry, None, out);
-                local.apply_committed(entry, out);
+                self.apply(entry, local, out);
                 Ok(())
             }
             Packet::Ping { zxid } => {
@@ -51,8 +52,7 @@ impl Learner {
                 Ok(())
             }
             Packet::Revalidated { session, valid } => {
-                let released = local.clients.renewed(session, valid, out);
-                local.released.extend(released);
+                local.settle_session(session, valid, out);
                 Ok(())
             }
             Packet::Sync => {
@@ -100,7 +100,7 @@ impl Learner {
         }
         match self.pending.pop_front() {
             Some(entry) if entry.zxid() == zxid => {
-                local.apply_committed(entry, out);
+                self.apply(entry, local, out);
                 Ok(())
             }
             head => {
@@ -111,6 +111,15 @@ impl Learner {
                 )))
             }
         }
+    }
+
+    /// Applies what a quorum has. A session that begins counts as alive on every server, so that no
+    /// slow first answer costs it its time.
+    fn apply(&mut self, entry: Entry, local: &mut Local, out: &mut Outputs) {
+        if let TxnBody::CreateSession { timeout_ms } = entry.txn.body {
+            self.touched.insert(entry.txn.header.session, timeout_ms);
+        }
+        local.apply_committed(entry, out);
     }
 
     fn forward(&self, request: ForwardedRequest, out: &mut Outputs) {

@@ -1,0 +1,375 @@
+//! Clients of this server, whatever its role: their first frame, every later one, and the sessions
+//! that begin and end with them (`ZooKeeperServer.processConnectRequest`, `submitRequestNow`).
+//!
+//! A session is one of two kinds. The leader tracks those that all know; each server tracks its own
+//! local ones, which become known to all with their first ephemeral.
+
+use zk_wire::client::connect::session_password;
+use zk_wire::client::request::{CreateOp, CreateRequest};
+use zk_wire::client::{ConnectRequest, ConnectResponse, ErrorCode, MultiOp, OpCode, Request};
+use zk_wire::{Id, SessionId, Xid};
+
+use super::{Peer, Role};
+use crate::io::{ClientFrame, ConnId, Output, Outputs};
+use crate::request::order::Submission;
+use crate::status::PeerEvent;
+use crate::time::Now;
+use crate::zab::leader::RoleOver;
+
+impl Peer {
+    /// A client's first frame; the checks in Apache's order.
+    pub(super) fn client_connect(
+        &mut self,
+        conn: ConnId,
+        auth: Vec<Id>,
+        request: &ConnectRequest,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let local = &mut self.local;
+        let read_only = local.clients.is_read_only();
+        let refused = if !local.serving && !read_only {
+            Some("not serving")
+        } else if read_only && request.read_only != Some(true) {
+            Some("this server is read-only, the client does not ask for that")
+        } else if request.last_zxid_seen > local.db.last_applied() {
+            Some("the client has seen a newer state")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            out.push(Output::CloseClient { conn, why });
+            return Ok(());
+        }
+        let wanted = request.timeout_ms.max(local.cfg.session_timeout_min_ms);
+        let timeout_ms = wanted.min(local.cfg.session_timeout_max_ms);
+        match request.session {
+            None => self.new_session(conn, auth, request.read_only, timeout_ms, now, out),
+            Some(session) => {
+                self.old_session(conn, auth, request, session, timeout_ms, now, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn new_session(
+        &mut self,
+        conn: ConnId,
+        auth: Vec<Id>,
+        read_only: Option<bool>,
+        timeout_ms: i32,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let local = &mut self.local;
+        let begins_locally = local.cfg.sessions.local && local.cfg.membership.is_some();
+        if local.clients.is_read_only() && !begins_locally {
+            // Apache answers with the header of a reply that nobody asked for.
+            let why = "a new session needs a quorum";
+            out.push(Output::CloseClient { conn, why });
+            return Ok(());
+        }
+        let session = local.session_ids.next();
+        local
+            .clients
+            .connect(conn, auth, session, timeout_ms, read_only, out);
+        if begins_locally {
+            local.local_sessions.add(session, timeout_ms, now.mono);
+            local.settle_session(session, true, out);
+            return Ok(());
+        }
+        local.clients.await_session(conn);
+        self.create_session(session, timeout_ms, now, out)
+    }
+
+    /// Makes a session known to all.
+    fn create_session(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        match &mut self.role {
+            Role::Leading(leading) => {
+                leading.create_session(session, timeout_ms, &mut self.local, now, out)
+            }
+            Role::Learner(learner) => {
+                learner.create_session(session, timeout_ms, out);
+                Ok(())
+            }
+            Role::Draining | Role::Looking(_) => Ok(()),
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a first frame says, and the outputs"
+    )]
+    fn old_session(
+        &mut self,
+        conn: ConnId,
+        auth: Vec<Id>,
+        request: &ConnectRequest,
+        session: SessionId,
+        timeout_ms: i32,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let local = &mut self.local;
+        let read_only = local.clients.is_read_only();
+        if read_only && local.db.session_timeout_ms(session).is_some() {
+            let why = "a session that all know cannot be renewed without a quorum";
+            out.push(Output::CloseClient { conn, why });
+            return;
+        }
+        // Checked before anything else: a wrong password must not cost the owner its connection.
+        if request.password != session_password(session).as_slice() {
+            let frame = ConnectResponse::refusal(request.read_only).encode();
+            out.push(Output::ToClient { conn, frame });
+            out.push(Output::CloseClient {
+                conn,
+                why: "wrong session password",
+            });
+            return;
+        }
+        local
+            .clients
+            .connect(conn, auth, session, timeout_ms, request.read_only, out);
+        let here = local.local_sessions.touch(session, timeout_ms, now.mono);
+        match &mut self.role {
+            Role::Learner(learner) if !here && !read_only => {
+                learner.reopen_session(session, timeout_ms, out);
+            }
+            Role::Leading(leading) if !here => {
+                let valid = leading.reopen_session(session, timeout_ms, now);
+                local.settle_session(session, valid, out);
+            }
+            Role::Draining | Role::Looking(_) | Role::Leading(_) | Role::Learner(_) => {
+                local.settle_session(session, here, out);
+            }
+        }
+    }
+
+    /// Any later frame of a client.
+    pub(super) fn client_frame(
+        &mut self,
+        conn: ConnId,
+        frame: ClientFrame,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let Some((session, timeout_ms)) = self.local.clients.session_of(conn) else {
+            return Ok(());
+        };
+        if !self.touch(session, timeout_ms, now) {
+            // The session is ending, and its connection with it: there is no answer.
+            return Ok(());
+        }
+        if let Some((xid, code)) = self.refusal(session, &frame) {
+            let local = &mut self.local;
+            local.clients.refuse(&local.db, conn, xid, code, out);
+            return Ok(());
+        }
+        let mut instead = None;
+        if self.local.local_sessions.contains(session) {
+            if is_close(&frame) {
+                return self.close_local(conn, session, frame, out);
+            }
+            instead = self.upgrade_if_due(session, &frame, now, out)?;
+        }
+        let local = &mut self.local;
+        let Some(submission) = local.clients.frame(&local.db, conn, frame, out) else {
+            return Ok(());
+        };
+        if let Some(code) = instead {
+            local.say_instead(session, submission.xid, code);
+        }
+        self.submit(submission, now, out)
+    }
+
+    /// A sign of life; false when the session is gone or closing, as far as this server knows.
+    fn touch(&mut self, session: SessionId, timeout_ms: i32, now: Now) -> bool {
+        let local = &mut self.local.local_sessions;
+        if local.touch(session, timeout_ms, now.mono) {
+            return true;
+        }
+        match &mut self.role {
+            Role::Leading(leading) => leading.touch_session(session, timeout_ms, now),
+            Role::Learner(learner) => {
+                learner.touch_session(session, timeout_ms);
+                true
+            }
+            Role::Draining | Role::Looking(_) => false,
+        }
+    }
+
+    /// The error for a frame that goes no further: a write without a quorum, or anything but a write
+    /// of a session that moved away from the leader. Moved writes fail as transactions.
+    fn refusal(&mut self, session: SessionId, frame: &ClientFrame) -> Option<(Xid, ErrorCode)> {
+        let (xid, op) = match frame {
+            ClientFrame::Request { xid, request, .. } => (*xid, request.op()),
+            ClientFrame::Undecodable { xid, op } => (*xid, *op),
+            ClientFrame::Unimplemented { .. } => return None,
+        };
+        if self.local.clients.is_read_only() {
+            let refused = needs_quorum(op);
+            return refused.then_some((xid, ErrorCode::NotReadOnly));
+        }
+        let Role::Leading(leading) = &mut self.role else {
+            return None;
+        };
+        if op == OpCode::CloseSession || (needs_quorum(op) && op != OpCode::Sync) {
+            return None;
+        }
+        let moved = leading.has_moved(session) && !self.local.local_sessions.contains(session);
+        moved.then_some((xid, ErrorCode::SessionMoved))
+    }
+
+    /// Makes a local session known to all before its first ephemeral. Where that is switched off,
+    /// gives the error that the client gets in place of the leader's, to whom the session is one
+    /// that expired.
+    fn upgrade_if_due(
+        &mut self,
+        session: SessionId,
+        frame: &ClientFrame,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<Option<ErrorCode>, RoleOver> {
+        let ClientFrame::Request { request, .. } = frame else {
+            return Ok(None);
+        };
+        if !makes_ephemeral(request) {
+            return Ok(None);
+        }
+        if self.local.cfg.sessions.local_upgrading {
+            if let Some(timeout_ms) = self.local.local_sessions.remove(session) {
+                self.create_session(session, timeout_ms, now, out)?;
+            }
+            return Ok(None);
+        }
+        let alone = matches!(request, Request::Create { .. });
+        Ok(alone.then_some(ErrorCode::EphemeralOnLocalSession))
+    }
+
+    /// The end of a local session, as its client wishes: no transaction.
+    fn close_local(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        frame: ClientFrame,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let ClientFrame::Request { xid, .. } = frame else {
+            return Ok(());
+        };
+        let local = &mut self.local;
+        local.local_sessions.remove(session);
+        local.clients.close_local(&local.db, conn, xid, out);
+        Ok(())
+    }
+
+    /// Ends the local sessions whose time is over.
+    pub(super) fn expire_local_sessions(&mut self, now: Now, out: &mut Outputs) {
+        for session in self.local.local_sessions.take_expired(now.mono) {
+            out.push(Output::Event(PeerEvent::LocalSessionExpired { session }));
+            self.local.clients.drop_session(session, out);
+        }
+    }
+
+    fn submit(
+        &mut self,
+        submission: Submission,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        match &mut self.role {
+            Role::Leading(leading) => leading.submit(submission, &mut self.local, now, out),
+            Role::Learner(learner) => {
+                learner.submit(submission, out);
+                Ok(())
+            }
+            Role::Draining | Role::Looking(_) => Ok(()),
+        }
+    }
+
+    /// Frames that waited for their session to be settled.
+    pub(super) fn handle_released(&mut self, now: Now, out: &mut Outputs) {
+        while let Some((conn, frames)) = self.local.released.pop() {
+            for frame in frames {
+                if let Err(RoleOver(why)) = self.client_frame(conn, frame, now, out) {
+                    self.end_role(&why, true, now, out);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn is_close(frame: &ClientFrame) -> bool {
+    matches!(
+        frame,
+        ClientFrame::Request {
+            request: Request::CloseSession,
+            ..
+        }
+    )
+}
+
+/// What `ReadOnlyRequestProcessor` refuses whatever the session.
+fn needs_quorum(op: OpCode) -> bool {
+    match op {
+        OpCode::Create
+        | OpCode::Create2
+        | OpCode::CreateContainer
+        | OpCode::CreateTtl
+        | OpCode::Delete
+        | OpCode::DeleteContainer
+        | OpCode::SetData
+        | OpCode::SetAcl
+        | OpCode::Sync
+        | OpCode::Check
+        | OpCode::Multi
+        | OpCode::Reconfig => true,
+        OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::GetChildren2
+        | OpCode::GetEphemerals
+        | OpCode::GetAllChildrenNumber
+        | OpCode::MultiRead
+        | OpCode::Ping
+        | OpCode::Auth
+        | OpCode::Sasl
+        | OpCode::WhoAmI
+        | OpCode::SetWatches
+        | OpCode::SetWatches2
+        | OpCode::AddWatch
+        | OpCode::CheckWatches
+        | OpCode::RemoveWatches
+        | OpCode::CreateSession
+        | OpCode::CloseSession => false,
+    }
+}
+
+/// Whether a request asks for an ephemeral in a way that upgrades its session: containers and nodes
+/// with a time to live do not, whatever their flags.
+fn makes_ephemeral(request: &Request) -> bool {
+    let ephemeral = |create: &CreateRequest, op: CreateOp| {
+        matches!(op, CreateOp::Create | CreateOp::Create2) && matches!(create.flags, 1 | 3)
+    };
+    if let Request::Create { create, op } = request {
+        return ephemeral(create, *op);
+    }
+    let Request::Multi(ops) = request else {
+        return false;
+    };
+    ops.iter().any(|op| {
+        if let MultiOp::Create { create, op } = op {
+            ephemeral(create, *op)
+        } else {
+            false
+        }
+    })
+}
