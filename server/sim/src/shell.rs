@@ -291,7 +291,9 @@ impl Process {
                 }
                 Ok(())
             }
-            PeerEvent::Elected { .. } => Ok(()),
+            PeerEvent::Elected { .. }
+            | PeerEvent::LocalSessionExpired { .. }
+            | PeerEvent::ReadOnly { .. } => Ok(()),
         }
     }
 }

@@ -210,7 +210,7 @@ impl Peer {
         let (xid, op) = match frame {
             ClientFrame::Request { xid, request, .. } => (*xid, request.op()),
             ClientFrame::Undecodable { xid, op } => (*xid, *op),
-            ClientFrame::Unimplemented { .. } => return None,
+            ClientFrame::Unimplemented { .. } | ClientFrame::Throttled { .. } => return None,
         };
         if self.local.clients.is_read_only() {
             let refused = needs_quorum(op);
