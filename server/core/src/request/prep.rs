@@ -88,7 +88,9 @@ pub(crate) fn prepare(
         Write::Client(Request::SetAcl { path, acl, version }) => {
             prep.set_acl(path, acl.as_deref(), *version)
         }
-        Write::Client(Request::Reconfig(request)) => prep.reconfig(request),
+        Write::Client(Request::Reconfig(request)) => {
+            asker.standing.write.and_then(|()| prep.reconfig(request))
+        }
         Write::Sweep { path } => prep.sweep(path),
         // Reads take no transaction; a learner that forwards one is told so.
         Write::Client(_) => Err(ErrorCode::Unimplemented),
@@ -122,86 +124,6 @@ impl Prep<'_> {
         }
     }
 
-<<<<<<< HEAD
-=======
-    fn create(&mut self, request: &CreateRequest, op: CreateOp) -> Result<TxnBody, ErrorCode> {
-        if matches!(op, CreateOp::Container | CreateOp::Ttl) {
-            return Err(ErrorCode::Unimplemented);
-        }
-        let (ephemeral, sequential) = match request.flags {
-            // A container flag in a plain create makes a persistent node, as in Apache.
-            0 | 4 => (false, false),
-            1 => (true, false),
-            2 => (false, true),
-            3 => (true, true),
-            5 | 6 => return Err(ErrorCode::Unimplemented),
-            _ => return Err(ErrorCode::BadArguments),
-        };
-        self.asker.standing.create(op, ephemeral)?;
-        let (parent_path, _) = split(&request.path)?;
-        let list = acl::fix_up(
-            request.acl.as_deref(),
-            self.asker.auth,
-            &self.asker.cfg.auth,
-        )?;
-        let mut parent = self.node(parent_path)?;
-        self.require(&parent, perms::CREATE)?;
-        let mut path = request.path.clone();
-        if sequential {
-            path.push_str(&sequence_suffix(parent.stat.cversion));
-        }
-        if !is_valid(&path) {
-            return Err(ErrorCode::BadArguments);
-        }
-        if self.out.node(self.db, &path).is_some() {
-            return Err(ErrorCode::NodeExists);
-        }
-        if is_ephemeral(&parent) {
-            return Err(ErrorCode::NoChildrenForEphemerals);
-        }
-        let zxid = self.asker.zxid;
-        let parent_cversion = parent.stat.cversion.wrapping_add(1);
-        parent.children += 1;
-        if parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = parent_cversion;
-            parent.stat.pzxid = zxid.to_wire();
-        }
-        self.out.set(parent_path, zxid, parent);
-        let stat = self.new_stat(ephemeral);
-        self.out.set(
-            &path,
-            zxid,
-            FutureNode::new(request.data.clone(), list.clone(), stat),
-        );
-        let kind = if ephemeral {
-            CreateKind::Ephemeral
-        } else {
-            CreateKind::Persistent
-        };
-        Ok(TxnBody::Create(CreateTxn {
-            path,
-            data: request.data.clone(),
-            acl: Some(list),
-            kind,
-            parent_cversion,
-            create2: op.replies_with_stat(),
-        }))
-    }
-
-    fn new_stat(&self, ephemeral: bool) -> StatPersisted {
-        let zxid = self.asker.zxid.to_wire();
-        StatPersisted {
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
-            ctime: self.asker.time_ms,
-            mtime: self.asker.time_ms,
-            ephemeral_owner: if ephemeral { self.asker.session.0 } else { 0 },
-            ..StatPersisted::default()
-        }
-    }
-
->>>>>>> 56899a7 (Keep sessions local where zoo.cfg says so, upgrade them with their first ephemeral, and serve reads without a quorum)
     fn delete(&mut self, path: &str, version: i32) -> Result<TxnBody, ErrorCode> {
         self.asker.standing.write?;
         let (parent_path, _) = split(path)?;
@@ -271,6 +193,7 @@ impl Prep<'_> {
         acl: Option<&[Acl]>,
         version: i32,
     ) -> Result<TxnBody, ErrorCode> {
+        self.asker.standing.write?;
         if !is_valid(path) {
             return Err(ErrorCode::BadArguments);
         }

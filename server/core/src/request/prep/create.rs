@@ -65,6 +65,7 @@ impl Prep<'_> {
             CreateOp::Create | CreateOp::Create2 | CreateOp::Container => NO_TTL,
         };
         mode.check_ttl(ttl_ms, kinds.extended_types)?;
+        self.asker.standing.create(op, mode.ephemeral)?;
         let kind = match op {
             CreateOp::Container => CreateKind::Container,
             CreateOp::Ttl if mode.ttl => CreateKind::Ttl(ttl_ms),
