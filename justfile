@@ -76,6 +76,11 @@ bench *args: binaries
     cargo build --release -p quorate-e2e --bins
     {{ target }}/release/quorate-e2e bench {{ args }}
 
+# The test suites that others wrote: kazoo's, the Go client's, Curator's, and Kafka, on Apache's
+# servers and on ours. About an hour; `--kinds quorate` holds ours against Apache's record.
+suites *args: binaries harness
+    {{ e2e }} suites {{ args }}
+
 # kill -9 in a loop: 200 times on one server, 100 times on three.
 killloop: binaries harness
     {{ e2e }} killloop --servers 1 --kills 200

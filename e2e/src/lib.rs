@@ -17,5 +17,6 @@ pub mod peers;
 pub mod progress;
 /// Running other programs.
 pub mod shell;
+pub mod suites;
 pub mod tools;
 pub mod twin;

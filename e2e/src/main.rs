@@ -11,6 +11,7 @@ use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
 use quorate_e2e::peers::tool::{self, PeerJob};
 use quorate_e2e::progress::Progress;
+use quorate_e2e::suites;
 use quorate_e2e::tools::Tools;
 use quorate_e2e::twin;
 
@@ -42,6 +43,8 @@ enum Job {
     Image(ImageJob),
     #[command(flatten)]
     Peers(PeerJob),
+    /// Run the test suites of ZooKeeper's clients, and Kafka, on Apache's servers and on ours.
+    Suites(suites::Plan),
     /// Send the same requests to Apache's server and to ours, and compare every byte.
     Twin(twin::job::Arguments),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
@@ -176,6 +179,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("sha256:{id}");
         }
         Job::Peers(job) => tool::run(&progress, job)?,
+        Job::Suites(plan) => suites::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {
             image::load(&progress, &Layout::new(&cluster)?, &archive)?;

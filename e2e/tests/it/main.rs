@@ -6,6 +6,7 @@
 mod faults;
 mod interop;
 mod twin;
+mod suites;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
