@@ -5,8 +5,8 @@
 
 mod faults;
 mod interop;
-mod twin;
 mod suites;
+mod twin;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
