@@ -54,6 +54,10 @@ harness:
 interop filter="": binaries
     cargo test -p quorate-e2e --test it -- --nocapture {{ filter }}
 
+# Search each decoder (or TARGETS only) for inputs that break it, for SECONDS each.
+fuzz seconds="600" *targets="":
+    server/fuzz/fuzz.sh {{ seconds }} {{ targets }}
+
 # The generated custom resource definitions.
 crds:
     cargo run -q -p quorate-operator -- crd > crds/zkensembles.quorate.dev.yaml
