@@ -77,6 +77,7 @@ fn request(data: &[u8]) {
 }
 
 /// One request of each kind.
+#[expect(clippy::too_many_lines, reason = "one sample per operation")]
 pub(crate) fn requests() -> Vec<Request> {
     let path = || "/a".to_owned();
     let create = CreateRequest {

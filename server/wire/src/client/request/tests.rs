@@ -1,6 +1,7 @@
 use super::*;
 
 /// One request of each kind.
+#[expect(clippy::too_many_lines, reason = "one sample per operation")]
 fn samples() -> Vec<Request> {
     let create = CreateRequest {
         path: "/vec".into(),
