@@ -142,6 +142,7 @@ fn plain_config() -> PeerConfig {
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
+        reconfig: zk_core::config::ReconfigSettings::default(),
         bugs: Bugs::default(),
     }
 }
