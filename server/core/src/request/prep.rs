@@ -77,7 +77,7 @@ pub(crate) fn prepare(
         }),
         Write::CloseSession => Ok(prep.close_session()),
         Write::Refused(code) => Err(*code),
-        Write::Client(Request::Multi(ops)) => Ok(prep.multi(ops)),
+        Write::Client(Request::Multi(ops)) => prep.multi(ops),
         Write::Client(Request::Create { create, op }) => prep.create(create, *op),
         Write::Client(Request::Delete { path, version }) => prep.delete(path, *version),
         Write::Client(Request::SetData {
@@ -259,7 +259,7 @@ impl Prep<'_> {
     }
 
     /// All or nothing: each operation sees the ones before it; a failure takes them all back.
-    fn multi(&mut self, ops: &[MultiOp]) -> TxnBody {
+    fn multi(&mut self, ops: &[MultiOp]) -> Result<TxnBody, ErrorCode> {
         self.out.begin();
         let mut bodies = Vec::with_capacity(ops.len());
         let mut failed = None;
@@ -276,6 +276,11 @@ impl Prep<'_> {
             };
             match outcome {
                 Ok(body) => bodies.push(body),
+                // An unexpected value is no outcome of an operation; it fails the request.
+                Err(ErrorCode::MarshallingError) => {
+                    self.out.roll_back();
+                    return Err(ErrorCode::MarshallingError);
+                }
                 Err(code) => {
                     failed = Some(code);
                     break;
@@ -292,7 +297,7 @@ impl Prep<'_> {
         } else {
             self.out.keep();
         }
-        TxnBody::Multi(bodies)
+        Ok(TxnBody::Multi(bodies))
     }
 }
 

@@ -7,6 +7,11 @@ use zk_wire::client::{CreateOp, CreateRequest, MultiOp};
 use zk_wire::txn::{Txn, TxnHeader};
 use zk_wire::{Epoch, Sid, Xid};
 
+mod acls;
+mod kinds;
+mod members;
+mod quotas;
+
 use super::*;
 use crate::bugs::Bugs;
 use crate::config::{AuthSettings, NodeKinds, ReconfigSettings, SessionKinds};
@@ -17,6 +22,7 @@ struct Bench {
     counter: u32,
     queued: Vec<Txn>,
     cfg: PeerConfig,
+    auth: Vec<Id>,
 }
 
 fn settings() -> PeerConfig {
@@ -49,6 +55,7 @@ impl Bench {
             counter: 0,
             queued: Vec::new(),
             cfg: settings(),
+            auth: vec![Id::new("ip", "127.0.0.1")],
         }
     }
 
@@ -56,11 +63,10 @@ impl Bench {
     fn prep(&mut self, session: i64, write: Write) -> TxnBody {
         self.counter += 1;
         let zxid = Zxid::new(Epoch(1), self.counter);
-        let auth = [Id::new("ip", "127.0.0.1")];
         let asker = Asker {
             standing: crate::session::Standing::GOOD,
             session: SessionId(session),
-            auth: &auth,
+            auth: &self.auth,
             zxid,
             time_ms: 5,
             cfg: &self.cfg,
