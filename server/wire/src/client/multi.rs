@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::client::opcode::OpCode;
-use crate::client::request::{CreateOp, CreateRequest};
+use crate::client::request::{CreateOp, CreateRequest, NO_TTL};
 use crate::data::Stat;
 use crate::error::DecodeError;
 use crate::jute::{Reader, Writer};
@@ -117,17 +117,22 @@ pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError
     }
 }
 
-/// Inside a multi the flags decide the form, not the operation's number (`Op.Create`), and a flag that
-/// none has fails the whole multi.
+/// Inside a multi the flags decide the form where they ask for a container or a time to live; else the
+/// operation's number does, but createTTL becomes a create. A flag that none has fails the whole multi,
+/// and in createTTL only that operation (`MultiOperationRecord`, `Op.create`).
 fn decode_create(sent: CreateOp, r: &mut Reader) -> Result<MultiOp, DecodeError> {
-    let create = CreateRequest::decode(sent, r)?;
+    let mut create = CreateRequest::decode(sent, r)?;
     let op = match create.flags {
         4 => CreateOp::Container,
         5 | 6 => CreateOp::Ttl,
-        0..=3 if sent == CreateOp::Create2 => CreateOp::Create2,
-        0..=3 => CreateOp::Create,
+        0..=3 if sent == CreateOp::Ttl => CreateOp::Create,
+        0..=3 => sent,
+        _ if sent == CreateOp::Ttl => sent,
         flags => return Err(DecodeError::Invalid(format!("create flags {flags}"))),
     };
+    if op != CreateOp::Ttl {
+        create.ttl_ms = NO_TTL;
+    }
     Ok(MultiOp::Create { create, op })
 }
 

@@ -159,3 +159,40 @@ fn create_as_captured() {
         .unwrap();
     assert_eq!(request.encode_with_header(header.xid), raw);
 }
+
+/// The form that a create in a multi takes; `None` when the whole multi fails.
+fn form_in_multi(sent: CreateOp, flags: i32) -> Option<CreateOp> {
+    let create = CreateRequest {
+        path: "/a".into(),
+        data: None,
+        acl: None,
+        flags,
+        ttl_ms: if sent == CreateOp::Ttl { 5 } else { NO_TTL },
+    };
+    let body = Request::Multi(vec![MultiOp::Create { create, op: sent }]).encode();
+    match Request::decode(OpCode::Multi, body, 1 << 20).ok()?? {
+        Request::Multi(ops) => match ops.first()? {
+            MultiOp::Create { create, op } => {
+                assert!(*op == CreateOp::Ttl || create.ttl_ms == NO_TTL);
+                Some(*op)
+            }
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn creates_in_a_multi_take_the_form_that_flags_or_number_say() {
+    use CreateOp::{Container, Create, Create2, Ttl};
+    for sent in [Create, Create2, Container] {
+        assert_eq!(form_in_multi(sent, 3), Some(sent));
+        assert_eq!(form_in_multi(sent, 7), None);
+    }
+    assert_eq!(form_in_multi(Ttl, 0), Some(Create));
+    assert_eq!(form_in_multi(Ttl, 7), Some(Ttl));
+    for sent in [Create, Create2, Container, Ttl] {
+        assert_eq!(form_in_multi(sent, 4), Some(Container));
+        assert_eq!(form_in_multi(sent, 6), Some(Ttl));
+    }
+}
