@@ -15,6 +15,7 @@ use crate::invariants::epochs::Epochs;
 use crate::invariants::exactly_once::ExactlyOnce;
 use crate::invariants::leadership::Leadership;
 use crate::invariants::liveness::Liveness;
+use crate::invariants::local_sessions::LocalSessions;
 use crate::invariants::real_time::RealTime;
 use crate::invariants::session_expiry::SessionExpiry;
 use crate::invariants::total_order::TotalOrder;
@@ -43,6 +44,12 @@ pub struct Counts {
     pub expired: u64,
     /// Sessions that moved to another connection.
     pub resumed: u64,
+    /// Local sessions that timed out.
+    pub expired_locally: u64,
+    /// Sessions that their first ephemeral made known to all.
+    pub upgraded: u64,
+    /// Requests answered without a quorum.
+    pub read_only: u64,
     /// Learners brought level by DIFF, TRUNC and SNAP.
     pub syncs: [u64; 3],
     /// Committed transactions.
@@ -64,6 +71,9 @@ impl Counts {
             (&mut self.expired, other.expired),
             (&mut self.resumed, other.resumed),
             (&mut self.committed, other.committed),
+            (&mut self.expired_locally, other.expired_locally),
+            (&mut self.upgraded, other.upgraded),
+            (&mut self.read_only, other.read_only),
         ];
         for (to, more) in pairs {
             *to += more;
@@ -87,6 +97,7 @@ pub(crate) struct Checks {
     pub real_time: RealTime,
     pub expiry: SessionExpiry,
     pub liveness: Liveness,
+    pub local: LocalSessions,
     pub counts: Counts,
     /// The epoch in which a server serves; 0 while it does not.
     pub serving: BTreeMap<u8, Epoch>,
@@ -110,6 +121,7 @@ impl Checks {
             real_time: RealTime::default(),
             expiry: SessionExpiry::default(),
             liveness: Liveness::default(),
+            local: LocalSessions::default(),
             counts: Counts::default(),
             serving: BTreeMap::new(),
             effects_only,
@@ -120,12 +132,13 @@ impl Checks {
     /// A proposal goes into a server's log.
     pub(crate) fn appended(&mut self, sid: u8, zxid: Zxid, raw: &Bytes) -> Verdict {
         self.history.appended(sid, zxid, raw)?;
-        if let Some(txn) = self.history.txn(zxid)
-            && matches!(txn.body, TxnBody::CloseSession { .. })
-        {
+        let Some(txn) = self.history.txn(zxid) else {
+            return Ok(());
+        };
+        if matches!(txn.body, TxnBody::CloseSession { .. }) {
             self.ending.insert(txn.header.session);
         }
-        Ok(())
+        self.local.logged(txn)
     }
 
     /// Whether somebody proposed the end of a session.
@@ -152,7 +165,10 @@ impl Checks {
         for zxid in chain.into_iter().rev() {
             self.counts.committed += 1;
             if let Some(txn) = self.history.txn(zxid) {
+                let begins = matches!(txn.body, TxnBody::CreateSession { .. });
+                self.counts.upgraded += u64::from(begins && self.local.enabled);
                 self.once.committed(txn)?;
+                self.local.committed(txn)?;
             }
         }
         Ok(())
@@ -189,6 +205,24 @@ impl Checks {
             // Closed in the meantime.
             None => Ok(()),
         }
+    }
+
+    /// Sessions begin as local ones, or do not.
+    pub(crate) fn sessions_begin_locally(&mut self, enabled: bool) {
+        self.local.enabled = enabled;
+        self.once.local_sessions = enabled;
+    }
+
+    /// A server ends a local session for its silence.
+    pub(crate) fn expires_locally(&mut self, sid: u8, session: SessionId, now_ms: u64) -> Verdict {
+        self.counts.expired_locally += 1;
+        let heard = self.expiry.heard(sid, session);
+        self.local.expires(sid, session, heard, now_ms)
+    }
+
+    /// Whether a session that a client believes to have may be gone.
+    pub(crate) fn may_be_gone(&self, session: SessionId) -> bool {
+        self.once.ended(session) || self.is_ending(session) || self.local.may_be_local(session)
     }
 
     /// Whether a server serves in the newest epoch.

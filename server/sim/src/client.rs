@@ -15,6 +15,7 @@ use zk_wire::jute::Reader;
 use zk_wire::{SessionId, Xid, Zxid};
 
 use crate::context::Context;
+use crate::invariants::local_sessions::check_read_only;
 use crate::invariants::real_time::RealTime;
 use crate::invariants::replies::{Reply, check_read, check_write, is_write};
 use crate::invariants::session_order::SessionOrder;
@@ -62,6 +63,16 @@ struct Connection {
     pending: VecDeque<Pending>,
     last_heard: Us,
     last_sent: Us,
+    /// The server has no quorum; number and time-out of the session that lasts as long as this.
+    visit: Option<Visit>,
+}
+
+/// A session on a server without a quorum. It ends with its connection, and its requests are of no
+/// interest to the history.
+#[derive(Debug)]
+struct Visit {
+    next_xid: i32,
+    timeout_us: Us,
 }
 
 /// One client.
@@ -102,8 +113,12 @@ impl Client {
 
     /// Whether it waits for nothing.
     pub(crate) fn idle(&self) -> bool {
-        let quiet = |c: &Connection| c.settled && c.pending.is_empty();
+        let quiet = |c: &Connection| c.settled && c.visit.is_none() && c.pending.is_empty();
         self.workload.is_done() && self.connection.as_ref().is_some_and(quiet)
+    }
+
+    fn is_visiting(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| c.visit.is_some())
     }
 
     /// What it is doing, for a report.
@@ -121,6 +136,8 @@ impl Client {
         self.give_up_if_silent(cx, now);
         if self.connection.is_none() {
             self.connect(cx, now);
+        } else if self.is_visiting() {
+            self.ask_read_only(cx, now);
         } else {
             self.ask(cx, now);
         }
@@ -144,6 +161,7 @@ impl Client {
             return;
         };
         let patience = match &self.session {
+            _ if connection.visit.is_some() => CONNECT_PATIENCE_US,
             Some(session) if connection.settled => session.timeout_us * 2 / 3,
             _ => CONNECT_PATIENCE_US,
         };
@@ -182,7 +200,7 @@ impl Client {
                 .session
                 .as_ref()
                 .map_or_else(|| Bytes::from_static(&[0; 16]), |s| s.password.clone()),
-            read_only: Some(false),
+            read_only: Some(self.pinned.is_none() && cx.params.read_only),
         };
         cx.net.send(
             &mut cx.q,
@@ -198,7 +216,31 @@ impl Client {
             pending: VecDeque::new(),
             last_heard: now,
             last_sent: now,
+            visit: None,
         });
+    }
+
+    /// Asks a server without a quorum, and leaves it when there is nothing to ask, or by chance, to
+    /// look for a better one.
+    fn ask_read_only(&mut self, cx: &mut Context, now: Us) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let Some(visit) = &mut connection.visit else {
+            return;
+        };
+        if cx.dice.percent(5) {
+            self.disconnect(cx);
+            return;
+        }
+        let xid = Xid(visit.next_xid);
+        let request = self.workload.visit(&mut cx.dice, self.id, xid.0);
+        if let Some(request) = request.filter(|_| connection.pending.len() < PIPELINE_MAX) {
+            visit.next_xid += 1;
+            send(cx, connection, xid, request);
+        } else if now - connection.last_sent > visit.timeout_us / 3 {
+            send(cx, connection, PING_XID, Request::Ping);
+        }
     }
 
     fn ask(&mut self, cx: &mut Context, now: Us) {
@@ -219,6 +261,9 @@ impl Client {
             let xid = Xid(session.next_xid);
             session.next_xid += 1;
             session.closing = request == Request::CloseSession;
+            if makes_ephemeral(&request) {
+                cx.checks.local.asks(session.id);
+            }
             send(cx, connection, xid, request);
         } else if now - connection.last_sent > session.timeout_us / 3 {
             send(cx, connection, PING_XID, Request::Ping);
@@ -235,22 +280,63 @@ impl Client {
             Some(flag) => (*flag == 1, raw.slice(1..)),
             None => return Ok(()),
         };
-        if connection.settled {
+        if connection.visit.is_some() {
+            self.replied_read_only(cx, frame)
+        } else if connection.settled {
             self.reply(cx, frame, current)
         } else {
-            self.settle(cx, frame)
+            self.settle(cx, frame, current)
         }
     }
 
-    fn settle(&mut self, cx: &mut Context, frame: Bytes) -> Verdict {
+    /// An answer of a server without a quorum: whatever it reads, it must write nothing.
+    fn replied_read_only(&mut self, cx: &mut Context, frame: Bytes) -> Verdict {
+        let mut r = Reader::unlimited(frame);
+        let header = ReplyHeader::decode(&mut r).map_err(|why| malformed(&why))?;
+        let pending = self.connection.as_mut().and_then(|c| {
+            let at = c.pending.iter().position(|p| p.xid == header.xid)?;
+            c.pending.remove(at)
+        });
+        let Some(pending) = pending else {
+            return ensure(false, "session order", || {
+                format!("client {} gets an answer to {}", self.id, header.xid)
+            });
+        };
+        cx.checks.counts.read_only += 1;
+        // The end of a session that only this server knows is no write.
+        let closes = pending.request == Request::CloseSession;
+        let sync = matches!(pending.request, Request::Sync { .. });
+        let writes = sync || (is_write(&pending.request) && !closes);
+        check_read_only(writes, header.err)?;
+        if closes {
+            self.disconnect(cx);
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, cx: &mut Context, frame: Bytes, current: bool) -> Verdict {
         let response = ConnectResponse::decode(frame).map_err(|why| malformed(&why))?;
         let Some(connection) = &mut self.connection else {
             return Ok(());
         };
+        if response.read_only == Some(true) && response.timeout_ms > 0 {
+            let expected = cx.params.read_only && cx.params.local_sessions;
+            ensure(expected && self.session.is_none(), "read-only mode", || {
+                format!("server {} gives {}", connection.server, response.session)
+            })?;
+            connection.settled = true;
+            connection.visit = Some(Visit {
+                next_xid: 1,
+                timeout_us: u64::try_from(response.timeout_ms).unwrap_or(0) * 1_000,
+            });
+            return Ok(());
+        }
         if response.timeout_ms <= 0 {
             // The library tells its user that the session is gone, and the next one begins.
             if let Some(session) = self.session.take() {
-                let ended = cx.checks.once.ended(session.id) || cx.checks.is_ending(session.id);
+                // A server without a quorum may not have heard of the session.
+                let behind = cx.params.read_only && !current;
+                let ended = behind || cx.checks.may_be_gone(session.id);
                 ensure(ended, "session expiry", || {
                     format!(
                         "server {} refuses {}, which nobody closed",
@@ -341,6 +427,15 @@ impl Client {
             return Ok(());
         };
         let checks = &mut cx.checks;
+        if pending.request == Request::CloseSession && checks.local.is_local(session.id) {
+            ensure(reply.header.err == 0, "local sessions", || {
+                format!("the end of {} fails with {}", session.id, reply.header.err)
+            })?;
+            self.session = None;
+            self.workload.new_session();
+            self.disconnect(cx);
+            return Ok(());
+        }
         check_write(
             session.id,
             pending.xid,
@@ -394,6 +489,11 @@ impl Client {
             self.disconnect(cx);
         }
     }
+}
+
+/// Whether a request makes a local session known to all.
+fn makes_ephemeral(request: &Request) -> bool {
+    matches!(request, Request::Create { create, .. } if create.flags & 1 != 0)
 }
 
 fn send(cx: &mut Context, connection: &mut Connection, xid: Xid, request: Request) {

@@ -237,7 +237,7 @@ fn print_counts(counts: &Counts, virtual_us: u64) {
     );
     println!(
         "committed {}, writes acknowledged {}, reads checked {}, watch events {}; sessions {}, moved \
-         {}, expired {}",
+         {}, expired {}; local ones upgraded {}, expired {}; answers without a quorum {}",
         counts.committed,
         counts.writes,
         counts.reads,
@@ -245,5 +245,8 @@ fn print_counts(counts: &Counts, virtual_us: u64) {
         counts.sessions,
         counts.resumed,
         counts.expired,
+        counts.upgraded,
+        counts.expired_locally,
+        counts.read_only,
     );
 }

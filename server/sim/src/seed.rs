@@ -65,6 +65,9 @@ pub struct RunConfig {
 /// Events until the faults end, when nobody says otherwise: some fifteen virtual seconds.
 pub const STEPS_DEFAULT: u64 = 15_000;
 
+/// Makes the dice that decide about kinds of sessions other ones than those of the rest.
+const SESSION_KINDS: u64 = 0x7365_7373_696f_6e73;
+
 /// Ranges of one run. Each seed favours other faults, so that some runs are nearly quiet and others
 /// are dominated by one kind of fault.
 #[derive(Debug, Clone)]
@@ -83,6 +86,10 @@ pub(crate) struct Parameters {
     pub fault_gap_us: (u64, u64),
     /// Weights of the faults, in the order of [`crate::faults::Fault::ALL`].
     pub fault_weights: Vec<u64>,
+    /// Whether sessions begin as local ones.
+    pub local_sessions: bool,
+    /// Whether servers serve reads without a quorum, and clients ask for that.
+    pub read_only: bool,
 }
 
 impl Parameters {
@@ -92,6 +99,8 @@ impl Parameters {
             .unwrap_or(if dice.percent(70) { 3 } else { 5 });
         let slow_net = dice.percent(20);
         let slow_disk = dice.percent(20);
+        // Chance of its own: what came later does not change what a seed did before.
+        let mut kinds = Dice::new(config.seed ^ SESSION_KINDS);
         let gap = dice.pick(&[150_000, 400_000, 1_000_000]).unwrap_or(400_000);
         Self {
             servers,
@@ -114,6 +123,8 @@ impl Parameters {
                 .iter()
                 .map(|_| dice.pick(&[0, 1, 1, 2, 5]).unwrap_or(1))
                 .collect(),
+            local_sessions: kinds.percent(40),
+            read_only: kinds.percent(40),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use zk_core::{Now, Peer, PeerConfig};
+use zk_core::{Now, Peer, PeerConfig, SessionKinds};
 use zk_storage::Storage;
 use zk_wire::Sid;
 use zk_wire::membership::{Membership, Role, ServerSpec};
@@ -82,7 +82,11 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
         // As a clock would: never the same at two starts.
         seed: cx.now_ms() + incarnation * 1_000_003 + 1,
         auth: Default::default(),
-        sessions: Default::default(),
+        sessions: SessionKinds {
+            local: cx.params.local_sessions,
+            local_upgrading: cx.params.local_sessions,
+            read_only_mode: cx.params.read_only,
+        },
         kinds: Default::default(),
         reconfig: Default::default(),
         bugs,

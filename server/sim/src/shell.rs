@@ -212,7 +212,7 @@ impl Process {
         let Some(stream) = self.ports.conns.get(&conn).copied() else {
             return;
         };
-        self.note_session(stream, frame);
+        self.note_session(cx, sid, stream, frame);
         if cx.blackout_armed && is_write_ack(cx, frame) {
             cx.blackout_armed = false;
             let pause = cx.dice.between(0, 3_000);
@@ -228,13 +228,16 @@ impl Process {
     }
 
     /// The first frame to a client names its session.
-    fn note_session(&mut self, stream: StreamId, frame: &Bytes) {
+    fn note_session(&mut self, cx: &mut Context, sid: u8, stream: StreamId, frame: &Bytes) {
         if let Some(Attached::Client { session, .. }) = self.ports.streams.get_mut(&stream)
             && session.is_none()
             && let Ok(response) = ConnectResponse::decode(frame.clone())
             && response.timeout_ms > 0
         {
             *session = Some(response.session);
+            let timeout_ms = u64::try_from(response.timeout_ms).unwrap_or(0);
+            cx.checks.local.answered(response.session, timeout_ms);
+            cx.checks.expiry.hears(sid, response.session, cx.now_ms());
         }
     }
 
@@ -291,9 +294,10 @@ impl Process {
                 }
                 Ok(())
             }
-            PeerEvent::Elected { .. }
-            | PeerEvent::LocalSessionExpired { .. }
-            | PeerEvent::ReadOnly { .. } => Ok(()),
+            PeerEvent::LocalSessionExpired { session } => {
+                cx.checks.expires_locally(sid, session, now_ms)
+            }
+            PeerEvent::Elected { .. } | PeerEvent::ReadOnly { .. } => Ok(()),
         }
     }
 }

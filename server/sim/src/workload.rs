@@ -98,6 +98,11 @@ impl Workload {
             }),
         }
     }
+
+    /// A request to a server without a quorum; it sets no watch, and changes nothing if all is well.
+    pub(crate) fn visit(&self, dice: &mut Dice, client: u8, xid: i32) -> Option<Request> {
+        (self.mode == Mode::Random).then(|| random(dice, client, xid, false))
+    }
 }
 
 fn create(path: &str, flags: i32, data: &str, op: CreateOp) -> Request {

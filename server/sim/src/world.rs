@@ -118,6 +118,8 @@ impl World {
             faults: true,
             blackout_armed: false,
         };
+        let local_sessions = cx.params.local_sessions;
+        cx.checks.sessions_begin_locally(local_sessions);
         let servers = (1..=servers)
             .map(|sid| (sid, Server::new(&mut cx, sid)))
             .collect();
@@ -220,6 +222,7 @@ impl World {
                     serving: status.serving,
                     applied: status.zxid_applied,
                     digest: status.digest,
+                    sessions: status.sessions,
                     digest_mismatches: status.digest_mismatches,
                 })
             })
@@ -229,6 +232,7 @@ impl World {
         })?;
         let acked = self.cx.checks.real_time.floor();
         convergence::check(&at_rest, acked, &self.cx.checks.history)?;
+        convergence::check_session_tables(&at_rest, &self.cx.checks.oracle)?;
         let alive: BTreeSet<SessionId> =
             self.clients.values().filter_map(Client::session).collect();
         convergence::check_sessions(&alive, &self.cx.checks.oracle)?;

@@ -47,7 +47,10 @@ impl Standing {
         let global = tracker.check(session, owner);
         let local_here = local.here && !known && owner == Owner::Here;
         // The local session of another server is unknown here, and none of this server's own.
-        let elsewhere = local.enabled && !known && high_byte(session) != local.me.0 & 0xff;
+        let elsewhere = local.enabled
+            && !known
+            && !tracker.has_ended(session)
+            && high_byte(session) != local.me.0 & 0xff;
         let write = if local_here || elsewhere {
             Ok(())
         } else {

@@ -1,6 +1,6 @@
 //! Who is alive and who owns it: the leader's view, which decides (`SessionTrackerImpl`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use zk_wire::SessionId;
 use zk_wire::client::ErrorCode;
@@ -25,10 +25,17 @@ struct Session {
     closing: bool,
 }
 
+/// Ended sessions that are remembered: many more than learners can have requests under way for.
+const ENDED_MAX: usize = 10_000;
+
 /// Global sessions with their deadlines.
 #[derive(Debug)]
 pub(crate) struct SessionTracker {
     sessions: BTreeMap<SessionId, Session>,
+    /// Sessions that ended, so that a late request of one is not taken for that of a local session
+    /// of another server; oldest first.
+    ended: VecDeque<SessionId>,
+    ended_ids: BTreeSet<SessionId>,
     expiry: ExpiryQueue,
 }
 
@@ -46,6 +53,8 @@ impl SessionTracker {
     ) -> Self {
         let mut tracker = Self {
             sessions: BTreeMap::new(),
+            ended: VecDeque::new(),
+            ended_ids: BTreeSet::new(),
             expiry: ExpiryQueue::new(tick_ms),
         };
         for (id, timeout_ms) in sessions {
@@ -134,6 +143,20 @@ impl SessionTracker {
     pub(crate) fn remove(&mut self, id: SessionId) {
         self.sessions.remove(&id);
         self.expiry.remove(id);
+        if !self.ended_ids.insert(id) {
+            return;
+        }
+        self.ended.push_back(id);
+        if self.ended.len() > ENDED_MAX
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.ended_ids.remove(&oldest);
+        }
+    }
+
+    /// Whether the session ended not long ago.
+    pub(crate) fn has_ended(&self, id: SessionId) -> bool {
+        self.ended_ids.contains(&id)
     }
 
     /// All deadlines, soonest first, with the sessions of each.
@@ -176,5 +199,6 @@ mod tests {
         assert!(!tracker.touch(id, 4000, now));
         tracker.remove(id);
         assert_eq!(tracker.next_deadline(), None);
+        assert!(tracker.has_ended(id) && !tracker.knows(id));
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct AtRest {
     pub serving: bool,
     pub applied: Zxid,
     pub digest: u64,
+    /// Sessions that all should know.
+    pub sessions: u64,
     pub digest_mismatches: u64,
 }
 
@@ -62,6 +64,17 @@ pub(crate) fn check_sessions(alive: &BTreeSet<SessionId>, oracle: &Oracle) -> Ve
     Ok(())
 }
 
+/// Every server knows the sessions that the history has.
+pub(crate) fn check_session_tables(servers: &[AtRest], oracle: &Oracle) -> Verdict {
+    let sessions = oracle.sessions().len() as u64;
+    for server in servers {
+        ensure(server.sessions == sessions, NAME, || {
+            format!("the history has {sessions} sessions, at rest there is {server:?}")
+        })?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use zk_wire::Epoch;
@@ -77,6 +90,7 @@ mod tests {
             serving: true,
             applied: Zxid::new(Epoch(1), counter),
             digest,
+            sessions: 0,
             digest_mismatches: 0,
         }
     }

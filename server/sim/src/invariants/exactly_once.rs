@@ -19,6 +19,8 @@ pub(crate) struct ExactlyOnce {
     requests: BTreeMap<(SessionId, Xid), Zxid>,
     ended: BTreeMap<SessionId, Zxid>,
     begun: BTreeMap<SessionId, Zxid>,
+    /// Whether a session may write before it begins for all.
+    pub local_sessions: bool,
 }
 
 impl ExactlyOnce {
@@ -46,7 +48,7 @@ impl ExactlyOnce {
             | TxnBody::Multi(_) => {
                 let ended = self.ended.get(&session);
                 ensure(
-                    ended.is_none() && self.begun.contains_key(&session),
+                    ended.is_none() && (self.local_sessions || self.begun.contains_key(&session)),
                     NAME,
                     || format!("{zxid} is of session {session}, which is not alive ({ended:?})"),
                 )?;

@@ -12,6 +12,7 @@ pub(crate) mod epochs;
 pub(crate) mod exactly_once;
 pub(crate) mod leadership;
 pub(crate) mod liveness;
+pub(crate) mod local_sessions;
 pub(crate) mod real_time;
 pub(crate) mod replies;
 pub(crate) mod session_expiry;

@@ -31,6 +31,11 @@ impl SessionExpiry {
         self.heard.insert((sid, session), now_ms);
     }
 
+    /// When a server last heard of a session.
+    pub(crate) fn heard(&self, sid: u8, session: SessionId) -> Option<u64> {
+        self.heard.get(&(sid, session)).copied()
+    }
+
     /// A leader ends a session for its silence.
     pub(crate) fn expires(
         &self,
