@@ -77,7 +77,20 @@ impl Client {
     /// # Errors
     /// When the server is not there or does not want it.
     pub fn connect(address: SocketAddr, limit: Duration) -> Result<Self, Failure> {
-        Self::connect_as(address, limit, None)
+        Self::connect_as(address, limit, None, false)
+    }
+
+    /// Opens a session with a server that has no quorum, if `old` is none; otherwise goes on with
+    /// that one.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_read_only(
+        address: SocketAddr,
+        limit: Duration,
+        old: Option<&ConnectResponse>,
+    ) -> Result<Self, Failure> {
+        Self::connect_as(address, limit, old, true)
     }
 
     /// Goes on with a session that began on another connection.
@@ -89,13 +102,14 @@ impl Client {
         limit: Duration,
         session: &ConnectResponse,
     ) -> Result<Self, Failure> {
-        Self::connect_as(address, limit, Some(session))
+        Self::connect_as(address, limit, Some(session), false)
     }
 
     fn connect_as(
         address: SocketAddr,
         limit: Duration,
         old: Option<&ConnectResponse>,
+        read_only: bool,
     ) -> Result<Self, Failure> {
         let mut stream = TcpStream::connect_timeout(&address, limit)?;
         stream.set_nodelay(true)?;
@@ -107,7 +121,7 @@ impl Client {
             timeout_ms: i32::try_from(limit.as_millis()).unwrap_or(i32::MAX),
             session: old.map(|old| old.session),
             password: Bytes::copy_from_slice(&password),
-            read_only: Some(false),
+            read_only: Some(read_only),
         };
         stream.write_all(&framed(&request.encode()))?;
         let mut unread = BytesMut::new();

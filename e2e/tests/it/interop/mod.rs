@@ -3,6 +3,7 @@
 mod clients;
 mod files;
 mod mixed;
+mod sessions;
 
 use anyhow::Result;
 use quorate_e2e::peers::client::flags::PERSISTENT;

@@ -41,9 +41,11 @@ pub(super) async fn answer(monitor: &Monitor, word: &'static str) -> String {
     if !ANSWERED.contains(&word) || !(whitelist.contains(word) || whitelist.contains("*")) {
         return format!("{word} is not executed because it is not in the whitelist.\n");
     }
-    let serving = monitor.published().status.serving;
+    let published = monitor.published();
+    let serving = published.status.serving;
     match word {
         "ruok" => "imok".into(),
+        "isro" if published.status.read_only => "ro".into(),
         "isro" => if serving { "rw" } else { "null" }.into(),
         _ if !serving => NOT_SERVING.into(),
         "srvr" => format!("Zookeeper version: {}\n{}", version(), summary(monitor)),
