@@ -90,5 +90,11 @@ killloop: binaries harness
     {{ e2e }} killloop --servers 1 --kills 200
     {{ e2e }} killloop --servers 3 --kills 100
 
+# The same requests to Apache and to us: scenarios, then at least a million from a seed.
+twin *args="--requests 1000000": binaries
+    cargo build --release -p quorate-e2e --bins
+    {{ target }}/release/quorate-e2e twin --scenarios
+    {{ target }}/release/quorate-e2e twin {{ args }}
+
 # What a change must pass.
 test: check unit sim interop e2e

@@ -111,11 +111,35 @@ impl Side {
     /// When the server does not tell its last transaction.
     pub fn start(&mut self, prefix: &str) -> Result<()> {
         prefix.clone_into(&mut self.prefix);
-        let text = four_letter::ask(self.address(Place::Leader)?, "srvr")?;
-        let zxid = text.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
-        let zxid = zxid.with_context(|| format!("no Zxid in {text:?}"))?;
-        self.known.rebase(i64::from_str_radix(zxid.trim(), 16)?);
+        let address = self.address(Place::Leader)?;
+        let base = match self.probe(address)? {
+            Some(zxid) => zxid,
+            // Where not everybody is served.
+            None => {
+                let text = four_letter::ask(address, "srvr")?;
+                let zxid = text.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
+                let zxid = zxid.with_context(|| format!("no Zxid in {text:?}"))?;
+                i64::from_str_radix(zxid.trim(), 16)?
+            }
+        };
+        self.known.rebase(base);
         Ok(())
+    }
+
+    /// Asks for the last transaction by a session of its own.
+    fn probe(&self, address: SocketAddr) -> Result<Option<i64>> {
+        let mut link = Link::open(address)?;
+        link.send(&self.greeting(&Hello::default()));
+        link.send(&super::ops::ping().encode(-2, self.frame()));
+        link.send(&super::ops::close().encode(1, self.frame()));
+        let mut zxid = None;
+        while let Heard::Frame(frame) = link.hear(ANSWER_LIMIT)? {
+            let mut cursor = Cursor::new(&frame);
+            if let (Some(-2), Some(got), Some(0)) = (cursor.int(), cursor.long(), cursor.int()) {
+                zxid = Some(got);
+            }
+        }
+        Ok(zxid)
     }
 
     /// Ends a script: every session that it opened is closed.

@@ -7,7 +7,7 @@ use crate::twin::script::{Place, Step, open, send};
 /// Servers with small limits.
 pub(super) fn setups() -> Vec<Setup> {
     let tokens = [
-        "connection_throttle_tokens=3",
+        "connection_throttle_tokens=4",
         "connection_throttle_fill_time=1000000",
     ];
     let large = ["largeRequestThreshold=1000", "largeRequestMaxBytes=3000"];
