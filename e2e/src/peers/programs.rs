@@ -30,20 +30,42 @@ pub struct Outcome {
 /// # Errors
 /// When Python, Java or their packages are not to be had.
 pub fn commands(beside: &Path) -> Result<Vec<(&'static str, Command)>> {
-    let mut kazoo = Command::new(kazoo_python()?);
-    kazoo.arg(clients_directory().join("kazoo_client.py"));
-    let mut java = Command::new("java");
-    let logback = apache::java_sources().join("logback.xml");
-    java.arg(format!("-Dlogback.configurationFile={}", logback.display()))
-        .arg("-cp")
-        .arg(apache::class_path()?)
-        .arg(apache::java_sources().join("Main.java"));
+    let kazoo = kazoo("kazoo_client.py")?;
+    let java = java("Main.java")?;
     let rust = Command::new(beside.join(RUST_PROGRAM));
     Ok(vec![
         ("kazoo", kazoo),
         ("java", java),
         ("zookeeper-client", rust),
     ])
+}
+
+/// Returns a command for the programs that talk TLS; their arguments are to be added.
+///
+/// # Errors
+/// As [`commands`].
+pub fn tls_commands() -> Result<Vec<(&'static str, Command)>> {
+    Ok(vec![
+        ("kazoo", kazoo("kazoo_tls.py")?),
+        ("java", java("Tls.java")?),
+    ])
+}
+
+fn kazoo(script: &str) -> Result<Command> {
+    let mut command = Command::new(kazoo_python()?);
+    command.arg(clients_directory().join(script));
+    Ok(command)
+}
+
+fn java(source: &str) -> Result<Command> {
+    let mut command = Command::new("java");
+    let logback = apache::java_sources().join("logback.xml");
+    command
+        .arg(format!("-Dlogback.configurationFile={}", logback.display()))
+        .arg("-cp")
+        .arg(apache::class_path()?)
+        .arg(apache::java_sources().join(source));
+    Ok(command)
 }
 
 /// Runs every program against `connect`, one after the other.

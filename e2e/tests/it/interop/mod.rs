@@ -4,6 +4,7 @@ mod clients;
 mod files;
 mod mixed;
 mod sessions;
+mod tls;
 
 use anyhow::Result;
 use quorate_e2e::peers::client::flags::PERSISTENT;

@@ -46,7 +46,10 @@ impl Context {
                     let why = format!("{unusable} of its certificates cannot be used");
                     return Err(StoreError::content(path, why));
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+                    // A client that is told whose certificates are wanted shows none rather than
+                    // a wrong one, and nobody learns from the log what is wrong with it.
+                    .clear_root_hint_subjects();
                 let verifier = match settings.client_auth {
                     ClientAuth::Need => verifier,
                     ClientAuth::Want | ClientAuth::None => verifier.allow_unauthenticated(),
