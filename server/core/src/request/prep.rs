@@ -88,9 +88,7 @@ pub(crate) fn prepare(
         Write::Client(Request::SetAcl { path, acl, version }) => {
             prep.set_acl(path, acl.as_deref(), *version)
         }
-        Write::Client(Request::Reconfig(request)) => {
-            asker.standing.write.and_then(|()| prep.reconfig(request))
-        }
+        Write::Client(Request::Reconfig(request)) => prep.reconfig(request),
         Write::Sweep { path } => prep.sweep(path),
         // Reads take no transaction; a learner that forwards one is told so.
         Write::Client(_) => Err(ErrorCode::Unimplemented),

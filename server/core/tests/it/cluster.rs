@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use zk_core::{
-    Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, Now, Output, Outputs, Peer,
+    Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NodeKinds, Now, Output, Outputs, Peer,
     PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
@@ -102,6 +102,8 @@ pub(crate) struct Cluster {
     text: String,
     /// For members that start from here on.
     pub(crate) sessions: SessionKinds,
+    /// As above.
+    pub(crate) kinds: NodeKinds,
     /// What the next clients say of read-only mode.
     pub(crate) wants_read_only: bool,
     /// What the last client got that had no answer to its first frame.
@@ -128,6 +130,7 @@ impl Cluster {
             story: Vec::new(),
             text: config.to_owned(),
             sessions: SessionKinds::default(),
+            kinds: NodeKinds::default(),
             wants_read_only: false,
             turned_away: Vec::new(),
         }
@@ -155,7 +158,7 @@ impl Cluster {
             seed: 1,
             auth: Default::default(),
             sessions: self.sessions,
-            kinds: Default::default(),
+            kinds: self.kinds,
             reconfig: Default::default(),
             bugs: Bugs::default(),
         };

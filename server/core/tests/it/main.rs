@@ -6,3 +6,4 @@
 mod cluster;
 mod sessions;
 mod stories;
+mod sweeps;

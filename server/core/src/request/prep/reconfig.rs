@@ -23,6 +23,7 @@ impl Prep<'_> {
         if !settings.enabled {
             return Err(ErrorCode::ReconfigDisabled);
         }
+        self.asker.standing.write?;
         let Some(current) = &self.asker.cfg.membership else {
             return Err(ErrorCode::Unimplemented);
         };
