@@ -10,6 +10,7 @@
 //! limit, and none of them can make the core wait.
 
 pub mod admin;
+pub mod cli;
 pub mod client_port;
 pub mod clock;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod disk;
 pub mod driver;
 pub mod election_port;
 pub mod events;
+pub mod inspect;
 pub mod listen;
 pub mod messages;
 pub mod metrics;

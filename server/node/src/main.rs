@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use quorate_server::config::PodIdentity;
+use quorate_server::inspect::Inspect;
 use quorate_server::shutdown::exit_code;
 use quorate_server::telemetry::{self, LogFormat};
-use quorate_server::{dev, serve, status};
+use quorate_server::{cli, dev, inspect, serve, status};
 
 /// A coordination server that speaks ZooKeeper's protocols.
 #[derive(Debug, Parser)]
@@ -39,6 +40,16 @@ enum Command {
         #[arg(long, env = "QUORATE_ADMIN", default_value = "http://127.0.0.1:8080")]
         admin: String,
     },
+    /// Read and change nodes, with the commands of zkCli; `quorate cli --help` tells more
+    #[command(disable_help_flag = true)]
+    Cli {
+        /// Options and a command
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        words: Vec<String>,
+    },
+    /// Print and check logs, snapshots and data directories
+    #[command(subcommand)]
+    Inspect(Inspect),
     /// Run servers on this machine for development
     Dev {
         /// How many: 1 or 3
@@ -76,6 +87,14 @@ fn main() -> ExitCode {
                     e.exit_code()
                 }
             }
+        }
+        Command::Cli { words } => {
+            telemetry::init_quiet(format);
+            cli::run(words).into()
+        }
+        Command::Inspect(what) => {
+            telemetry::init_quiet(format);
+            return inspect::run(&what);
         }
         Command::Status { admin } => report(status::print(&admin)),
         Command::Dev { servers, dir, port } => report(dev::run(servers, &dir, port)),

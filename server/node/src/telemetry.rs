@@ -12,9 +12,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// Switches the log on; to be called once.
+/// Switches the log of a server on; to be called once.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    start(format, "info");
+}
+
+/// Switches the log of a tool on, whose own output is what counts; to be called once.
+pub fn init_quiet(format: LogFormat) {
+    start(format, "warn");
+}
+
+fn start(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

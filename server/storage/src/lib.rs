@@ -33,6 +33,7 @@ mod error;
 mod files;
 mod fs;
 mod identity;
+pub mod inspect;
 mod install;
 mod job;
 mod recovery;

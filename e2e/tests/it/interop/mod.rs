@@ -2,6 +2,7 @@
 
 mod clients;
 mod files;
+mod inspect;
 mod mixed;
 mod sessions;
 mod tls;

@@ -133,6 +133,18 @@ impl RecoveryBuilder {
         Ok(())
     }
 
+    /// The digest of the tree as far as it was built, to be compared with what transactions say.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.database.digest()
+    }
+
+    /// How many nodes there are so far; the root counts once, other than in a server's figures.
+    #[must_use]
+    pub fn node_count(&self) -> u64 {
+        self.database.node_count().saturating_sub(1)
+    }
+
     /// Ends recovery; the epochs are those of the files, already checked against the history.
     #[must_use]
     pub fn finish(self, accepted_epoch: Epoch, current_epoch: Epoch) -> Recovery {

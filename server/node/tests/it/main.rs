@@ -8,6 +8,7 @@
 
 mod docs;
 mod ensemble;
+mod inspect;
 mod limits;
 mod pki;
 mod process;

@@ -59,6 +59,15 @@ pub(crate) fn read<F: Fs>(
     path: &Path,
     item: &mut dyn FnMut(SnapshotItem) -> Result<(), String>,
 ) -> Result<Trailer, StorageError> {
+    read_at(fs, path, &mut |_, next| item(next))
+}
+
+/// The same, with the offset of each item.
+pub(crate) fn read_at<F: Fs>(
+    fs: &F,
+    path: &Path,
+    item: &mut dyn FnMut(u64, SnapshotItem) -> Result<(), String>,
+) -> Result<Trailer, StorageError> {
     let mut input = Input::open(fs, path)?;
     input.header()?;
     let mut parser = BodyParser::new(FIELD_LEN_MAX);
@@ -71,7 +80,7 @@ pub(crate) fn read<F: Fs>(
                 }
             }
             Ok(Progress::Item(next)) => {
-                item(next).map_err(|why| StorageError::corrupt(path, before, why))?;
+                item(before, next).map_err(|why| StorageError::corrupt(path, before, why))?;
             }
             Ok(Progress::End) => break,
             Err(e) => return Err(input.corrupt(e.to_string())),
