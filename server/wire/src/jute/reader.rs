@@ -108,12 +108,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::buffer`].
     pub fn string(&mut self) -> Result<Option<String>, DecodeError> {
-        Ok(self
-            .buffer()?
-            .map(|raw| match String::from_utf8_lossy(&raw) {
-                std::borrow::Cow::Borrowed(s) => s.to_owned(),
-                std::borrow::Cow::Owned(s) => s,
-            }))
+        Ok(self.buffer()?.map(|raw| text(&raw)))
     }
 
     /// Reads a `ustring` that must not be null.
@@ -145,6 +140,30 @@ impl Reader {
         }
         Ok(Some(out))
     }
+}
+
+/// Decodes UTF-8 as Java does: each malformed sequence becomes one U+FFFD. An encoded surrogate is
+/// one such sequence there, where the standard library sees a malformed one in each of its bytes.
+fn text(raw: &[u8]) -> String {
+    let mut out = String::with_capacity(raw.len());
+    // How many bytes of a surrogate were seen, if the last ones were of one.
+    let mut surrogate = 0;
+    for chunk in raw.utf8_chunks() {
+        if !chunk.valid().is_empty() {
+            surrogate = 0;
+        }
+        out.push_str(chunk.valid());
+        surrogate = match (surrogate, chunk.invalid()) {
+            (_, []) => break,
+            (1, [0xa0..=0xbf]) => 2,
+            (2, [0x80..=0xbf]) => 0,
+            (_, invalid) => {
+                out.push('\u{fffd}');
+                u8::from(invalid == [0xed])
+            }
+        };
+    }
+    out
 }
 
 #[cfg(test)]
@@ -191,5 +210,13 @@ mod tests {
             reader(&[0, 0, 0, 1, 0xff]).string(),
             Ok(Some("\u{fffd}".into()))
         );
+    }
+
+    #[test]
+    fn malformed_text_reads_as_in_java() {
+        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(text(b"\xed\xa0\xbd\xed\xb8\x80"), "\u{fffd}\u{fffd}");
+        assert_eq!(text(b"\xed\xa0x\xed\x80\x80"), "\u{fffd}x\u{d000}");
+        assert_eq!(text(b"\xe2(\xf0\x9f\x98"), "\u{fffd}(\u{fffd}");
     }
 }
