@@ -118,7 +118,7 @@ impl QuotaPaths {
 
 /// The path that a node directly in `parent_path` would be limits or usage of; empty for the root, which can
 /// have no quota.
-fn limited_by<'a>(parent_path: &'a str) -> Option<&'a str> {
+fn limited_by(parent_path: &str) -> Option<&str> {
     let rest = parent_path.strip_prefix(QUOTAS)?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }

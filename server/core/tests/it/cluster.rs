@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use zk_core::{
-    Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NodeKinds, Now, Output, Outputs, Peer,
-    PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
+    Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NodeKinds, Now, Output,
+    Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;

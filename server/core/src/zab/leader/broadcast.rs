@@ -398,9 +398,10 @@ impl Leading {
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
         let standalone = self.standalone;
-        let synced: Vec<Sid> = match &ask.write {
-            Write::Client(Request::Reconfig(_)) => self.synced().collect(),
-            _ => Vec::new(),
+        let synced: Vec<Sid> = if let Write::Client(Request::Reconfig(_)) = &ask.write {
+            self.synced().collect()
+        } else {
+            Vec::new()
         };
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());

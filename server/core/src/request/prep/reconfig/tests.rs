@@ -44,7 +44,7 @@ fn lists_of_those_who_come_and_go() {
         "server.4=10.0.0.3:2888:4888;4181",
         "server.4=10.0.0.4:2888:3888;10.0.0.1:2888",
     ] {
-        joins(Some(bad), None, refused.clone());
+        joins(Some(bad), None, refused);
     }
     joins(
         Some("server.x=10.0.0.4:2888:3888;2181"),

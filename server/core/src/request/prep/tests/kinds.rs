@@ -21,11 +21,13 @@ fn the_operation_decides_the_kind_and_the_flags_the_rest() {
         b.cfg.kinds.extended_types = enabled;
         let body = b.prep(7, make(op, &format!("/n{n}"), flags, ttl_ms));
         b.apply();
-        match body {
-            TxnBody::Create(c) => Ok((c.kind, c.path.len() > 9)),
-            TxnBody::Error { code } => Err(code),
-            other => panic!("{other:?}"),
+        if let TxnBody::Create(c) = body {
+            return Ok((c.kind, c.path.len() > 9));
         }
+        let TxnBody::Error { code } = body else {
+            panic!("{body:?}")
+        };
+        Err(code)
     };
     use CreateKind::{Container, Ephemeral, Persistent, Ttl};
     for op in [CreateOp::Create, CreateOp::Create2] {
