@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use zk_wire::{SessionId, Zxid};
+use zk_wire::data::perms;
+use zk_wire::{Id, SessionId, Zxid};
 
 use crate::peer::Peer;
+use crate::request::acl::permits;
 use crate::time::Mono;
 
 /// Digests that are remembered (`DataTree.DIGEST_LOG_LIMIT`).
@@ -60,6 +62,24 @@ impl Peer {
             out.entry(session).or_default().push(path.to_owned());
         }
         out
+    }
+
+    /// Whether a client with these identities may do everything at the root.
+    #[must_use]
+    pub fn may_do_all_at_root(&self, identities: &[Id]) -> bool {
+        let database = self.database();
+        let acl = database.node("/").and_then(|node| database.acl_of(node));
+        let (acl, settings) = (acl.as_deref(), &self.config().auth);
+        // A list of bits is granted by any of them, so each is asked for alone.
+        let bits = [
+            perms::READ,
+            perms::WRITE,
+            perms::CREATE,
+            perms::DELETE,
+            perms::ADMIN,
+        ];
+        bits.into_iter()
+            .all(|bit| permits(acl, bit, identities, settings))
     }
 
     /// Zxid and digest of the tree, oldest first.

@@ -1,5 +1,8 @@
 //! The admin port: probes, metrics and the status that the operator reads.
 
+mod commands;
+mod json;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -98,11 +101,25 @@ pub struct LearnerPage {
 /// # Errors
 /// Those of the listener.
 pub async fn run(monitor: Arc<Monitor>, listener: TcpListener) -> std::io::Result<()> {
+    let commands = monitor.settings.admin.as_ref();
+    let commands = commands.map(|admin| commands::routes(&monitor, &admin.command_url));
     let app = Router::new()
         .route("/livez", routing::get(livez))
         .route("/readyz", routing::get(readyz))
         .route("/metrics", routing::get(metrics_page))
         .route("/v1/status", routing::get(status))
+        .with_state(monitor)
+        .merge(commands.unwrap_or_default());
+    axum::serve(listener, app).await
+}
+
+/// Serves only `/metrics`, where Apache's Prometheus provider has it.
+///
+/// # Errors
+/// Those of the listener.
+pub async fn run_metrics(monitor: Arc<Monitor>, listener: TcpListener) -> std::io::Result<()> {
+    let app = Router::new()
+        .route("/metrics", routing::get(metrics_page))
         .with_state(monitor);
     axum::serve(listener, app).await
 }

@@ -10,8 +10,13 @@ mod large;
 mod listener;
 mod pace;
 mod places;
+mod stats;
 
 pub use connection::{Client, ClientMessage};
+pub(crate) use four_letter::{
+    NOT_SERVING, by_path, conf_port, directory_sizes, environment, version,
+};
 pub use gate::{Gate, Room};
 pub use greeting::Speaks;
 pub use listener::{ClientPort, run};
+pub use stats::{ConnPicture, ConnStats};

@@ -49,6 +49,21 @@ impl Clock {
         tokio::time::Instant::from_std(self.start + Duration::from_millis(at.as_ms()))
     }
 
+    /// The wall's time now, epoch ms.
+    #[must_use]
+    pub fn wall_ms(self) -> i64 {
+        self.now().wall_ms
+    }
+
+    /// The wall's time at `at` as far as it can be foreseen, epoch ms.
+    #[must_use]
+    pub fn wall_ms_at(self, at: Mono) -> i64 {
+        let now = self.now();
+        let signed = |mono: Mono| i64::try_from(mono.as_ms()).unwrap_or(i64::MAX);
+        let ahead = signed(at).saturating_sub(signed(now.mono));
+        now.wall_ms.saturating_add(ahead)
+    }
+
     /// A number that differs from one start to the next, for jitter and session ids.
     #[must_use]
     pub fn seed(self) -> u64 {

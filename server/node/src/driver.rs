@@ -15,6 +15,7 @@ use crate::client_port::ClientMessage;
 use crate::disk::{DiskQueue, DiskReport};
 use crate::messages::PeerMessage;
 use crate::monitor::{Monitor, Published};
+use crate::query::Query;
 use crate::router::Router;
 
 /// Messages that may wait for the core, from each of its two queues; who sends more waits.
@@ -44,6 +45,8 @@ pub struct Driver {
     pub clients: mpsc::Receiver<ClientMessage>,
     /// From peers.
     pub peers: mpsc::Receiver<PeerMessage>,
+    /// From operators.
+    pub queries: mpsc::Receiver<Query>,
     /// Turns true when it is time to stop.
     pub stop: watch::Receiver<bool>,
 }
@@ -99,6 +102,7 @@ impl Run {
                 done = self.d.disk.report() => report = Some(done),
                 _ = self.d.peers.recv_many(&mut peers, TURN_MAX) => {}
                 _ = self.d.clients.recv_many(&mut clients, TURN_MAX), if room => {}
+                Some(query) = self.d.queries.recv() => query.answer(&self.d.peer),
                 () = tokio::time::sleep_until(wake_at) => {}
             }
             if let Some(report) = report {

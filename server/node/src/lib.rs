@@ -10,6 +10,7 @@
 //! limit, and none of them can make the core wait.
 
 pub mod admin;
+pub mod calendar;
 pub mod cli;
 pub mod client_port;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod messages;
 pub mod metrics;
 pub mod monitor;
 pub mod outbox;
+pub mod query;
 pub mod quorum_port;
 pub mod resolve;
 pub mod router;

@@ -3,13 +3,16 @@
 //! Names and meanings are those of Apache ZooKeeper 3.9, so that dashboards and alerts go on working;
 //! own metrics begin with `zk_`. One list of samples feeds both `/metrics` and `mntr`.
 
-use std::fmt::Write as _;
+mod families;
+mod quantiles;
+mod samples;
+mod text;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use zk_wire::election::ServerState;
-
-use crate::monitor::Monitor;
+use quantiles::Quantiles;
+pub use text::{mntr_lines, prometheus_text, values};
 
 /// A count that only grows.
 #[derive(Debug, Default)]
@@ -30,6 +33,47 @@ impl Counter {
     #[must_use]
     pub fn value(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+
+    /// Begins at zero again.
+    pub fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// The last, the smallest and the largest size.
+#[derive(Debug, Default)]
+pub struct Sizes {
+    /// All one more than they are; 0: none yet.
+    last: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Sizes {
+    /// Observes a size; by one thread at a time, or the smallest may be missed.
+    pub fn observe(&self, size: u64) {
+        let shifted = size.saturating_add(1);
+        self.last.store(shifted, Relaxed);
+        self.max.fetch_max(shifted, Relaxed);
+        let min = self.min.load(Relaxed);
+        if min == 0 || shifted < min {
+            self.min.store(shifted, Relaxed);
+        }
+    }
+
+    /// Last, smallest and largest; -1 before the first.
+    #[must_use]
+    pub fn values(&self) -> [i64; 3] {
+        [&self.last, &self.min, &self.max]
+            .map(|n| i64::try_from(n.load(Relaxed)).unwrap_or(i64::MAX) - 1)
+    }
+
+    /// Begins again.
+    pub fn reset(&self) {
+        for n in [&self.last, &self.min, &self.max] {
+            n.store(0, Relaxed);
+        }
     }
 }
 
@@ -57,6 +101,7 @@ pub struct Summary {
     sum: AtomicU64,
     min: AtomicU64,
     max: AtomicU64,
+    quantiles: Quantiles,
 }
 
 impl Default for Summary {
@@ -66,6 +111,7 @@ impl Default for Summary {
             sum: AtomicU64::new(0),
             min: AtomicU64::new(u64::MAX),
             max: AtomicU64::new(0),
+            quantiles: Quantiles::default(),
         }
     }
 }
@@ -77,6 +123,22 @@ impl Summary {
         self.sum.fetch_add(value, Relaxed);
         self.min.fetch_min(value, Relaxed);
         self.max.fetch_max(value, Relaxed);
+        self.quantiles.observe(value);
+    }
+
+    /// The value below which `per_mille` of a thousand are, about; 0 before the first.
+    #[must_use]
+    pub fn quantile(&self, per_mille: u64) -> u64 {
+        self.quantiles.at(per_mille)
+    }
+
+    /// Begins again.
+    pub fn reset(&self) {
+        self.count.store(0, Relaxed);
+        self.sum.store(0, Relaxed);
+        self.min.store(u64::MAX, Relaxed);
+        self.max.store(0, Relaxed);
+        self.quantiles.reset();
     }
 
     /// Observes a duration, in ms.
@@ -122,6 +184,17 @@ impl Summary {
         } else {
             short.to_owned()
         }
+    }
+}
+
+/// Millionths as a decimal number with at most six places and at least one.
+fn ratio_text(millionths: u64) -> String {
+    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') {
+        format!("{short}0")
+    } else {
+        short.to_owned()
     }
 }
 
@@ -192,6 +265,18 @@ pub struct Metrics {
     pub digest_mismatches: Counter,
     /// Requests, receipt to reply, ms.
     pub latency: Summary,
+    /// Those that read.
+    pub read_latency: Summary,
+    /// Those that write.
+    pub update_latency: Summary,
+    /// Replies to clients, bytes.
+    pub response_sizes: Sizes,
+    /// Transactions handed to the log, bytes.
+    pub proposal_sizes: Sizes,
+    /// Flushes that took longer than `fsync.warningthresholdms`.
+    pub fsync_slow: Counter,
+    /// Snapshots that were asked for too soon.
+    pub snapshot_rate_limited: Counter,
     /// fsync of the log, ms.
     pub fsync: Summary,
     /// Disk operations per flush.
@@ -202,202 +287,22 @@ pub struct Metrics {
     pub election_time: Summary,
 }
 
-/// One line or family.
-enum Sample<'a> {
-    Gauge(&'static str, u64),
-    Counter(&'static str, u64),
-    Text(&'static str, String),
-    Summary(&'static str, &'a Summary),
-}
-
-/// Millionths as a decimal number with at most six places and at least one.
-fn ratio_text(millionths: u64) -> String {
-    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
-    let short = text.trim_end_matches('0');
-    if short.ends_with('.') {
-        format!("{short}0")
-    } else {
-        short.to_owned()
+impl Metrics {
+    /// What belongs to the server and not to the metrics provider begins at zero again.
+    pub fn reset_server(&self) {
+        self.packets_received.reset();
+        self.packets_sent.reset();
+        self.latency.reset();
+        self.response_sizes.reset();
+        self.proposal_sizes.reset();
     }
-}
 
-fn process_samples(m: &Metrics) -> Vec<Sample<'_>> {
-    use Sample::{Counter, Gauge, Summary, Text};
-    vec![
-        Text("avg_latency", m.latency.mean_text()),
-        Gauge("min_latency", m.latency.min()),
-        Gauge("max_latency", m.latency.max()),
-        Gauge("packets_received", m.packets_received.value()),
-        Gauge("packets_sent", m.packets_sent.value()),
-        Counter("bytes_received_count", m.bytes_received.value()),
-        Counter("response_bytes", m.response_bytes.value()),
-        Counter("connection_rejected", m.connection_rejected.value()),
-        Counter("connection_request_count", m.connection_request.value()),
-        Counter(
-            "connection_revalidate_count",
-            m.connection_revalidate.value(),
-        ),
-        Counter("connection_drop_count", m.connection_drop.value()),
-        Counter(
-            "sessionless_connections_expired",
-            m.sessionless_expired.value(),
-        ),
-        Text(
-            "connection_drop_probability",
-            ratio_text(m.connection_drop_millionths.value()),
-        ),
-        Counter("large_requests_rejected", m.large_requests_rejected.value()),
-        Counter(
-            "request_throttle_wait_count",
-            m.request_throttle_wait_count.value(),
-        ),
-        Counter("throttled_ops", m.throttled_ops.value()),
-        Counter("stale_requests", m.stale_requests.value()),
-        Counter("stale_requests_dropped", m.stale_requests_dropped.value()),
-        Counter(
-            "zk_slow_clients_closed_total",
-            m.slow_clients_closed.value(),
-        ),
-        Summary(
-            "request_throttle_queue_time_ms",
-            &m.request_throttle_queue_time,
-        ),
-        Summary("connection_token_deficit", &m.connection_token_deficit),
-        Gauge(
-            "outstanding_tls_handshake",
-            m.tls_handshakes_begun
-                .value()
-                .saturating_sub(m.tls_handshakes_ended.value()),
-        ),
-        Counter("tls_handshake_exceeded", m.tls_handshake_exceeded.value()),
-        Counter("unsuccessful_handshake", m.unsuccessful_handshake.value()),
-        Counter("zk_tls_plain_refused_total", m.tls_plain_refused.value()),
-        Counter("zk_tls_reloads_total", m.tls_reloads.value()),
-        Counter(
-            "zk_tls_reload_failures_total",
-            m.tls_reload_failures.value(),
-        ),
-        Counter("looking_count", m.looking.value()),
-        Counter("diff_count", m.diff.value()),
-        Counter("snap_count", m.snap.value()),
-        Counter("stale_sessions_expired", m.stale_sessions_expired.value()),
-        Counter("digest_mismatches_count", m.digest_mismatches.value()),
-        Counter("zk_elections_total", m.elections.value()),
-        Summary("fsynctime", &m.fsync),
-        Summary("sync_processor_batch_size", &m.batch_size),
-        Summary("snapshottime", &m.snapshot),
-        Summary("election_time", &m.election_time),
-    ]
-}
-
-/// Gauges of a server that serves; they vanish while it does not, as in Apache, because alerts
-/// count on it (`count(leader_uptime) == 0` means that there is no leader).
-fn serving_samples(monitor: &Monitor) -> Vec<Sample<'static>> {
-    use Sample::Gauge;
-    let published = monitor.published();
-    let s = &published.status;
-    if !s.serving {
-        return Vec::new();
+    /// Every counter and summary begins at zero again.
+    pub fn reset_provider(&self) {
+        for sample in samples::of_process(self) {
+            sample.reset();
+        }
     }
-    let mut out = vec![
-        Gauge("znode_count", s.nodes),
-        Gauge("watch_count", s.watches),
-        Gauge("ephemerals_count", s.ephemerals),
-        Gauge("approximate_data_size", s.approximate_data_bytes),
-        Gauge("outstanding_requests", s.outstanding),
-        Gauge("global_sessions", s.sessions),
-        Gauge("num_alive_connections", monitor.connections()),
-        Gauge("uptime", published.role_ms),
-    ];
-    if !s.standalone {
-        out.push(Gauge("quorum_size", monitor.voters()));
-    }
-    if s.state == ServerState::Leading && !s.standalone {
-        let synced = |voter| {
-            s.learners
-                .iter()
-                .filter(|l| l.synced && l.voter == voter)
-                .count() as u64
-        };
-        out.push(Gauge("leader_uptime", published.role_ms));
-        out.push(Gauge("learners", s.learners.len() as u64));
-        out.push(Gauge("synced_followers", synced(true)));
-        out.push(Gauge("synced_observers", synced(false)));
-        out.push(Gauge("zk_proposals_outstanding", s.proposals_outstanding));
-    }
-    out
-}
-
-/// Position and state of the member, under own names.
-fn member_samples(monitor: &Monitor) -> Vec<Sample<'static>> {
-    use Sample::Gauge;
-    let published = monitor.published();
-    let s = &published.status;
-    vec![
-        Gauge("zk_serving", u64::from(s.serving)),
-        Gauge("zk_epoch", u64::from(s.epoch.0)),
-        Gauge("zk_zxid_logged", s.zxid_logged.as_u64()),
-        Gauge("zk_zxid_committed", s.zxid_committed.as_u64()),
-        Gauge("zk_zxid_applied", s.zxid_applied.as_u64()),
-    ]
-}
-
-/// The page `/metrics`, in the text format of Prometheus.
-#[must_use]
-pub fn prometheus_text(monitor: &Monitor) -> String {
-    let mut out = String::with_capacity(8 * 1024);
-    let process = process_samples(&monitor.metrics);
-    for sample in process
-        .iter()
-        .chain(&serving_samples(monitor))
-        .chain(&member_samples(monitor))
-    {
-        let outcome = match sample {
-            Sample::Gauge(name, value) => write!(out, "# TYPE {name} gauge\n{name} {value}\n"),
-            Sample::Text(name, value) => write!(out, "# TYPE {name} gauge\n{name} {value}\n"),
-            Sample::Counter(name, value) => write!(out, "# TYPE {name} counter\n{name} {value}\n"),
-            Sample::Summary(name, s) => write!(
-                out,
-                "# TYPE {name} summary\n{name}_count {}\n{name}_sum {}\n",
-                s.count(),
-                s.sum()
-            ),
-        };
-        debug_assert!(outcome.is_ok(), "writing to a String");
-    }
-    out
-}
-
-/// The metric lines of `mntr`, in the form of Apache's default provider.
-#[must_use]
-pub fn mntr_lines(monitor: &Monitor) -> String {
-    let mut out = String::with_capacity(4 * 1024);
-    let process = process_samples(&monitor.metrics);
-    for sample in serving_samples(monitor)
-        .iter()
-        .chain(&process)
-        .chain(&member_samples(monitor))
-    {
-        let key = |name: &str| format!("zk_{}", name.strip_prefix("zk_").unwrap_or(name));
-        let outcome = match sample {
-            Sample::Gauge(name, value) | Sample::Counter(name, value) => {
-                writeln!(out, "{}\t{value}", key(name))
-            }
-            Sample::Text(name, value) => writeln!(out, "{}\t{value}", key(name)),
-            Sample::Summary(name, s) => writeln!(
-                out,
-                "zk_avg_{name}\t{}\nzk_min_{name}\t{}\nzk_max_{name}\t{}\nzk_cnt_{name}\t{}\n\
-                 zk_sum_{name}\t{}",
-                s.mean_text(),
-                s.min(),
-                s.max(),
-                s.count(),
-                s.sum()
-            ),
-        };
-        debug_assert!(outcome.is_ok(), "writing to a String");
-    }
-    out
 }
 
 #[cfg(test)]
@@ -409,6 +314,18 @@ mod tests {
         for (millionths, text) in [(0, "0.0"), (20_000, "0.02"), (1_000_000, "1.0")] {
             assert_eq!(ratio_text(millionths), text);
         }
+    }
+
+    #[test]
+    fn sizes_are_minus_one_until_there_is_one() {
+        let sizes = Sizes::default();
+        assert_eq!(sizes.values(), [-1, -1, -1]);
+        for size in [5, 0, 3] {
+            sizes.observe(size);
+        }
+        assert_eq!(sizes.values(), [3, 0, 5]);
+        sizes.reset();
+        assert_eq!(sizes.values(), [-1, -1, -1]);
     }
 
     #[test]

@@ -2,16 +2,21 @@
 //! counters, and the table of client connections.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use zk_core::{ConnId, Status};
+use zk_wire::Zxid;
 use zk_wire::election::ServerState;
 
 use crate::client_port::Client;
 use crate::clock::Clock;
-use crate::config::{Mode, Settings};
+use crate::config::{MetricsProvider, Mode, Settings};
 use crate::metrics::Metrics;
+use crate::query::Queries;
+
+/// What Apache traces by default (`ZooTrace`).
+const TRACE_MASK: i64 = 306;
 
 /// The core's picture of itself and when it was taken.
 #[derive(Debug)]
@@ -35,15 +40,31 @@ pub struct Monitor {
     pub metrics: Metrics,
     /// Settings.
     pub settings: Settings,
+    /// For what the picture does not tell.
+    pub queries: Queries,
+    visitors: AtomicU64,
+    trace_mask: AtomicI64,
+    last_snapshot: Mutex<(Zxid, i64)>,
     published: RwLock<Arc<Published>>,
     clients: Mutex<BTreeMap<ConnId, Arc<Client>>>,
+}
+
+/// Counts a connection that asks a four-letter word, until it is dropped.
+#[derive(Debug)]
+pub struct Visit<'a>(&'a Monitor);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.0.visitors.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Monitor {
     /// Starts with the picture `status`.
     #[must_use]
-    pub fn new(clock: Clock, settings: Settings, status: Status) -> Self {
+    pub fn new(clock: Clock, settings: Settings, status: Status, queries: Queries) -> Self {
         let at_ms = clock.elapsed_ms();
+        let zxid = status.zxid_applied;
         let first = Published {
             status,
             at_ms,
@@ -54,6 +75,10 @@ impl Monitor {
             clock,
             metrics: Metrics::default(),
             settings,
+            queries,
+            visitors: AtomicU64::new(0),
+            trace_mask: AtomicI64::new(TRACE_MASK),
+            last_snapshot: Mutex::new((zxid, clock.wall_ms())),
             published: RwLock::new(Arc::new(first)),
             clients: Mutex::default(),
         }
@@ -92,30 +117,72 @@ impl Monitor {
             .remove(&conn);
     }
 
-    /// Number of open client connections.
+    /// Number of open client connections, those of four-letter words included.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len() as u64
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.len() as u64 + self.visitors.load(Ordering::Relaxed)
     }
 
-    /// Address, requests and replies of each connection.
+    /// A connection that asks a four-letter word: it counts like others, as a packet too.
+    pub fn visit(&self) -> Visit<'_> {
+        self.metrics.packets_received.inc();
+        self.visitors.fetch_add(1, Ordering::Relaxed);
+        Visit(self)
+    }
+
+    /// All client connections, oldest first.
     #[must_use]
-    pub fn client_lines(&self) -> Vec<(SocketAddr, u64, u64, usize)> {
+    pub fn clients(&self) -> Vec<Arc<Client>> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients
-            .values()
-            .map(|c| {
-                (
-                    c.address,
-                    c.received.value(),
-                    c.sent.value(),
-                    c.gate.unanswered(),
-                )
-            })
-            .collect()
+        clients.values().cloned().collect()
+    }
+
+    /// Forgets what was measured of each connection (`crst`).
+    pub fn reset_connections(&self) {
+        for client in self.clients() {
+            client.received.reset();
+            client.sent.reset();
+            client.stats.reset();
+        }
+    }
+
+    /// Forgets what was measured of the server (`srst`): with Prometheus's provider only what is
+    /// not its.
+    pub fn reset_server(&self) {
+        self.metrics.reset_server();
+        if self.settings.metrics == MetricsProvider::Default {
+            self.metrics.reset_provider();
+        }
+    }
+
+    /// `gtmk`: nothing is traced by it, but what was set is told.
+    #[must_use]
+    pub fn trace_mask(&self) -> i64 {
+        self.trace_mask.load(Ordering::Relaxed)
+    }
+
+    /// `stmk`.
+    pub fn set_trace_mask(&self, mask: i64) {
+        self.trace_mask.store(mask, Ordering::Relaxed);
+    }
+
+    /// Notes that a snapshot is being written.
+    pub fn note_snapshot(&self, zxid: Zxid) {
+        let mut last = self
+            .last_snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = (zxid, self.clock.wall_ms());
+    }
+
+    /// zxid and epoch ms of the last snapshot, or of the start.
+    #[must_use]
+    pub fn last_snapshot(&self) -> (Zxid, i64) {
+        *self
+            .last_snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of voters; 1 when there is no ensemble.
@@ -127,11 +194,27 @@ impl Monitor {
         }
     }
 
+    /// Role and phase as `zk_peer_state` says them; `None` without an ensemble.
+    #[must_use]
+    pub fn peer_state(status: &Status) -> Option<String> {
+        let state = match status.state {
+            _ if status.standalone => return None,
+            ServerState::Looking => "looking",
+            ServerState::Following => "following",
+            ServerState::Leading => "leading",
+            ServerState::Observing => "observing",
+        };
+        Some(format!("{state} - {}", status.phase.name()))
+    }
+
     /// The role as Apache's `Mode:` line says it; `None` while nobody leads.
     #[must_use]
     pub fn mode_name(status: &Status) -> Option<&'static str> {
         if status.standalone {
             return Some("standalone");
+        }
+        if status.read_only {
+            return Some("read-only");
         }
         match status.state {
             ServerState::Looking => None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, info};
-use zk_core::{ConnId, Input, LinkId, Output, Outputs};
+use zk_core::{ConnId, DiskOp, Input, LinkId, Output, Outputs, PeerEvent};
 use zk_wire::Sid;
 use zk_wire::membership::HostPort;
 use zk_wire::quorum::Packet;
@@ -46,6 +46,8 @@ pub struct Router {
     links: HashMap<LinkId, Arc<Outbox>>,
     touched_clients: Vec<Arc<Client>>,
     touched_links: Vec<Arc<Outbox>>,
+    /// The last transaction that was applied here, for replies without a zxid.
+    zxid_applied: i64,
     /// What the core must hear about, because carrying it out failed.
     feedback: Vec<Input>,
 }
@@ -62,6 +64,7 @@ impl Router {
             links: HashMap::new(),
             touched_clients: Vec::new(),
             touched_links: Vec::new(),
+            zxid_applied: 0,
             feedback: Vec::new(),
         }
     }
@@ -118,7 +121,10 @@ impl Router {
 
     fn one(&mut self, output: Output) {
         match output {
-            Output::Disk { seq, op } => self.disk.push(seq, op),
+            Output::Disk { seq, op } => {
+                self.note_disk(&op);
+                self.disk.push(seq, op);
+            }
             Output::Notify { to, notification } => {
                 if let Some(peers) = &self.peers {
                     peers.election.notify(to, &notification);
@@ -159,7 +165,23 @@ impl Router {
                     client.outbox.finish(why);
                 }
             }
-            Output::Event(event) => events::note(&self.monitor.metrics, &event),
+            Output::Event(event) => {
+                if let PeerEvent::Applied { zxid, .. } = &event {
+                    self.zxid_applied = zxid.to_wire();
+                }
+                events::note(&self.monitor.metrics, &event);
+            }
+        }
+    }
+
+    fn note_disk(&mut self, op: &DiskOp) {
+        let metrics = &self.monitor.metrics;
+        match op {
+            DiskOp::Append { raw, .. } => metrics.proposal_sizes.observe(raw.len() as u64),
+            DiskOp::SaveSnapshot { zxid, .. } | DiskOp::InstallSnapshot { zxid, .. } => {
+                self.monitor.note_snapshot(*zxid);
+            }
+            DiskOp::AcceptedEpoch(_) | DiskOp::CurrentEpoch(_) | DiskOp::Truncate { .. } => {}
         }
     }
 
@@ -210,13 +232,23 @@ impl Router {
         let metrics = &self.monitor.metrics;
         metrics.packets_sent.inc();
         metrics.response_bytes.add(frame.len() as u64);
+        metrics.response_sizes.observe(frame.len() as u64);
         client.sent.inc();
         if !frame.starts_with(&EVENT_XID)
             && let Some(since) = client.gate.answered()
         {
-            metrics
-                .latency
-                .observe_ms(self.monitor.clock.elapsed().saturating_sub(since));
+            let took = self.monitor.clock.elapsed().saturating_sub(since);
+            metrics.latency.observe_ms(took);
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            let now_ms = self.monitor.clock.elapsed_ms();
+            let operation = client
+                .stats
+                .replied(frame, took_ms, now_ms, self.zxid_applied);
+            match operation.map(is_write) {
+                Some(true) => metrics.update_latency.observe(took_ms),
+                Some(false) => metrics.read_latency.observe(took_ms),
+                None => {}
+            }
         }
         if client.outbox.push_frame(frame).is_ok() {
             if !self
@@ -237,6 +269,14 @@ impl Router {
         self.clients.remove(&conn);
         self.feedback.push(Input::ClientClosed { conn });
     }
+}
+
+/// Whether an operation, by its short name, goes through the log.
+fn is_write(operation: &str) -> bool {
+    let writes = [
+        "CREA", "DELE", "SETD", "SETA", "MULT", "RECO", "CHEC", "SESS", "CLOS",
+    ];
+    writes.contains(&operation)
 }
 
 fn quorum_address(settings: &Settings, sid: Sid) -> Option<HostPort> {

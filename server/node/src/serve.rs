@@ -14,13 +14,16 @@ use zk_wire::Sid;
 
 use crate::client_port::{self, ClientMessage, ClientPort, Speaks};
 use crate::clock::Clock;
-use crate::config::{self, BindAddress, ConfigError, Flags, Mode, PodIdentity, Settings};
+use crate::config::{
+    self, BindAddress, ConfigError, Flags, MetricsProvider, Mode, PodIdentity, Settings,
+};
 use crate::disk::{self, DiskQueue};
 use crate::driver::{self, Driver, QUEUE_LEN};
 use crate::election_port::{self, ElectionPort, ElectionSettings};
 use crate::listen::listen;
 use crate::messages::PeerMessage;
 use crate::monitor::Monitor;
+use crate::query::Queries;
 use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
@@ -48,6 +51,9 @@ pub enum ServeError {
     /// The admin port of a server alone.
     #[error("admin port: {0}; admin.serverPort chooses another, admin.enableServer=false none")]
     AdminPort(std::io::Error),
+    /// The port of the metrics provider.
+    #[error("metrics port: {0}; metricsProvider.httpPort chooses another")]
+    MetricsPort(std::io::Error),
     /// Threads or signals.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -61,7 +67,9 @@ impl ServeError {
             Self::Config(e) => e.exit_code(),
             Self::Storage(e) => e.exit_code(),
             Self::AdminPort(_) => exit_code::ADMIN,
-            Self::ClientPort(_) | Self::Tls(_) | Self::System(_) => exit_code::UNEXPECTED,
+            Self::ClientPort(_) | Self::MetricsPort(_) | Self::Tls(_) | Self::System(_) => {
+                exit_code::UNEXPECTED
+            }
         }
     }
 }
@@ -91,8 +99,10 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     }
     let now = clock.now();
     let peer = Peer::new(peer_config(clock, &settings), opened.recovery, now);
-    let monitor = Arc::new(Monitor::new(clock, settings, peer.status()));
+    let (queries, query_rx) = Queries::channel();
+    let monitor = Arc::new(Monitor::new(clock, settings, peer.status(), queries));
     let admin = open_admin(&monitor).await?;
+    let metrics = open_metrics(&monitor).await?;
     let client_listeners = open_client_ports(&monitor).await?;
 
     let (client_tx, client_rx) = mpsc::channel::<ClientMessage>(QUEUE_LEN);
@@ -111,6 +121,7 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
         disk: queue.clone(),
         clients: client_rx,
         peers: peer_rx,
+        queries: query_rx,
         stop: stop_rx,
     })?;
     let port = Arc::new(ClientPort::new(monitor.clone(), client_tx.clone()));
@@ -119,6 +130,9 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     }
     if let Some(listener) = admin {
         tokio::spawn(admin::run(monitor.clone(), listener));
+    }
+    if let Some(listener) = metrics {
+        tokio::spawn(admin::run_metrics(monitor.clone(), listener));
     }
 
     requested().await?;
@@ -223,6 +237,17 @@ async fn open_admin(monitor: &Monitor) -> Result<Option<tokio::net::TcpListener>
             warn!("admin port: {e}; going on without it");
             Ok(None)
         }
+    }
+}
+
+/// The listener of Prometheus's provider, beside the page of the admin port.
+async fn open_metrics(monitor: &Monitor) -> Result<Option<TcpListener>, ServeError> {
+    match &monitor.settings.metrics {
+        MetricsProvider::Prometheus { bind, .. } => {
+            let listener = listen(bind, 128).await.map_err(ServeError::MetricsPort)?;
+            Ok(Some(listener))
+        }
+        MetricsProvider::Default | MetricsProvider::Null => Ok(None),
     }
 }
 

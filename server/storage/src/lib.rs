@@ -48,6 +48,7 @@ pub use error::StorageError;
 pub use fs::{Fs, FsFile, StdFs};
 pub use job::{SnapshotJob, SnapshotOutcome};
 pub use recovery::{Recovered, RecoverySink};
+pub use snapshot::writer::file as snapshot_file;
 pub use storage::{Storage, TxnIter};
 pub use truncate::TruncOutcome;
 pub use txnlog::recover::TornTail;

@@ -1,5 +1,6 @@
 //! What others wrote works with our servers, and our servers with what others wrote.
 
+mod admin;
 mod clients;
 mod files;
 mod inspect;

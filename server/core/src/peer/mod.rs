@@ -430,6 +430,10 @@ impl Peer {
         self.local.clients.data_watches()
     }
 
+    pub(crate) fn config(&self) -> &PeerConfig {
+        &self.local.cfg
+    }
+
     pub(crate) fn recent_digests(&self) -> impl Iterator<Item = (Zxid, u64)> {
         self.local.digests.iter().copied()
     }

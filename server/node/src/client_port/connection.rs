@@ -13,12 +13,13 @@ use zk_wire::Id;
 use zk_wire::client::{ConnectRequest, RequestHeader};
 
 use crate::client_port::admission::{Passed, admit, late};
-use crate::client_port::four_letter;
+use crate::client_port::four_letter::{self, Asker, SET_TRACE_MASK, TELNET_CLOSE};
 use crate::client_port::frames::{Frame, Frames};
 use crate::client_port::gate::Gate;
 use crate::client_port::greeting::{Greeted, Speaks, greet};
 use crate::client_port::large::Large;
 use crate::client_port::listener::ClientPort;
+use crate::client_port::stats::ConnStats;
 use crate::metrics::Counter;
 use crate::outbox::Outbox;
 
@@ -39,6 +40,10 @@ pub struct Client {
     pub identities: Vec<Id>,
     /// The time-out of its session.
     pub session_timeout: Duration,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+    /// What is known about its requests.
+    pub stats: ConnStats,
     /// Frames received.
     pub received: Counter,
     /// Frames sent.
@@ -90,8 +95,10 @@ pub(super) async fn serve(
         Ok(greeted) => greeted,
         Err(why) => return why,
     };
+    let secure = matches!(greeted, Greeted::Tls(_));
     let who = Who {
         address,
+        secure,
         identities: greeted.identities(),
         deadline,
     };
@@ -110,6 +117,7 @@ pub(super) async fn serve(
 /// The other end of a connection.
 struct Who {
     address: SocketAddr,
+    secure: bool,
     identities: Vec<Id>,
     /// When its first frame must be there.
     deadline: Instant,
@@ -125,7 +133,13 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     let first = match first_frame(&mut frames, who.deadline).await {
         Ok(First::Connect(frame)) => frame,
         Ok(First::Word(word)) => {
-            let answer = four_letter::answer(&port.monitor, word).await;
+            let visit = port.monitor.visit();
+            let asker = Asker {
+                address: who.address,
+                mask: mask(&mut frames, word, who.deadline).await,
+            };
+            let answer = four_letter::answer(&port.monitor, word, asker).await;
+            drop(visit);
             // The socket is closed either way; the client has gone when this fails.
             if writer.write_all(answer.as_bytes()).await.is_ok() && writer.shutdown().await.is_ok()
             {
@@ -157,6 +171,8 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         address: who.address,
         identities: who.identities,
         session_timeout: Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)),
+        secure: who.secure,
+        stats: ConnStats::new(port.monitor.clock.wall_ms()),
         received: Counter::default(),
         sent: Counter::default(),
     });
@@ -188,6 +204,7 @@ async fn session<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     if let Err(why) = admit(&mut frames, client, large).await {
         return why;
     }
+    client.stats.connect_asked(request.session.is_some());
     let connect = ClientMessage::Connect {
         conn,
         client: client.clone(),
@@ -207,6 +224,23 @@ async fn session<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     why
 }
 
+/// What follows `stmk`; `None` for other words, and when it does not come.
+async fn mask<R: AsyncRead + Unpin>(
+    frames: &mut Frames<'_, R>,
+    word: &str,
+    deadline: Instant,
+) -> Option<i64> {
+    if word != SET_TRACE_MASK {
+        return None;
+    }
+    loop {
+        if let Some(mask) = frames.after_head() {
+            return Some(i64::from_be_bytes(mask));
+        }
+        timeout_at(deadline, frames.more()).await.ok()?.ok()?;
+    }
+}
+
 enum First {
     Word(&'static str),
     Connect(Frame),
@@ -219,6 +253,9 @@ async fn first_frame<R: AsyncRead + Unpin>(
     loop {
         if let Some(word) = frames.head().and_then(four_letter::known) {
             return Ok(First::Word(word));
+        }
+        if frames.head() == Some(TELNET_CLOSE) {
+            return Err("interrupted".into());
         }
         if let Some(frame) = frames.take(0)? {
             return Ok(First::Connect(frame));
@@ -247,6 +284,7 @@ async fn read_frames<R: AsyncRead + Unpin>(
             Ok(frame) => frame,
             Err(why) => return why,
         };
+        let raw = frame.payload.clone();
         let mut request = match ClientFrame::decode(frame.payload, field_len_max) {
             Ok(request) => request,
             Err(e) => return e.to_string(),
@@ -262,6 +300,8 @@ async fn read_frames<R: AsyncRead + Unpin>(
             }
             Err(why) => return why,
         }
+        client.stats.asked(&raw);
+        drop(raw);
         let message = ClientMessage::Frame {
             conn,
             frame: request,

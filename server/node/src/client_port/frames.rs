@@ -44,6 +44,11 @@ impl<'a, R: AsyncRead + Unpin> Frames<'a, R> {
         self.buf.first_chunk().copied()
     }
 
+    /// The eight bytes behind those, as `stmk` has them.
+    pub(super) fn after_head(&self) -> Option<[u8; 8]> {
+        self.buf.get(4..)?.first_chunk().copied()
+    }
+
     /// Takes a frame of at least `min` bytes, if a whole one is there.
     ///
     /// It comes in an allocation of its own: parts of it may be kept for years as a node's data, and

@@ -76,7 +76,7 @@ pub(super) fn find(name: &str) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -89,6 +89,40 @@ mod tests {
         assert!(matches!(verdict("sslQuorum"), Some(Verdict::Guarded(_))));
         assert_eq!(verdict("fooBar"), None);
         assert_eq!(verdict("serverish"), None);
+    }
+
+    /// The rows of the page's table of keys: name, where it may be set, what becomes of it.
+    fn documented() -> BTreeMap<&'static str, (&'static str, &'static str)> {
+        let page = include_str!("../../../../docs/configuration.md");
+        let (_, table) = page.split_once("\n## All keys\n").unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`'), (cells[2], cells[4]))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_page_about_the_configuration_names_exactly_these_keys() {
+        let known: BTreeMap<_, _> = all()
+            .map(|key| {
+                let outside = match key.scope {
+                    Scope::Field => "`zoo.cfg`",
+                    Scope::Prefixed => "`-Dzookeeper.`",
+                    Scope::Bare => "`-D`",
+                    Scope::Both => "`-Dzookeeper.`, `-D`",
+                };
+                let here = match key.verdict {
+                    Verdict::Obeyed => "obeyed",
+                    Verdict::NoMeaning(_) => "without meaning",
+                    Verdict::NotYet(..) => "not yet",
+                    Verdict::Guarded(_) => "refused",
+                };
+                (key.name, (outside, here))
+            })
+            .collect();
+        assert_eq!(documented(), known);
     }
 
     #[test]

@@ -108,8 +108,7 @@ impl Reader {
     /// An error at `key`.
     pub(super) fn bad(&self, key: &str, why: impl Into<String>) -> ConfigError {
         let why = why.into();
-        let secret = key.to_ascii_lowercase().contains("password");
-        let shown = |value: &str| if secret { "(hidden)" } else { value }.to_owned();
+        let shown = |value: &str| if is_secret(key) { "(hidden)" } else { value }.to_owned();
         match self.keys.get(key) {
             Some(Value {
                 origin: Origin::Flag(variable),
@@ -247,6 +246,26 @@ impl Reader {
         out
     }
 
+    /// The keys that Apache has as system properties, under their full names; secrets hidden.
+    pub(super) fn properties(&self) -> BTreeMap<String, String> {
+        let shown = |name: &str, value: &str| {
+            if is_secret(name) {
+                "(hidden)".to_owned()
+            } else {
+                value.to_owned()
+            }
+        };
+        let keys = self.keys.iter();
+        keys.filter_map(|(name, value)| match scope(name) {
+            Scope::Field => None,
+            Scope::Bare => Some((name.clone(), shown(name, &value.value))),
+            Scope::Prefixed | Scope::Both => {
+                Some((format!("zookeeper.{name}"), shown(name, &value.value)))
+            }
+        })
+        .collect()
+    }
+
     /// Names of all keys that the file has.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)
@@ -290,6 +309,12 @@ impl Reader {
         }
         Ok(warnings)
     }
+}
+
+/// Whether a value must not be shown.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    (name.contains("password") && !name.ends_with("path")) || name.ends_with("superdigest")
 }
 
 /// Without the prefix that the manual shows.

@@ -1,6 +1,6 @@
 //! The settings, typed and checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -122,6 +122,8 @@ pub struct Settings {
     pub admin: Option<AdminSettings>,
     /// How metrics are spelled and where they are.
     pub metrics: MetricsProvider,
+    /// What a Java server would have as system properties, secrets hidden.
+    pub properties: BTreeMap<String, String>,
     /// The text of the file, for `initial_configuration`.
     pub text: String,
     /// `quorate.ensembleId`.
@@ -222,6 +224,7 @@ impl Settings {
             four_letter_words: monitoring::whitelist(r, sessions.kinds.read_only_mode),
             admin: monitoring::admin(r)?,
             metrics: monitoring::metrics(r)?,
+            properties: r.properties(),
             text: String::new(),
             ensemble_id: r.text("quorate.ensembleId").map(str::to_owned),
             mode,
@@ -229,6 +232,9 @@ impl Settings {
         })
     }
 }
+
+/// Apache's 50 makes clients that reconnect all at once wait for SYN retries.
+const DEFAULT_BACKLOG: u32 = 1024;
 
 pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -340,10 +346,21 @@ fn handshake_timeout(r: &Reader, tick_ms: u64, sync_limit: u64) -> Result<Durati
     Ok(ms(if own > 0 { own.unsigned_abs() } else { default }))
 }
 
+impl Settings {
+    /// `clientPortListenBacklog` as it was given; -1 when it was not.
+    #[must_use]
+    pub fn client_backlog_text(&self) -> String {
+        if self.client_backlog == DEFAULT_BACKLOG {
+            "-1".into()
+        } else {
+            self.client_backlog.to_string()
+        }
+    }
+}
+
 fn backlog(r: &Reader) -> Result<u32, ConfigError> {
     let value = r.int("clientPortListenBacklog", -1, -1..=65_535, "128")?;
-    // Apache's default of 50 makes clients that reconnect all at once wait for SYN retries.
-    Ok(u32::try_from(value).unwrap_or(1024))
+    Ok(u32::try_from(value).unwrap_or(DEFAULT_BACKLOG))
 }
 
 fn snap_bytes(r: &Reader) -> Result<u64, ConfigError> {

@@ -22,6 +22,34 @@ pub(crate) struct Sections {
     pub(crate) last_zxid: Zxid,
 }
 
+/// The bytes of a snapshot file, for those who keep it elsewhere.
+#[must_use]
+pub fn file(body: &[u8], zxid: Zxid, digest: u64) -> Vec<u8> {
+    let mut file = Vec::with_capacity(body.len() + 128);
+    let mut adler = Adler32::new();
+    let digest_section = digest_section(zxid, digest);
+    let zxid_section = zxid.to_wire().to_be_bytes();
+    let parts: [&[&[u8]]; 3] = [&[&HEADER, body], &[&digest_section], &[&zxid_section]];
+    for part in parts {
+        for bytes in part {
+            adler.write(bytes);
+            file.extend_from_slice(bytes);
+        }
+        let seal = seal(adler.finish());
+        adler.write(&seal);
+        file.extend_from_slice(&seal);
+    }
+    file
+}
+
+fn digest_section(zxid: Zxid, digest: u64) -> Vec<u8> {
+    let mut section = Vec::with_capacity(DIGEST_LEN);
+    section.extend_from_slice(&zxid.to_wire().to_be_bytes());
+    section.extend_from_slice(&DIGEST_VERSION.to_be_bytes());
+    section.extend_from_slice(&digest.to_be_bytes());
+    section
+}
+
 /// Writes and syncs the file `path`.
 pub(crate) fn write<F: Fs>(
     fs: &F,
@@ -41,11 +69,7 @@ pub(crate) fn write<F: Fs>(
     }
     out.seal()?;
     let (zxid, digest) = sections.digest;
-    let mut section = Vec::with_capacity(DIGEST_LEN);
-    section.extend_from_slice(&zxid.to_wire().to_be_bytes());
-    section.extend_from_slice(&DIGEST_VERSION.to_be_bytes());
-    section.extend_from_slice(&digest.to_be_bytes());
-    out.put(&section)?;
+    out.put(&digest_section(zxid, digest))?;
     out.seal()?;
     out.put(&sections.last_zxid.to_wire().to_be_bytes())?;
     out.seal()?;
