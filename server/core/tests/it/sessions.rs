@@ -199,6 +199,21 @@ fn a_session_upgraded_once_stays_and_expires_by_the_leader() {
     assert_eq!((c.status(2).ephemerals, c.status(2).sessions), (0, 0));
 }
 
+#[test]
+fn a_wrong_password_costs_its_owner_nothing() {
+    for (kinds, sid) in [(SessionKinds::default(), 1), (LOCAL, 1), (LOCAL, 3)] {
+        let mut c = four(kinds);
+        let (conn, session) = c.connect(sid, None);
+        let thief = ConnectResponse {
+            password: [7; 16],
+            ..session
+        };
+        assert!(refused(&c.connect(sid, Some(&thief)).1));
+        c.send(sid, conn, 1, exists("/"));
+        assert_eq!(c.headers(conn), [(1, 0)]);
+    }
+}
+
 fn moved_away(from: i64) -> (Cluster, ConnId, ConnId, ConnectResponse) {
     let mut c = four(SessionKinds::default());
     let (old, session) = c.connect(from, None);
