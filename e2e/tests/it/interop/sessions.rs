@@ -193,7 +193,7 @@ fn local_sessions_without_upgrading_are_refused_alike() -> Result<()> {
     let story = same(&settings(&["localSessionsEnabled=true"], &[]), local_story)?;
     let refused = story
         .iter()
-        .filter(|l| l.starts_with("ephemeral error -120, 0"));
+        .filter(|l| l.starts_with("ephemeral error -120, 1 "));
     ensure!(refused.count() == 6, "{story:#?}");
     Ok(())
 }

@@ -245,6 +245,8 @@ impl Peer {
         if self.local.cfg.sessions.local_upgrading {
             if let Some(timeout_ms) = self.local.local_sessions.remove(session) {
                 self.create_session(session, timeout_ms, now, out)?;
+                // From here on the leader's clock counts: this request is its first sign of life.
+                self.touch(session, timeout_ms, now);
             }
             return Ok(None);
         }
