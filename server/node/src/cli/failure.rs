@@ -4,11 +4,18 @@ use serde_json::{Value, json};
 
 use super::client::{ClientError, keeper_message};
 
-/// A command that failed; its exit code is 1.
+/// Exit code of a command that failed.
+const FAILED: u8 = 1;
+
+/// Exit code when there is no such command, as in shells.
+const NOT_FOUND: u8 = 127;
+
+/// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     message: String,
     code: Option<i32>,
+    exit_code: u8,
 }
 
 impl Failure {
@@ -17,7 +24,23 @@ impl Failure {
         Self {
             message: message.into(),
             code: None,
+            exit_code: FAILED,
         }
+    }
+
+    /// Because there is no command of this name.
+    #[must_use]
+    pub fn not_found(name: &str) -> Self {
+        Self {
+            exit_code: NOT_FOUND,
+            ..Self::new(format!("Command not found: {name}"))
+        }
+    }
+
+    /// The exit code of the process when this was the last command.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 
     /// Because of something that was printed already.
@@ -55,6 +78,7 @@ impl Failure {
         Self {
             message,
             code: Some(code),
+            exit_code: FAILED,
         }
     }
 

@@ -151,7 +151,6 @@ impl Shell {
     pub fn run(&mut self, words: &[String]) -> Next {
         let name = words.first().map_or("", String::as_str);
         if name == "quit" {
-            self.exit_code = 0;
             return Next::Quit;
         }
         let mut out = Output::new(self.json, self.events.clone());
@@ -159,10 +158,10 @@ impl Shell {
             Some(verb) => self.dispatch(verb, words, &mut out),
             None => {
                 out.remark(verbs::listing());
-                Err(Failure::new(format!("Command not found: {name}")))
+                Err(Failure::not_found(name))
             }
         };
-        self.exit_code = u8::from(outcome.is_err());
+        self.exit_code = outcome.as_ref().map_or_else(Failure::exit_code, |()| 0);
         out.end(name, &outcome);
         Next::Continue
     }

@@ -119,7 +119,25 @@ fn one(
     lines: &mut Lines,
     before: &mut Option<Zxid>,
 ) -> Result<Option<String>, InspectError> {
-    let mut log = RawLog::open(file)?;
+    let mut log = match RawLog::open(file) {
+        Ok(log) => log,
+        // A crash right after the file was made leaves less than a header.
+        Err(why) => {
+            let Ok(LogEnd {
+                torn: Some(torn), ..
+            }) = judge_log(file, &mut |_| {})
+            else {
+                return Err(why.into());
+            };
+            let name = file.display().to_string();
+            if arguments.json {
+                lines.put(json!({"file": name, "transactions": 0, "torn": torn, "damage": []}));
+            } else {
+                lines.put(format_args!("{name}: {torn}; the next start removes it"));
+            }
+            return Ok(None);
+        }
+    };
     if !arguments.json {
         lines.put(format_args!(
             "ZooKeeper Transactional Log File with dbid {} txnlog format version {}",
@@ -128,37 +146,16 @@ fn one(
         ));
     }
     let found = records(file, &mut log, arguments, lines)?;
-    let verdict = judge_log(file, &mut |_| {});
     let name = file.display();
     let mut wrong = Vec::new();
-    let torn = match &verdict {
-        Ok(LogEnd { torn, .. }) => *torn,
+    let torn = match judge_log(file, &mut |_| {}) {
+        Ok(LogEnd { torn, .. }) => torn,
         Err(why) => {
-            let remedy = if found.damaged > 0 {
-                "`quorate inspect log --recover` writes a copy with right checksums; of an ensemble's \
-                 server, set its data directory aside instead, and it takes the state from the leader"
-            } else {
-                "`quorate inspect log --chop` writes a copy that ends before this place; of an \
-                 ensemble's server, set its data directory aside instead, and it takes the state from \
-                 the leader"
-            };
-            wrong.push(format!("{why}; {remedy}"));
+            wrong.push(format!("{why}; {}", remedy(found.damaged > 0)));
             None
         }
     };
-    for (offset, why) in &found.unreadable {
-        wrong.push(format!(
-            "{name} is damaged at offset {offset}: {why}; `quorate inspect log --chop` writes a copy \
-             that ends before this place"
-        ));
-    }
-    let gap = before.zip(found.first).filter(|(a, b)| !follows(*a, *b));
-    for (last, next) in gap.into_iter().chain(found.gaps.iter().copied()) {
-        wrong.push(format!(
-            "{name}: {next} comes after {last}; what was between is missing, so restore the file \
-             that holds it, or set the data directory aside to take the state from the leader"
-        ));
-    }
+    wrong.extend(found.complaints(&name.to_string(), *before));
     *before = found.last.or(*before);
     if arguments.json {
         lines.put(json!({
@@ -180,6 +177,39 @@ fn one(
         lines.put(format_args!("EOF reached after {} txns.", found.count));
     }
     Ok((!wrong.is_empty()).then(|| wrong.join("\n")))
+}
+
+/// What to do about a place where reading ends.
+fn remedy(wrong_checksum: bool) -> &'static str {
+    if wrong_checksum {
+        "`quorate inspect log --recover` writes a copy with right checksums; of an ensemble's server, \
+         set its data directory aside instead, and it takes the state from the leader"
+    } else {
+        "`quorate inspect log --chop` writes a copy that ends before this place; of an ensemble's \
+         server, set its data directory aside instead, and it takes the state from the leader"
+    }
+}
+
+impl Found {
+    /// What is wrong besides the place where reading ends; `before` is the last transaction of the
+    /// file before.
+    fn complaints(&self, name: &str, before: Option<Zxid>) -> Vec<String> {
+        let unreadable = self.unreadable.iter().map(|(offset, why)| {
+            format!(
+                "{name} is damaged at offset {offset}: {why}; `quorate inspect log --chop` writes a \
+                 copy that ends before this place"
+            )
+        });
+        let gap = before.zip(self.first).filter(|(a, b)| !follows(*a, *b));
+        let gaps = gap.into_iter().chain(self.gaps.iter().copied());
+        let gaps = gaps.map(|(last, next)| {
+            format!(
+                "{name}: {next} comes after {last}; what was between is missing, so restore the file \
+                 that holds it, or set the data directory aside to take the state from the leader"
+            )
+        });
+        unreadable.chain(gaps).collect()
+    }
 }
 
 fn records(
