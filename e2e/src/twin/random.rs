@@ -373,6 +373,8 @@ impl Maker {
             op::RECONFIG => ops::reconfig((), "3", (), -1),
             // A check alone closes the connection; it belongs into a multi.
             op::CHECK => ops::multi(vec![ops::check(self.path(), self.version())]),
+            // An ensemble of Apache's is not to be trusted after that.
+            _ if self.ensemble => ops::ping(),
             op => ops::unknown(op),
         }
     }
