@@ -7,6 +7,7 @@ use zk_wire::quorum::Packet;
 use zk_wire::{DecodeError, Epoch, Id, Sid, Xid, Zxid};
 
 use crate::db::{Database, Recovery};
+pub use crate::request::auth::NONCE_LEN;
 use crate::status::PeerEvent;
 
 /// A client connection; chosen by the shell, never used twice.
@@ -99,6 +100,8 @@ pub enum Input {
         ip: String,
         /// What the transport proved beside the address: the subject of a client certificate.
         identities: Vec<Id>,
+        /// Random bytes that were never used before, for the challenge of a SASL exchange.
+        nonce: [u8; NONCE_LEN],
         /// What it asks.
         request: ConnectRequest,
     },
@@ -134,6 +137,13 @@ pub enum ClientFrame {
         xid: Xid,
         /// The operation.
         op: OpCode,
+        /// The body as it came.
+        body: Bytes,
+    },
+    /// A multiRead of nothing but writes, which decodes and is refused nevertheless.
+    WritesInMultiRead {
+        /// The client's number.
+        xid: Xid,
     },
     /// An operation that is not answered here: error and close.
     Unimplemented {
@@ -158,12 +168,37 @@ impl ClientFrame {
         let Some(op) = OpCode::from_wire(header.op) else {
             return Ok(Self::Unimplemented { xid });
         };
+        if op == OpCode::CreateSession {
+            // The servers' own; Apache fails over the missing time-out of one that a client sends.
+            return Ok(Self::Undecodable { xid, op, body });
+        }
         Ok(match Request::decode(op, body.clone(), field_len_max) {
             Ok(Some(request)) => Self::Request { xid, request, body },
             Ok(None) => Self::Unimplemented { xid },
-            Err(_) => Self::Undecodable { xid, op },
+            Err(_) if op == OpCode::MultiRead && holds_writes(&body, field_len_max) => {
+                Self::WritesInMultiRead { xid }
+            }
+            Err(_) => Self::Undecodable { xid, op, body },
         })
     }
+
+    /// The client's number.
+    #[must_use]
+    pub fn xid(&self) -> Xid {
+        match self {
+            Self::Request { xid, .. }
+            | Self::Undecodable { xid, .. }
+            | Self::WritesInMultiRead { xid }
+            | Self::Throttled { xid }
+            | Self::Unimplemented { xid } => *xid,
+        }
+    }
+}
+
+/// Whether a body that is no list of reads is a list of writes.
+fn holds_writes(body: &Bytes, field_len_max: usize) -> bool {
+    let multi = Request::decode(OpCode::Multi, body.clone(), field_len_max);
+    matches!(multi, Ok(Some(Request::Multi(ops))) if !ops.is_empty())
 }
 
 /// A disk operation. They are given in order and must be carried out in order.

@@ -42,7 +42,7 @@ pub use config::{
     AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, ReconfigSettings, Secret, SessionKinds,
 };
 pub use db::{Database, Recovery, RecoveryBuilder};
-pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Output, Outputs};
+pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs};
 pub use peer::Peer;
 pub use status::{PeerEvent, Status};
 pub use time::{Mono, Now};

@@ -15,6 +15,7 @@ use crate::client_port::ClientMessage;
 use crate::disk::{DiskQueue, DiskReport};
 use crate::messages::PeerMessage;
 use crate::monitor::{Monitor, Published};
+use crate::nonce;
 use crate::query::Query;
 use crate::router::Router;
 
@@ -198,6 +199,7 @@ impl Run {
                     conn,
                     ip,
                     identities,
+                    nonce: nonce::fresh(),
                     request,
                 });
             }

@@ -25,6 +25,7 @@ pub mod listen;
 pub mod messages;
 pub mod metrics;
 pub mod monitor;
+pub mod nonce;
 pub mod outbox;
 pub mod query;
 pub mod quorum_port;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
-use zk_core::{ClientFrame, ConnId, Input, LinkId};
+use zk_core::{ClientFrame, ConnId, Input, LinkId, NONCE_LEN};
 use zk_wire::client::ConnectRequest;
 use zk_wire::quorum::{From as Side, Packet};
 use zk_wire::{SessionId, Sid};
@@ -206,10 +206,13 @@ impl Server {
                 *greeted = true;
                 let request = ConnectRequest::decode(bytes).map_err(|e| broken("a connect", &e))?;
                 let (conn, ip) = (*conn, "10.0.0.1".to_owned());
+                let mut nonce = [0; NONCE_LEN];
+                nonce[..8].copy_from_slice(&conn.0.to_le_bytes());
                 Input::ClientConnect {
                     conn,
                     ip,
                     identities: Vec::new(),
+                    nonce,
                     request,
                 }
             }

@@ -10,7 +10,7 @@ use zk_wire::Acl;
 use zk_wire::snapshot::ACL_OPEN_UNSAFE;
 
 /// A list, or `None`: open to everyone without an entry in the table.
-pub(crate) type AclList = Option<Arc<[Acl]>>;
+pub type AclList = Option<Arc<[Acl]>>;
 
 /// Lists by number and numbers by list.
 #[derive(Debug, Clone, Default)]

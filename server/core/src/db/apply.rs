@@ -18,14 +18,35 @@ use super::tree::NodeIdx;
 use super::{Database, node_digest};
 
 /// A change of one node that watches may be interested in, in the order of the transaction.
+///
+/// With the ACLs of that moment, which decide who may be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// The node appeared.
-    Created(String),
+    Created {
+        /// What.
+        path: String,
+        /// Its ACL.
+        acl: AclList,
+        /// That of its parent.
+        parent_acl: AclList,
+    },
     /// The node went.
-    Deleted(String),
+    Deleted {
+        /// What.
+        path: String,
+        /// Its ACL.
+        acl: AclList,
+        /// That of its parent.
+        parent_acl: AclList,
+    },
     /// Its data was set, be it to the same bytes.
-    DataSet(String),
+    DataSet {
+        /// What.
+        path: String,
+        /// Its ACL.
+        acl: AclList,
+    },
 }
 
 /// What came of a transaction, as the client will be told.
@@ -271,13 +292,21 @@ impl Database {
         self.raise_cversion(parent, parent_path, cversion, ctx.zxid);
         let at = self.add_child(parent, name, &c.path, c.data.clone(), acl_id, stat);
         self.count_created(&c.path, c.data.as_ref().map_or(0, |d| d.len() as u64));
-        changes.push(Change::Created(c.path.clone()));
+        changes.push(Change::Created {
+            path: c.path.clone(),
+            acl: self.acls.list(acl_id),
+            parent_acl: self.acl_at(parent),
+        });
         let stat = self.tree.node(at).stat();
         TxnOutcome::Created {
             path: c.path.clone(),
             stat,
             create2: c.create2 || !is_plain(c),
         }
+    }
+
+    fn acl_at(&self, at: NodeIdx) -> AclList {
+        self.acls.list(self.tree.node(at).acl_id)
     }
 
     /// Raises the parent's count of creations, never lowers it.
@@ -321,7 +350,11 @@ impl Database {
                 self.swept.remove(path);
             }
             self.count_deleted(path, node.data_len());
-            changes.push(Change::Deleted(path.to_owned()));
+            changes.push(Change::Deleted {
+                path: path.to_owned(),
+                acl: self.acls.list(node.acl_id),
+                parent_acl: self.acl_at(parent),
+            });
         }
         TxnOutcome::Deleted
     }
@@ -345,7 +378,10 @@ impl Database {
             node.stat.mtime = ctx.time_ms;
         });
         self.count_set(path, len_before, data.map_or(0, |d| d.len() as u64));
-        changes.push(Change::DataSet(path.to_owned()));
+        changes.push(Change::DataSet {
+            path: path.to_owned(),
+            acl: self.acl_at(at),
+        });
         TxnOutcome::DataSet(self.tree.node(at).stat())
     }
 

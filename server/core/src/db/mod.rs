@@ -21,10 +21,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zk_wire::{Acl, SessionId, StatPersisted, Zxid};
 
+pub use acl::AclList;
 pub use apply::{Change, TxnOutcome};
 pub use recovery::{Entry, Recovery, RecoveryBuilder};
 
-pub(crate) use acl::AclList;
 pub(crate) use digest::node_digest;
 pub(crate) use node::{Node, container_owner, owner_session, ttl_of, ttl_owner};
 pub(crate) use path::{is_valid, parent_of};
@@ -134,6 +134,11 @@ impl Database {
     /// Names of the children of `path`, in byte order.
     pub(crate) fn children(&self, path: &str) -> Option<impl Iterator<Item = &str>> {
         self.tree.find(path).map(|at| self.tree.children(at))
+    }
+
+    /// Number of nodes below `path`; `None` when it is not there.
+    pub(crate) fn descendants(&self, path: &str) -> Option<u64> {
+        self.tree.find(path).map(|at| self.tree.count_below(at))
     }
 
     /// ACL of a node; `None`: open to everyone.

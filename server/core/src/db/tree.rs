@@ -72,6 +72,18 @@ impl Tree {
         self.node(at).children.keys().map(AsRef::as_ref)
     }
 
+    /// Number of nodes below a node.
+    pub(crate) fn count_below(&self, at: NodeIdx) -> u64 {
+        let mut count = 0;
+        let mut todo = vec![at];
+        while let Some(at) = todo.pop() {
+            let children = &self.node(at).children;
+            count += children.len() as u64;
+            todo.extend(children.values());
+        }
+        count
+    }
+
     /// Adds the root.
     pub(crate) fn add_root(&mut self, node: Node) {
         assert!(self.slots.is_empty(), "the root comes first and once");

@@ -7,11 +7,11 @@
 use zk_wire::client::connect::session_password;
 use zk_wire::client::request::{CreateOp, CreateRequest};
 use zk_wire::client::{ConnectRequest, ConnectResponse, ErrorCode, MultiOp, OpCode, Request};
-use zk_wire::{Id, SessionId, Xid};
+use zk_wire::{SessionId, Xid};
 
 use super::{Peer, Role};
 use crate::io::{ClientFrame, ConnId, Output, Outputs};
-use crate::request::order::Submission;
+use crate::request::order::{Newcomer, Submission};
 use crate::status::PeerEvent;
 use crate::time::Now;
 use crate::zab::leader::RoleOver;
@@ -21,7 +21,7 @@ impl Peer {
     pub(super) fn client_connect(
         &mut self,
         conn: ConnId,
-        auth: Vec<Id>,
+        who: Newcomer,
         request: &ConnectRequest,
         now: Now,
         out: &mut Outputs,
@@ -44,9 +44,9 @@ impl Peer {
         let wanted = request.timeout_ms.max(local.cfg.session_timeout_min_ms);
         let timeout_ms = wanted.min(local.cfg.session_timeout_max_ms);
         match request.session {
-            None => self.new_session(conn, auth, request.read_only, timeout_ms, now, out),
+            None => self.new_session(conn, who, request.read_only, timeout_ms, now, out),
             Some(session) => {
-                self.old_session(conn, auth, request, session, timeout_ms, now, out);
+                self.old_session(conn, who, request, session, timeout_ms, now, out);
                 Ok(())
             }
         }
@@ -55,7 +55,7 @@ impl Peer {
     fn new_session(
         &mut self,
         conn: ConnId,
-        auth: Vec<Id>,
+        who: Newcomer,
         read_only: Option<bool>,
         timeout_ms: i32,
         now: Now,
@@ -72,7 +72,7 @@ impl Peer {
         let session = local.session_ids.next();
         local
             .clients
-            .connect(conn, auth, session, timeout_ms, read_only, out);
+            .connect(conn, who, session, timeout_ms, read_only, out);
         if begins_locally {
             local.local_sessions.add(session, timeout_ms, now.mono);
             local.settle_session(session, true, out);
@@ -109,7 +109,7 @@ impl Peer {
     fn old_session(
         &mut self,
         conn: ConnId,
-        auth: Vec<Id>,
+        who: Newcomer,
         request: &ConnectRequest,
         session: SessionId,
         timeout_ms: i32,
@@ -135,7 +135,7 @@ impl Peer {
         }
         local
             .clients
-            .connect(conn, auth, session, timeout_ms, request.read_only, out);
+            .connect(conn, who, session, timeout_ms, request.read_only, out);
         let here = local.local_sessions.touch(session, timeout_ms, now.mono);
         match &mut self.role {
             Role::Learner(learner) if !here && !read_only => {
@@ -166,6 +166,9 @@ impl Peer {
             // The session is ending, and its connection with it: there is no answer.
             return Ok(());
         }
+        let Some(frame) = self.local.clients.hold(conn, frame) else {
+            return Ok(());
+        };
         if let Some((xid, code)) = self.refusal(session, &frame) {
             let local = &mut self.local;
             local.clients.refuse(&local.db, conn, xid, code, out);
@@ -209,7 +212,8 @@ impl Peer {
     fn refusal(&mut self, session: SessionId, frame: &ClientFrame) -> Option<(Xid, ErrorCode)> {
         let (xid, op) = match frame {
             ClientFrame::Request { xid, request, .. } => (*xid, request.op()),
-            ClientFrame::Undecodable { xid, op } => (*xid, *op),
+            ClientFrame::Undecodable { xid, op, .. } => (*xid, *op),
+            ClientFrame::WritesInMultiRead { xid } => (*xid, OpCode::MultiRead),
             ClientFrame::Unimplemented { .. } | ClientFrame::Throttled { .. } => return None,
         };
         if self.local.clients.is_read_only() {

@@ -76,7 +76,7 @@ impl Local {
             history: History::new(recovery.recent),
             accepted_epoch: recovery.accepted_epoch,
             current_epoch: recovery.current_epoch,
-            clients: Clients::default(),
+            clients: Clients::new(&cfg),
             session_ids: SessionIds::new(cfg.sid, now.wall_ms),
             local_sessions: LocalSessions::new(cfg.tick_ms),
             instead: BTreeMap::new(),

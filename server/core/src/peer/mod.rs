@@ -16,12 +16,13 @@ mod read_only;
 use std::collections::VecDeque;
 
 use zk_wire::election::{Notification, ServerState};
-use zk_wire::{Id, SessionId, Sid, Zxid};
+use zk_wire::{SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
 use crate::db::{Entry, Recovery};
 use crate::election::{Looking, Outcome, Vote};
 use crate::io::{DiskSeq, Input, LinkId, Output, Outputs};
+use crate::request::order::Newcomer;
 use crate::status::{PeerEvent, Phase, Status};
 use crate::time::{Mono, Now};
 use crate::zab::leader::{Leading, RoleOver};
@@ -127,6 +128,7 @@ impl Peer {
         self.handle_released(now, out);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per input")]
     fn dispatch(&mut self, now: Now, input: Input, out: &mut Outputs) -> Result<(), RoleOver> {
         match input {
             Input::Tick => self.tick(now, out),
@@ -186,11 +188,15 @@ impl Peer {
                 conn,
                 ip,
                 identities,
+                nonce,
                 request,
             } => {
-                let mut auth = vec![Id::new("ip", &ip)];
-                auth.extend(identities);
-                self.client_connect(conn, auth, &request, now, out)
+                let who = Newcomer {
+                    ip,
+                    identities,
+                    nonce,
+                };
+                self.client_connect(conn, who, &request, now, out)
             }
             Input::ClientFrame { conn, frame } => self.client_frame(conn, frame, now, out),
             Input::ClientClosed { conn } => {

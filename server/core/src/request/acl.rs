@@ -12,11 +12,6 @@ use crate::config::AuthSettings;
 /// Schemes whose identities are more than an address, and stand in for `auth`.
 const AUTHENTICATING: [&str; 3] = ["digest", "x509", "sasl"];
 
-/// As [`permits`] with the settings of a server that has none.
-pub(crate) fn allowed(acl: Option<&[Acl]>, wanted: i32, identities: &[Id]) -> bool {
-    permits(acl, wanted, identities, &AuthSettings::default())
-}
-
 /// Whether one of `identities` may do any of `wanted` on a node with this ACL.
 pub(crate) fn permits(
     acl: Option<&[Acl]>,

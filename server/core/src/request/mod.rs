@@ -10,8 +10,12 @@
 //!                                                                               |
 //!                 order: events first, then the reply, then reads that waited <-+
 //! ```
+//!
+//! An auth packet and a SASL token are taken as they come, so that the requests behind them see the
+//! new identity; their answers wait for their turn in the queue like all others.
 
 pub(crate) mod acl;
+pub(crate) mod auth;
 pub(crate) mod order;
 pub(crate) mod outstanding;
 pub(crate) mod prep;

@@ -1,121 +1,114 @@
-//! Changes become events: the table of client.md section 12.2, and the catch-up of setWatches.
+//! Changes become events: the table of client.md section 12.2 (`DataTree` and its watch managers).
 
-use zk_wire::client::{CarriedWatches, EventKind, WatcherEvent};
+use zk_wire::client::{EventKind, WatcherEvent};
 
-use super::table::{WatchKind, WatchTable};
-use crate::db::{Change, Database, parent_of};
+use super::modes::Registry;
+use super::table::WatchTable;
+use crate::db::{AclList, Change, parent_of};
 use crate::io::ConnId;
 
+/// An event, and who watches for it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) event: WatcherEvent,
+    /// Who may not read this is not told, though its watch is used up (section 12.3).
+    pub(crate) acl: AclList,
+    /// In the order of their numbers.
+    pub(crate) conns: Vec<ConnId>,
+}
+
 /// Events of one change, in the order in which they must leave.
-pub(crate) fn fire(table: &mut WatchTable, change: &Change) -> Vec<(ConnId, WatcherEvent)> {
+pub(crate) fn fire(table: &mut WatchTable, change: &Change) -> Vec<Told> {
     let mut out = Vec::new();
-    let mut tell = |conns: Vec<ConnId>, kind: EventKind, path: &str| {
-        let event = |conn| {
-            (
-                conn,
-                WatcherEvent {
+    let mut tell = |conns: Vec<ConnId>, kind: EventKind, path: &str, acl: &AclList| {
+        if !conns.is_empty() {
+            out.push(Told {
+                event: WatcherEvent {
                     kind,
                     path: path.to_owned(),
                 },
-            )
-        };
-        out.extend(conns.into_iter().map(event));
-    };
-    match change {
-        Change::Created(path) => {
-            tell(
-                table.take(WatchKind::Data, path),
-                EventKind::NodeCreated,
-                path,
-            );
+                acl: acl.clone(),
+                conns,
+            });
         }
-        Change::DataSet(path) => {
-            tell(
-                table.take(WatchKind::Data, path),
-                EventKind::NodeDataChanged,
-                path,
-            );
+    };
+    let (path, parent_acl) = match change {
+        Change::DataSet { path, acl } => {
+            let data = table.trigger(Registry::Data, path);
+            tell(data, EventKind::NodeDataChanged, path, acl);
             return out;
         }
-        Change::Deleted(path) => {
-            let data = table.take(WatchKind::Data, path);
-            let mut child = table.take(WatchKind::Child, path);
-            child.retain(|conn| !data.contains(conn));
-            tell(data, EventKind::NodeDeleted, path);
-            tell(child, EventKind::NodeDeleted, path);
+        Change::Created {
+            path,
+            acl,
+            parent_acl,
+        } => {
+            let data = table.trigger(Registry::Data, path);
+            tell(data, EventKind::NodeCreated, path, acl);
+            (path, parent_acl)
         }
-    }
-    let (Change::Created(path) | Change::Deleted(path) | Change::DataSet(path)) = change;
+        Change::Deleted {
+            path,
+            acl,
+            parent_acl,
+        } => {
+            let data = table.trigger(Registry::Data, path);
+            let mut child = table.trigger(Registry::Child, path);
+            child.retain(|conn| data.binary_search(conn).is_err());
+            tell(data, EventKind::NodeDeleted, path, acl);
+            tell(child, EventKind::NodeDeleted, path, acl);
+            (path, parent_acl)
+        }
+    };
     if let Some((parent, _)) = parent_of(path) {
         let parent = if parent.is_empty() { "/" } else { parent };
-        tell(
-            table.take(WatchKind::Child, parent),
-            EventKind::NodeChildrenChanged,
-            parent,
-        );
+        let child = table.trigger(Registry::Child, parent);
+        tell(child, EventKind::NodeChildrenChanged, parent, parent_acl);
     }
     out
-}
-
-/// Registers carried watches; what they have missed comes back as events.
-pub(crate) fn catch_up(
-    table: &mut WatchTable,
-    db: &Database,
-    conn: ConnId,
-    carried: &CarriedWatches,
-) -> Vec<WatcherEvent> {
-    let since = carried.relative_zxid.to_wire();
-    let mut events = Vec::new();
-    let mut tell = |kind, path: &str| {
-        events.push(WatcherEvent {
-            kind,
-            path: path.to_owned(),
-        })
-    };
-    for path in &carried.data {
-        match db.node(path) {
-            None => tell(EventKind::NodeDeleted, path),
-            Some(node) if node.stat.mzxid > since => tell(EventKind::NodeDataChanged, path),
-            Some(_) => table.add(conn, WatchKind::Data, path),
-        }
-    }
-    for path in &carried.exist {
-        match db.node(path) {
-            Some(_) => tell(EventKind::NodeCreated, path),
-            None => table.add(conn, WatchKind::Data, path),
-        }
-    }
-    for path in &carried.child {
-        match db.node(path) {
-            None => tell(EventKind::NodeDeleted, path),
-            Some(node) if node.stat.pzxid > since => tell(EventKind::NodeChildrenChanged, path),
-            Some(_) => table.add(conn, WatchKind::Child, path),
-        }
-    }
-    events
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Mode;
+
+    const A: ConnId = ConnId(1);
+
+    fn deleted(path: &str) -> Change {
+        Change::Deleted {
+            path: path.into(),
+            acl: None,
+            parent_acl: None,
+        }
+    }
+
+    fn created(path: &str) -> Change {
+        Change::Created {
+            path: path.into(),
+            acl: None,
+            parent_acl: None,
+        }
+    }
+
+    fn told(table: &mut WatchTable, change: &Change) -> Vec<(EventKind, String)> {
+        let all = fire(table, change);
+        all.into_iter()
+            .map(|t| (t.event.kind, t.event.path))
+            .collect()
+    }
 
     #[test]
     fn a_connection_with_all_watches_on_a_deleted_node_is_told_once() {
         let mut table = WatchTable::default();
-        let conn = ConnId(1);
-        table.add(conn, WatchKind::Data, "/a/b");
-        table.add(conn, WatchKind::Child, "/a/b");
-        table.add(conn, WatchKind::Child, "/a");
-        let events = fire(&mut table, &Change::Deleted("/a/b".into()));
-        let kinds: Vec<_> = events
-            .iter()
-            .map(|(_, e)| (e.kind, e.path.as_str()))
-            .collect();
+        table.add(A, Registry::Data, Mode::Standard, "/a/b");
+        table.add(A, Registry::Child, Mode::Standard, "/a/b");
+        table.add(A, Registry::Child, Mode::Standard, "/a");
         assert_eq!(
-            kinds,
+            told(&mut table, &deleted("/a/b")),
             [
-                (EventKind::NodeDeleted, "/a/b"),
-                (EventKind::NodeChildrenChanged, "/a")
+                (EventKind::NodeDeleted, "/a/b".into()),
+                (EventKind::NodeChildrenChanged, "/a".into())
             ]
         );
         assert_eq!(table.len(), 0);
@@ -124,37 +117,48 @@ mod tests {
     #[test]
     fn children_of_the_root_tell_the_root() {
         let mut table = WatchTable::default();
-        table.add(ConnId(1), WatchKind::Child, "/");
-        table.add(ConnId(1), WatchKind::Data, "/a");
-        let events = fire(&mut table, &Change::Created("/a".into()));
-        assert_eq!(events.len(), 2);
-        assert_eq!(events[1].1.path, "/");
+        table.add(A, Registry::Child, Mode::Standard, "/");
+        table.add(A, Registry::Data, Mode::Standard, "/a");
+        assert_eq!(
+            told(&mut table, &created("/a")),
+            [
+                (EventKind::NodeCreated, "/a".into()),
+                (EventKind::NodeChildrenChanged, "/".into())
+            ]
+        );
     }
 
     #[test]
-    fn carried_watches_catch_up() {
-        let db = Database::new();
+    fn persistent_watches_are_told_of_everything_and_stay() {
         let mut table = WatchTable::default();
-        let (here, gone) = (["/zookeeper".to_owned()], ["/gone".to_owned()]);
-        let mut run = |data: &[String], exist: &[String], child: &[String]| {
-            let carried = CarriedWatches {
-                data: data.to_vec(),
-                exist: exist.to_vec(),
-                child: child.to_vec(),
-                ..CarriedWatches::default()
-            };
-            let events = catch_up(&mut table, &db, ConnId(1), &carried);
-            events.into_iter().map(|e| e.kind).collect::<Vec<_>>()
-        };
-        assert_eq!(run(&here, &gone, &here), []);
+        table.add_lasting(A, Mode::Persistent, "/a");
+        for _ in 0..2 {
+            assert_eq!(
+                told(&mut table, &created("/a/b")),
+                [(EventKind::NodeChildrenChanged, "/a".into())]
+            );
+            assert_eq!(
+                told(&mut table, &deleted("/a")),
+                [(EventKind::NodeDeleted, "/a".into())]
+            );
+        }
+    }
+
+    #[test]
+    fn recursive_watches_are_never_told_of_children() {
+        let mut table = WatchTable::default();
+        table.add_lasting(A, Mode::Recursive, "/a");
         assert_eq!(
-            run(&gone, &here, &gone),
+            told(&mut table, &created("/a/b")),
+            [(EventKind::NodeCreated, "/a/b".into())]
+        );
+        table.add(A, Registry::Child, Mode::Standard, "/a");
+        assert_eq!(
+            told(&mut table, &deleted("/a/b")),
             [
-                EventKind::NodeDeleted,
-                EventKind::NodeCreated,
-                EventKind::NodeDeleted
+                (EventKind::NodeDeleted, "/a/b".into()),
+                (EventKind::NodeChildrenChanged, "/a".into())
             ]
         );
-        assert_eq!(table.len(), 3);
     }
 }

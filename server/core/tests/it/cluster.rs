@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use zk_core::{
-    Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NodeKinds, Now, Output,
-    Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
+    AuthSettings, Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NONCE_LEN,
+    NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
@@ -104,6 +104,7 @@ pub(crate) struct Cluster {
     pub(crate) sessions: SessionKinds,
     /// As above.
     pub(crate) kinds: NodeKinds,
+    pub(crate) auth: AuthSettings,
     /// What the next clients say of read-only mode.
     pub(crate) wants_read_only: bool,
     /// What the last client got that had no answer to its first frame.
@@ -131,6 +132,7 @@ impl Cluster {
             text: config.to_owned(),
             sessions: SessionKinds::default(),
             kinds: NodeKinds::default(),
+            auth: AuthSettings::default(),
             wants_read_only: false,
             turned_away: Vec::new(),
         }
@@ -156,7 +158,7 @@ impl Cluster {
             snap_count: 1_000_000,
             snap_bytes: 1 << 30,
             seed: 1,
-            auth: Default::default(),
+            auth: self.auth.clone(),
             sessions: self.sessions,
             kinds: self.kinds,
             reconfig: Default::default(),
@@ -396,6 +398,7 @@ impl Cluster {
                 conn,
                 ip: "127.0.0.1".into(),
                 identities: Vec::new(),
+                nonce: [7; NONCE_LEN],
                 request,
             },
         );

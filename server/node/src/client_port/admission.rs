@@ -84,6 +84,7 @@ pub(super) fn late(frame: ClientFrame) -> ClientFrame {
         }
         other @ (ClientFrame::Request { .. }
         | ClientFrame::Undecodable { .. }
+        | ClientFrame::WritesInMultiRead { .. }
         | ClientFrame::Unimplemented { .. }
         | ClientFrame::Throttled { .. }) => other,
     }

@@ -166,6 +166,7 @@ impl Leading {
         } = submission;
         let write = match what {
             Submitted::Write(request, _) => Write::Client(request),
+            Submitted::Undecodable(..) => Write::Refused(ErrorCode::MarshallingError),
             Submitted::Close => Write::CloseSession,
             Submitted::Sync(_) => {
                 self.sync(Syncing::Client(conn), local, out);

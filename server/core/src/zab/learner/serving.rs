@@ -140,6 +140,7 @@ impl Learner {
         } = submission;
         let (op, body) = match what {
             Submitted::Write(request, body) => (request.op(), body),
+            Submitted::Undecodable(op, body) => (op, body),
             Submitted::Close => (OpCode::CloseSession, Bytes::new()),
             Submitted::Sync(body) => {
                 self.syncs.push_back(conn);

@@ -1,0 +1,259 @@
+//! What becomes of a frame: an answer at once, a place in the queue, a request to the leader.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zk_wire::Xid;
+use zk_wire::client::response::{encode_error, encode_sasl_refusal};
+use zk_wire::client::{ErrorCode, OpCode, Request, Response};
+
+use super::Clients;
+use super::conn::{Conn, Submission, Submitted, Waiting};
+use crate::config::AuthSettings;
+use crate::db::Database;
+use crate::io::{ClientFrame, ConnId, Outputs};
+use crate::request::auth::{self, eager};
+
+/// The xid of every answer to a ping.
+const PING_XID: Xid = Xid(-2);
+
+/// zxid of answers that no state is behind.
+const NO_ZXID: i64 = 0;
+
+/// zxid of the answer to an operation that does not exist.
+const UNKNOWN_ZXID: i64 = -1;
+
+impl Clients {
+    /// Gives a frame back if it is to be handled now; else it is kept until the session is settled,
+    /// or comes after the last one that counts.
+    pub(crate) fn hold(&mut self, id: ConnId, frame: ClientFrame) -> Option<ClientFrame> {
+        let conn = self.conns.get_mut(&id)?;
+        if !conn.open {
+            conn.held.push_back(frame);
+            return None;
+        }
+        (!conn.deaf).then_some(frame)
+    }
+
+    /// Answers a frame with an error, in its turn; a session that moved costs the connection.
+    pub(crate) fn refuse(
+        &mut self,
+        db: &Database,
+        id: ConnId,
+        xid: Xid,
+        code: ErrorCode,
+        out: &mut Outputs,
+    ) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.deaf = code == ErrorCode::SessionMoved;
+            conn.queue.push_back(Waiting::Error { xid, code });
+        }
+        self.drain(db, id, out);
+    }
+
+    /// Closes a session that has no transaction to wait for, in its turn.
+    pub(crate) fn close_local(&mut self, db: &Database, id: ConnId, xid: Xid, out: &mut Outputs) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.deaf = true;
+            conn.queue.push_back(Waiting::CloseLocal { xid });
+        }
+        self.drain(db, id, out);
+    }
+
+    /// A frame that [`Clients::hold`] gave back: answered at once, queued, or to be submitted.
+    pub(crate) fn frame(
+        &mut self,
+        db: &Database,
+        id: ConnId,
+        frame: ClientFrame,
+        out: &mut Outputs,
+    ) -> Option<Submission> {
+        let conn = self.conns.get_mut(&id)?;
+        let xid = frame.xid();
+        let refused = if let ClientFrame::Request { request, .. } = &frame
+            && self.eager_check
+        {
+            eager::check(&self.settings, db, request, &conn.identities).err()
+        } else {
+            None
+        };
+        let mut admitted = admit(&self.settings, conn, frame);
+        if let (Some(code), Waiting::Write { .. }) = (refused, &admitted.0) {
+            let frame = encode_error(xid, NO_ZXID, code.to_wire());
+            admitted = (Waiting::Known(frame), None);
+        }
+        let (waiting, what) = admitted;
+        conn.deaf = matches!(waiting, Waiting::Last { .. } | Waiting::Close { .. });
+        conn.queue.push_back(waiting);
+        let submission = what.map(|what| Submission {
+            conn: id,
+            session: conn.session,
+            xid,
+            auth: conn.identities.to_vec(),
+            what,
+        });
+        self.drain(db, id, out);
+        submission
+    }
+}
+
+/// Gives a frame its place, and what the leader has to see of it.
+fn admit(
+    settings: &AuthSettings,
+    conn: &mut Conn,
+    frame: ClientFrame,
+) -> (Waiting, Option<Submitted>) {
+    let xid = frame.xid();
+    match frame {
+        ClientFrame::Request {
+            request: Request::Auth { scheme, auth },
+            ..
+        } => {
+            let data = auth.as_deref();
+            (
+                auth_packet(settings, conn, xid, scheme.as_deref(), data),
+                None,
+            )
+        }
+        ClientFrame::Request {
+            request: Request::Sasl { token },
+            ..
+        } => (sasl_token(settings, conn, xid, &token), None),
+        ClientFrame::Undecodable {
+            op: OpCode::Auth | OpCode::Sasl,
+            ..
+        } => {
+            let why = "credentials that do not decode";
+            (Waiting::Last { frame: None, why }, None)
+        }
+        _ if !auth::is_enough(settings, &conn.identities) => {
+            let code = ErrorCode::SessionClosedRequireSaslAuth;
+            (last(xid, NO_ZXID, code, "authentication is required"), None)
+        }
+        ClientFrame::Throttled { .. } => {
+            let code = ErrorCode::ThrottledOp;
+            (Waiting::Error { xid, code }, None)
+        }
+        ClientFrame::Undecodable { op, body, .. } => undecodable(xid, op, body),
+        ClientFrame::WritesInMultiRead { .. } => {
+            let code = ErrorCode::MarshallingError;
+            (Waiting::MultiReadError { xid, code }, None)
+        }
+        ClientFrame::Unimplemented { .. } => {
+            let code = ErrorCode::Unimplemented;
+            (last(xid, UNKNOWN_ZXID, code, "unknown operation"), None)
+        }
+        ClientFrame::Request { request, body, .. } => admit_request(conn, xid, request, body),
+    }
+}
+
+fn last(xid: Xid, zxid: i64, code: ErrorCode, why: &'static str) -> Waiting {
+    let frame = Some(encode_error(xid, zxid, code.to_wire()));
+    Waiting::Last { frame, why }
+}
+
+/// A multi takes its place among the writes even so, as in Apache; no other operation does.
+fn undecodable(xid: Xid, op: OpCode, body: Bytes) -> (Waiting, Option<Submitted>) {
+    if op == OpCode::Multi {
+        let what = Submitted::Undecodable(op, body);
+        return (Waiting::Write { xid }, Some(what));
+    }
+    let code = ErrorCode::MarshallingError;
+    (Waiting::Error { xid, code }, None)
+}
+
+fn admit_request(
+    conn: &Conn,
+    xid: Xid,
+    request: Request,
+    body: Bytes,
+) -> (Waiting, Option<Submitted>) {
+    match request {
+        Request::CloseSession => (Waiting::Close { xid }, Some(Submitted::Close)),
+        Request::Sync { path } => {
+            let done = false;
+            (Waiting::Sync { xid, path, done }, Some(Submitted::Sync(body)))
+        }
+        Request::Create { .. }
+        | Request::Delete { .. }
+        | Request::SetData { .. }
+        | Request::SetAcl { .. }
+        | Request::Reconfig(_)
+        | Request::Multi(_) => (Waiting::Write { xid }, Some(Submitted::Write(request, body))),
+        Request::Exists { .. }
+        | Request::GetData { .. }
+        | Request::GetAcl { .. }
+        | Request::GetChildren { .. }
+        | Request::GetChildren2 { .. }
+        | Request::MultiRead(_)
+        | Request::SetWatches(_)
+        | Request::CheckWatches { .. }
+        | Request::RemoveWatches { .. }
+        | Request::AddWatch { .. }
+        | Request::GetEphemerals { .. }
+        | Request::GetAllChildrenNumber { .. }
+        | Request::WhoAmI
+        | Request::Ping
+        // Answered before they come here.
+        | Request::Auth { .. }
+        | Request::Sasl { .. } => {
+            let xid = if request == Request::Ping { PING_XID } else { xid };
+            let identities = Arc::clone(&conn.identities);
+            (Waiting::Read { xid, request, identities }, None)
+        }
+    }
+}
+
+fn auth_packet(
+    settings: &AuthSettings,
+    conn: &mut Conn,
+    xid: Xid,
+    scheme: Option<&str>,
+    data: Option<&[u8]>,
+) -> Waiting {
+    match auth::add(settings, scheme, data, &conn.identities) {
+        Ok(ids) => {
+            conn.add_identities(ids);
+            Waiting::Known(Response::Empty.encode(xid, NO_ZXID))
+        }
+        Err(auth::Refused::Told) => {
+            last(xid, NO_ZXID, ErrorCode::AuthFailed, "authentication failed")
+        }
+        Err(auth::Refused::Untold) => {
+            let why = "the client is of another ensemble";
+            Waiting::Last { frame: None, why }
+        }
+    }
+}
+
+fn sasl_token(settings: &AuthSettings, conn: &mut Conn, xid: Xid, token: &[u8]) -> Waiting {
+    let answer = |token| Waiting::Known(Response::Token(token).encode(xid, NO_ZXID));
+    let (Some(exchange), Some(users)) = (&mut conn.sasl, &settings.sasl_users) else {
+        return answer(None);
+    };
+    match exchange.step(token, users) {
+        Ok(auth::Step::Challenge(challenge)) => answer(Some(challenge)),
+        Ok(auth::Step::Proven {
+            user,
+            answer: token,
+        }) => {
+            conn.add_identities(auth::of_sasl_user(settings, &user));
+            answer(Some(token))
+        }
+        Err(why) => {
+            tracing::debug!("session {}: {why}", conn.session);
+            let required = settings.enforced_schemes.contains("sasl");
+            if settings.allow_sasl_failed && !required {
+                return answer(None);
+            }
+            let code = if required {
+                ErrorCode::SessionClosedRequireSaslAuth
+            } else {
+                ErrorCode::AuthFailed
+            };
+            let frame = Some(encode_sasl_refusal(xid, code.to_wire()));
+            let why = "SASL authentication failed";
+            Waiting::Last { frame, why }
+        }
+    }
+}
