@@ -117,17 +117,17 @@ pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError
     }
 }
 
-/// Inside a multi the flags decide the form where they ask for a container or a time to live; else the
-/// operation's number does, but createTTL becomes a create. A flag that none has fails the whole multi,
-/// and in createTTL only that operation (`MultiOperationRecord`, `Op.create`).
+/// Inside a multi the flags decide the form where they ask for a container; else the operation's number
+/// does, but createTTL without a time to live becomes a create. A flag that the form does not have fails
+/// the whole multi, and in createTTL only that operation (`MultiOperationRecord`, `Op.create`).
 fn decode_create(sent: CreateOp, r: &mut Reader) -> Result<MultiOp, DecodeError> {
     let mut create = CreateRequest::decode(sent, r)?;
     let op = match create.flags {
         4 => CreateOp::Container,
-        5 | 6 => CreateOp::Ttl,
         0..=3 if sent == CreateOp::Ttl => CreateOp::Create,
         0..=3 => sent,
         _ if sent == CreateOp::Ttl => sent,
+        // 5 and 6 among them: there is no time to live in the record.
         flags => return Err(DecodeError::Invalid(format!("create flags {flags}"))),
     };
     if op != CreateOp::Ttl {

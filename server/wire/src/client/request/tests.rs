@@ -187,12 +187,14 @@ fn creates_in_a_multi_take_the_form_that_flags_or_number_say() {
     use CreateOp::{Container, Create, Create2, Ttl};
     for sent in [Create, Create2, Container] {
         assert_eq!(form_in_multi(sent, 3), Some(sent));
-        assert_eq!(form_in_multi(sent, 7), None);
+        for flags in [5, 6, 7] {
+            assert_eq!(form_in_multi(sent, flags), None);
+        }
     }
     assert_eq!(form_in_multi(Ttl, 0), Some(Create));
     assert_eq!(form_in_multi(Ttl, 7), Some(Ttl));
     for sent in [Create, Create2, Container, Ttl] {
         assert_eq!(form_in_multi(sent, 4), Some(Container));
-        assert_eq!(form_in_multi(sent, 6), Some(Ttl));
     }
+    assert_eq!(form_in_multi(Ttl, 6), Some(Ttl));
 }
