@@ -418,6 +418,21 @@ impl Cluster {
         self.settle();
     }
 
+    /// Sends requests at once, before anything becomes of the first of them.
+    pub(crate) fn send_all(
+        &mut self,
+        sid: i64,
+        conn: ConnId,
+        requests: impl IntoIterator<Item = (i32, Request)>,
+    ) {
+        for (xid, request) in requests {
+            let frame = request.encode_with_header(Xid(xid));
+            let frame = ClientFrame::decode(frame, 1 << 20).unwrap();
+            self.give(Sid(sid), Input::ClientFrame { conn, frame });
+        }
+        self.settle();
+    }
+
     pub(crate) fn take(&mut self, conn: ConnId) -> Vec<Got> {
         self.inbox.remove(&conn).unwrap_or_default()
     }
