@@ -4,13 +4,14 @@
 //! They start servers by curator-test, inside of the JVM; the classes in `suites/curator`, first in
 //! the class path, start the server under test instead, three for each one.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::junit;
 use super::place::{Place, jars, report, sources};
@@ -31,6 +32,13 @@ const TEST_LIMIT: &str = "junit.jupiter.execution.timeout.testable.method.defaul
 
 const BETWEEN: &str = "#";
 
+/// In how many parts the tests run at once: most of their time they wait for time-outs.
+const PARTS: usize = 4;
+
+/// The parts' ports are below the range that the kernel gives to outgoing connections.
+const FIRST_PORT: usize = 12_000;
+const PART_PORTS: usize = 4_000;
+
 /// Runs the tests, or those with the names in `only`.
 ///
 /// # Errors
@@ -38,9 +46,55 @@ const BETWEEN: &str = "#";
 pub fn run(progress: &Progress, place: &Place, only: Option<&[String]>) -> Result<Verdicts> {
     let jars = jars(progress, "curator")?;
     let classes = compile(&jars, place)?;
-    let home = place.path().join("servers");
+    let selected = match only {
+        None => {
+            let mut names = recipe_tests(&jars.join(RECIPES))?;
+            names.push(OWN.to_owned());
+            names.into_iter().map(|name| ["-c".into(), name]).collect()
+        }
+        Some(names) => names.iter().map(|name| method(name)).collect::<Vec<_>>(),
+    };
+    // Neighbours in the list are alike, and the caches' tests take longest: deal them out.
+    let mut parts = vec![Vec::new(); if only.is_some() { 1 } else { PARTS }];
+    let count = parts.len();
+    for (n, words) in selected.into_iter().enumerate() {
+        parts.get_mut(n % count).context("no part")?.extend(words);
+    }
+    let class_path = class_path(&classes, &jars);
+    thread::scope(|scope| {
+        let running: Vec<_> = parts
+            .iter()
+            .enumerate()
+            .map(|(n, words)| {
+                let class_path = &class_path;
+                scope.spawn(move || run_part(progress, place, class_path, n + 1, words))
+            })
+            .collect();
+        let mut all = Verdicts::new();
+        for part in running {
+            let verdicts = part.join().map_err(|_| anyhow!("a part panicked"))??;
+            all.extend(verdicts);
+        }
+        Ok(all)
+    })
+}
+
+/// Selects one test by its name in the report, whose parameters are no part of a method's name.
+fn method(name: &str) -> [String; 2] {
+    let method = name.split('(').next().unwrap_or(name);
+    ["-m".to_owned(), method.to_owned()]
+}
+
+fn run_part(
+    progress: &Progress,
+    place: &Place,
+    class_path: &OsStr,
+    part: usize,
+    selected: &[String],
+) -> Result<Verdicts> {
+    let home = place.path().join(format!("servers-{part}"));
     fs::create_dir_all(&home)?;
-    let reports = place.path().join("reports");
+    let reports = place.path().join(format!("reports-{part}"));
     let logback = apache::java_sources().join("logback.xml");
     let mut command = Command::new("java");
     command
@@ -48,36 +102,19 @@ pub fn run(progress: &Progress, place: &Place, only: Option<&[String]>) -> Resul
         .arg(format!("-Dlogback.configurationFile={}", logback.display()))
         .arg(format!("-Dsuite.server={}", place.server().display()))
         .arg(format!("-Dsuite.home={}", home.display()))
+        .arg(format!("-Dsuite.ports={}", FIRST_PORT + part * PART_PORTS))
         .arg("-cp")
-        .arg(class_path(&classes, &jars))
+        .arg(class_path)
         .args(["org.junit.platform.console.ConsoleLauncher", "execute"])
         .args(["--include-engine=junit-jupiter", "--details=tree"])
         .args(["--disable-banner", "--disable-ansi-colors"])
         .args(["--config", TEST_LIMIT])
         .arg(format!("--reports-dir={}", reports.display()))
+        .args(selected)
         .current_dir(place.path());
-    match only {
-        None => {
-            for class in recipe_tests(&jars.join(RECIPES))? {
-                command.args(["-c", &class]);
-            }
-            command.args(["-c", OWN]);
-        }
-        Some(names) => {
-            for name in names {
-                // Parameters of a repeated test are no part of a method's name.
-                let method = name.split('(').next().unwrap_or(name);
-                command.args(["-m", method]);
-            }
-        }
-    }
-    let log = place.run(
-        progress,
-        "Curator's tests",
-        &mut command,
-        "curator.log",
-        LIMIT,
-    )?;
+    let what = format!("Curator's tests, part {part}");
+    let log = format!("curator-{part}.log");
+    let log = place.run(progress, &what, &mut command, &log, LIMIT)?;
     let xml = reports.join("TEST-junit-jupiter.xml");
     Ok(junit::verdicts(&report(&xml, &log)?, BETWEEN))
 }

@@ -16,6 +16,8 @@ pub(super) struct Certificate<'a> {
     pub(super) issuer: &'a [u8],
     /// Content of the subject's name: its RDNs.
     pub(super) subject: &'a [u8],
+    /// The subject's public key with its algorithm, all of the element.
+    pub(super) public_key: &'a [u8],
     /// First second in which it is good, since 1970; negative times count as 0.
     pub(super) not_before: u64,
     /// Last second in which it is good, since 1970.
@@ -34,12 +36,14 @@ impl<'a> Certificate<'a> {
         let (_algorithm, rest) = expect(SEQUENCE, rest)?;
         let (issuer, rest) = expect(SEQUENCE, rest)?;
         let (validity, rest) = expect(SEQUENCE, rest)?;
-        let (subject, _) = expect(SEQUENCE, rest)?;
+        let (subject, rest) = expect(SEQUENCE, rest)?;
+        let (public_key, _) = next(rest)?;
         let (first, rest) = next(validity)?;
         let (last, _) = next(rest)?;
         Some(Self {
             issuer,
             subject,
+            public_key: public_key.raw,
             not_before: seconds(first)?,
             not_after: seconds(last)?,
         })

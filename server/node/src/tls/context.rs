@@ -3,8 +3,9 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::ring;
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite};
 use tracing::warn;
 
@@ -46,10 +47,11 @@ impl Context {
                     let why = format!("{unusable} of its certificates cannot be used");
                     return Err(StoreError::content(path, why));
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-                    // A client that is told whose certificates are wanted shows none rather than
-                    // a wrong one, and nobody learns from the log what is wrong with it.
-                    .clear_root_hint_subjects();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+                        // A client that is told whose certificates are wanted shows none rather than
+                        // a wrong one, and nobody learns from the log what is wrong with it.
+                        .clear_root_hint_subjects();
                 let verifier = match settings.client_auth {
                     ClientAuth::Need => verifier,
                     ClientAuth::Want | ClientAuth::None => verifier.allow_unauthenticated(),
@@ -68,13 +70,19 @@ impl Context {
         let not_after = own.not_after;
         let password = settings.key_store.password.as_ref();
         let password = password.map(|p| p.0.as_str()).filter(|p| !p.is_empty());
-        let mut config = builder
-            .with_single_cert(chain, files.key(password)?)
-            .map_err(|e| {
-                bad(format!(
-                    "the certificate and the private key do not fit together: {e}"
-                ))
-            })?;
+        let unfit = "the certificate and the private key do not fit together";
+        let key = provider
+            .key_provider
+            .load_private_key(files.key(password)?)
+            .map_err(|e| bad(format!("{unfit}: {e}")))?;
+        // rustls would read the whole certificate for this and refuse one of version 1, which people
+        // make by hand without extensions and Apache serves.
+        let fits = |public: SubjectPublicKeyInfoDer<'_>| *public == *own.public_key;
+        if !key.public_key().is_none_or(fits) {
+            return Err(bad(unfit.into()));
+        }
+        let own = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let mut config = builder.with_cert_resolver(Arc::new(own));
         // A resumed session would not show its certificate again, which may have expired or lost
         // its authority since. Connections here last for days; a full handshake costs nothing.
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -28,7 +28,8 @@ import org.apache.zookeeper.ZooKeeper;
  * that they keep over restarts.
  *
  * <p>The property {@code suite.server} names the program, called with the path of a zoo.cfg;
- * {@code suite.home} is the directory for all files.
+ * {@code suite.home} is the directory for all files, {@code suite.ports} the first of the ports that
+ * nobody else takes.
  */
 final class SuiteEnsemble {
     private static final String PROGRAM = System.getProperty("suite.server");
@@ -36,9 +37,8 @@ final class SuiteEnsemble {
     private static final long START_LIMIT_MS = 60_000;
     private static final long STOP_LIMIT_MS = 5_000;
     private static final int WORD_LIMIT_MS = 2_000;
-    /** Below the range that the kernel gives to outgoing connections. */
-    private static final int FIRST_PORT = 14_000;
-    private static final int PORTS = 16_000;
+    private static final int FIRST_PORT = Integer.getInteger("suite.ports");
+    private static final int PORTS = 4_000;
 
     private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
     private static int nextPort = (int) (ProcessHandle.current().pid() * 97 % PORTS);
