@@ -52,7 +52,13 @@ fn same(settings: &Settings, tell: fn(&mut Ensemble) -> Result<Story>) -> Result
 fn places(ensemble: &Ensemble) -> Result<[(&'static str, SocketAddr); 3]> {
     let leader = usize::from(ensemble.leader()?) - 1;
     let addresses = ensemble.addresses();
-    let at = |n: usize| addresses[(leader + n) % 3];
+    let at = |n: usize| {
+        *addresses
+            .iter()
+            .cycle()
+            .nth(leader + n)
+            .expect("three servers")
+    };
     Ok([("follower", at(1)), ("other", at(2)), ("leader", at(0))])
 }
 

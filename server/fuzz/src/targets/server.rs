@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use zk_core::{
-    AuthSettings, Bugs, ClientFrame, ConnId, Input, Mono, NodeKinds, Now, Output, Outputs, Peer,
-    PeerConfig, RecoveryBuilder, Secret, SessionKinds,
+    AuthSettings, Bugs, ClientFrame, ConnId, Input, Mono, NONCE_LEN, NodeKinds, Now, Output,
+    Outputs, Peer, PeerConfig, RecoveryBuilder, Secret, SessionKinds,
 };
 use zk_wire::client::ConnectRequest;
 use zk_wire::{Epoch, Sid, Xid};
@@ -152,6 +152,7 @@ fn connect(request: ConnectRequest) -> Input {
         conn: CONN,
         ip: "127.0.0.1".to_owned(),
         identities: Vec::new(),
+        nonce: [7; NONCE_LEN],
         request,
     }
 }

@@ -58,7 +58,7 @@ fn a_session_goes_on_with_its_watches_when_the_server_comes_back() {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|last| *last != "NodeCreated /tree") {
         let next = tokio::time::timeout(PATIENCE, notices.recv());
-        let notice = runtime.block_on(async { next.await }).unwrap().unwrap();
+        let notice = runtime.block_on(next).unwrap().unwrap();
         let path = notice.path.as_deref().unwrap_or(notice.state);
         seen.push(format!("{} {path}", notice.kind).leak() as &str);
     }
