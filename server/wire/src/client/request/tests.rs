@@ -170,16 +170,15 @@ fn form_in_multi(sent: CreateOp, flags: i32) -> Option<CreateOp> {
         ttl_ms: if sent == CreateOp::Ttl { 5 } else { NO_TTL },
     };
     let body = Request::Multi(vec![MultiOp::Create { create, op: sent }]).encode();
-    match Request::decode(OpCode::Multi, body, 1 << 20).ok()?? {
-        Request::Multi(ops) => match ops.first()? {
-            MultiOp::Create { create, op } => {
-                assert!(*op == CreateOp::Ttl || create.ttl_ms == NO_TTL);
-                Some(*op)
-            }
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    }
+    let decoded = Request::decode(OpCode::Multi, body, 1 << 20).ok()??;
+    let Request::Multi(ops) = &decoded else {
+        panic!("{decoded:?}");
+    };
+    let Some(MultiOp::Create { create, op }) = ops.first() else {
+        panic!("{ops:?}");
+    };
+    assert!(*op == CreateOp::Ttl || create.ttl_ms == NO_TTL);
+    Some(*op)
 }
 
 #[test]
