@@ -373,6 +373,8 @@ impl Maker {
             op::RECONFIG => ops::reconfig((), "3", (), -1),
             // A check alone closes the connection; it belongs into a multi.
             op::CHECK => ops::multi(vec![ops::check(self.path(), self.version())]),
+            // Apache gives it a zxid, we do not (docs/differences.md): all later ones would differ.
+            op::CREATE_SESSION => ops::ping(),
             // An ensemble of Apache's is not to be trusted after that.
             _ if self.ensemble => ops::ping(),
             op => ops::unknown(op),
@@ -417,7 +419,20 @@ impl Maker {
         request
     }
 
+    /// An operation for a multi. Its ACL is never null: Apache fails over that before there is a zxid.
     fn in_multi(&mut self) -> Request {
+        let mut request = self.any_in_multi();
+        if let Some(field @ Field::Acl(_)) = request.fields.get_mut(2) {
+            *field = Field::Acl(if self.one_in(5) {
+                self.pick(&ACLS).into()
+            } else {
+                ops::OPEN.into()
+            });
+        }
+        request
+    }
+
+    fn any_in_multi(&mut self) -> Request {
         match self.random.below(30) {
             0..9 => self.create(op::CREATE),
             9..12 => self.create(op::CREATE2),
@@ -461,11 +476,11 @@ impl Maker {
             request.fields.push(Field::Paths(self.paths().into()));
             request.fields.push(Field::Paths(self.paths().into()));
         }
-        if self.one_in(20) {
-            let at = 1 + self.random.below(3);
-            if let Some(field) = request.fields.get_mut(at) {
-                *field = Field::Paths(().into());
-            }
+        // A null further on is found by Apache when events for the lists before it are sent.
+        if self.one_in(20)
+            && let Some(field) = request.fields.get_mut(1)
+        {
+            *field = Field::Paths(().into());
         }
         request
     }

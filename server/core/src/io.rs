@@ -175,6 +175,8 @@ impl ClientFrame {
         Ok(match Request::decode(op, body.clone(), field_len_max) {
             Ok(Some(request)) => Self::Request { xid, request, body },
             Ok(None) => Self::Unimplemented { xid },
+            // Apache finds the null when it has begun to answer.
+            Err(DecodeError::Null(_)) if op == OpCode::MultiRead => Self::WritesInMultiRead { xid },
             Err(_) if op == OpCode::MultiRead && holds_writes(&body, field_len_max) => {
                 Self::WritesInMultiRead { xid }
             }

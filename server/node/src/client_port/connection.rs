@@ -254,8 +254,8 @@ async fn first_frame<R: AsyncRead + Unpin>(
         if let Some(word) = frames.head().and_then(four_letter::known) {
             return Ok(First::Word(word));
         }
-        if frames.head() == Some(TELNET_CLOSE) {
-            return Err("interrupted".into());
+        if frames.head() == Some(TELNET_CLOSE.0) {
+            return Ok(First::Word(TELNET_CLOSE.1));
         }
         if let Some(frame) = frames.take(0)? {
             return Ok(First::Connect(frame));

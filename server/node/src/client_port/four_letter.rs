@@ -21,8 +21,9 @@ const KNOWN: [&str; 18] = [
     "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
 ];
 
-/// The telnet sequence that stands for an interrupt: the connection closes without a word.
-pub(super) const TELNET_CLOSE: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
+/// The telnet sequence that stands for an interrupt, and how Apache calls it; where it is allowed, the
+/// connection closes without a word.
+pub(super) const TELNET_CLOSE: ([u8; 4], &str) = ([0xff, 0xf4, 0xff, 0xfd], "telnet close");
 
 /// The word that carries an argument.
 pub(super) const SET_TRACE_MASK: &str = "stmk";
@@ -54,6 +55,7 @@ pub(super) async fn answer(monitor: &Monitor, word: &'static str, asker: Asker) 
     let serving = published.status.serving || read_only;
     let head = first_lines(read_only);
     match word {
+        word if word == TELNET_CLOSE.1 => String::new(),
         "ruok" => "imok".into(),
         "isro" if read_only => "ro".into(),
         "isro" => if serving { "rw" } else { "null" }.into(),

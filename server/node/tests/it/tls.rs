@@ -169,7 +169,7 @@ fn one_port_takes_plain_and_tls_and_words() {
         let mut client = Client::open(socket, stream, None).unwrap();
         assert_eq!(
             client
-                .call(&Request::Ping)
+                .call(&Request::WhoAmI)
                 .unwrap_or_else(|e| panic!("{e}"))
                 .error,
             0

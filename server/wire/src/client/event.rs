@@ -60,7 +60,7 @@ impl WatcherEvent {
         .encode(&mut w);
         w.i32(self.kind.to_wire());
         w.i32(STATE_SYNC_CONNECTED);
-        w.string(&self.path);
+        w.java_string(&self.path);
         w.into_bytes()
     }
 

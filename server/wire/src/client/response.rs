@@ -113,7 +113,8 @@ impl Response {
                 w.strings(names);
                 stat.encode(&mut w);
             }
-            Self::Sync(path) => w.string_or_null(path.as_deref()),
+            Self::Sync(Some(path)) => w.java_string(path),
+            Self::Sync(None) => w.string_or_null(None),
             Self::Multi(results) => multi::encode_results(results, &mut w),
             Self::MultiRead(results) => multi_read::encode_results(results, &mut w),
             Self::WatchAdded => w.i32(0),

@@ -90,6 +90,28 @@ impl Writer {
         self.buffer(v.map(str::as_bytes));
     }
 
+    /// Writes a `ustring` as Java spells it: a character above U+FFFF as two surrogates of three
+    /// bytes each.
+    pub fn java_string(&mut self, v: &str) {
+        if v.chars().all(|c| c <= '\u{ffff}') {
+            return self.string(v);
+        }
+        let mut out = Vec::with_capacity(v.len() * 2);
+        for unit in v.encode_utf16() {
+            let [high, low] = unit.to_be_bytes();
+            match unit {
+                0..=0x7f => out.push(low),
+                0x80..=0x7ff => out.extend([0xc0 | high << 2 | low >> 6, 0x80 | low & 0x3f]),
+                _ => out.extend([
+                    0xe0 | high >> 4,
+                    0x80 | (high & 0x0f) << 2 | low >> 6,
+                    0x80 | low & 0x3f,
+                ]),
+            }
+        }
+        self.buffer(Some(&out));
+    }
+
     /// Writes a vector of ustrings.
     pub fn strings<S: AsRef<str>>(&mut self, v: &[S]) {
         self.count(v.len());

@@ -152,14 +152,32 @@ fn last(xid: Xid, zxid: i64, code: ErrorCode, why: &'static str) -> Waiting {
     Waiting::Last { frame, why }
 }
 
-/// A multi takes its place among the writes even so, as in Apache; no other operation does.
+/// Some take their place among the writes even so, as in Apache.
 fn undecodable(xid: Xid, op: OpCode, body: Bytes) -> (Waiting, Option<Submitted>) {
-    if op == OpCode::Multi {
+    if op == OpCode::Multi || has_null_path(op, &body) {
         let what = Submitted::Undecodable(op, body);
         return (Waiting::Write { xid }, Some(what));
     }
     let code = ErrorCode::MarshallingError;
     (Waiting::Error { xid, code }, None)
+}
+
+/// Whether this is a create or delete to which nothing is wrong but that its path is null: Apache
+/// finds out only when the write has its zxid.
+fn has_null_path(op: OpCode, body: &[u8]) -> bool {
+    let is_of_a_child = matches!(
+        op,
+        OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+    );
+    let Some(rest) = body.strip_prefix(&[0xff; 4]).filter(|_| is_of_a_child) else {
+        return false;
+    };
+    let with_a_path = Bytes::from([&[0; 4], rest].concat());
+    Request::decode(op, with_a_path, body.len()).is_ok()
 }
 
 fn admit_request(

@@ -75,15 +75,15 @@ impl Request {
                 from_config: r.i64()?,
             }),
             OpCode::CheckWatches => Self::CheckWatches {
-                path: r.string_required("path")?,
+                path: r.string()?.unwrap_or_default(),
                 kind: r.i32()?,
             },
             OpCode::RemoveWatches => Self::RemoveWatches {
-                path: r.string_required("path")?,
+                path: r.string()?.unwrap_or_default(),
                 kind: r.i32()?,
             },
             OpCode::AddWatch => Self::AddWatch {
-                path: r.string_required("path")?,
+                path: r.string()?.unwrap_or_default(),
                 mode: r.i32()?,
             },
             OpCode::GetEphemerals => Self::GetEphemerals {
