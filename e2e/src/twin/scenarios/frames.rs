@@ -56,8 +56,6 @@ fn unknown_operations() -> Scenario {
         lines.push(renew(0, Place::Leader, 0).into());
     }
     lines.push(send(0, [check("@", 0)]).into());
-    lines.push(renew(0, Place::Leader, 0).into());
-    lines.push(send(0, [unknown(-10)]).differs("err=-5", "err=-5"));
     scenario("operations that there are not", lines)
 }
 
