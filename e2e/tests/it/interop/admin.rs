@@ -155,6 +155,8 @@ fn names(answer: &str, separator: char) -> BTreeSet<&str> {
     let lines = answer.lines();
     lines
         .filter_map(|line| Some(line.split_once(separator)?.0))
+        // Requests per first part of the path are not counted here (docs/differences.md).
+        .filter(|name| !name.ends_with("_per_namespace"))
         .collect()
 }
 
@@ -166,7 +168,11 @@ fn words_and_commands_are_answered_as_apache_answers_them() -> Result<()> {
     let mut different = Vec::new();
     for word in WORDS {
         let (theirs, ours) = (&apache_words[word], &our_words[word]);
-        if shape(theirs) != shape(ours) {
+        // Apache lists connections in no order.
+        let [mut their_shape, mut our_shape] = [shape(theirs), shape(ours)];
+        their_shape.sort_unstable();
+        our_shape.sort_unstable();
+        if their_shape != our_shape {
             different.push(format!("{word}:\nApache:\n{theirs}\nQuorate:\n{ours}"));
         }
     }

@@ -77,8 +77,6 @@ delete -v 7 /seq-0000000002
 delete /nope
 delete
 delete /
-create /d
-delete /d 3
 deleteall /nope
 create /acl d
 create /acl/deep d
