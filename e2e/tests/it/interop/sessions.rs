@@ -2,7 +2,7 @@
 //! and on three of ours, line by line. The stories stay away from what differs on purpose.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use quorate_e2e::peers::client::flags::{EPHEMERAL, EPHEMERAL_SEQUENTIAL, PERSISTENT};
@@ -220,7 +220,11 @@ fn moved_story(ensemble: &mut Ensemble) -> Result<Story> {
             ));
             if close {
                 story.push(format!("old closes {}", ended(&old.close())));
-                story.push(format!("new reads {}", ended(&new.get("/", false))));
+                // The other server learns of the end a moment later.
+                let asked = Instant::now();
+                while new.get("/", false).is_ok() {
+                    ensure!(asked.elapsed() < LIMIT, "a closed session reads on");
+                }
                 story.push(format!("again {}", resumed(other, &session)));
                 continue;
             }
