@@ -1,3 +1,4 @@
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -61,7 +62,7 @@ public final class Tls {
     private void work(String name, String path) throws Exception {
         connect();
         Id me = new Id("x509", name);
-        zk.create(path, new byte[] {1}, List.of(new ACL(Perms.ALL, me)), CreateMode.PERSISTENT);
+        zk.create(path, new byte[] {1}, Arrays.asList(new ACL(Perms.ALL, me)), CreateMode.PERSISTENT);
         require(zk.getData(path, false, null).length == 1, "other data came back");
         require(zk.whoAmI().stream().anyMatch(who -> who.getUser().equals(name)), "whoAmI does not know");
         zk.create(path + "/all", new byte[0], Ids.CREATOR_ALL_ACL, CreateMode.PERSISTENT);
