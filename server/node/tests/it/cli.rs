@@ -7,7 +7,7 @@ use zk_wire::Acl;
 use zk_wire::client::ErrorCode;
 
 use crate::pki::Authority;
-use crate::process::{PATIENCE, Server, free_ports, quorate, write_config};
+use crate::process::{PATIENCE, Server, free_ports, quorate, wait_for, write_config};
 
 fn options(server: &str) -> Options {
     Options {
@@ -73,7 +73,9 @@ fn a_session_goes_on_with_its_watches_when_the_server_comes_back() {
     let none = runtime.block_on(client.remove_watches("/watched", Removal::Data));
     assert!(none.unwrap_err().is(ErrorCode::NoWatcher));
     runtime.block_on(client.close()).unwrap();
-    assert_eq!(client.state(), State::Closed);
+    wait_for("the end of the client", || {
+        (client.state() == State::Closed).then_some(())
+    });
     let gone = runtime.block_on(root.exists("/below/eph", false));
     assert!(gone.unwrap_err().is(ErrorCode::NoNode));
 }
