@@ -29,7 +29,8 @@ pub enum Heard {
 /// A connection.
 #[derive(Debug)]
 pub struct Link {
-    stream: TcpStream,
+    /// `None`: the server refused us so soon that we never saw it open.
+    stream: Option<TcpStream>,
     buffer: Vec<u8>,
     start: usize,
 }
@@ -40,10 +41,17 @@ impl Link {
     /// # Errors
     /// When the server does not listen.
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, OPEN_LIMIT);
-        let stream = stream.with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(OPEN_LIMIT))?;
+        let stream = match TcpStream::connect_timeout(&address, OPEN_LIMIT) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_write_timeout(Some(OPEN_LIMIT))?;
+                Some(stream)
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                None
+            }
+            Err(e) => return Err(e).with_context(|| format!("cannot connect to {address}")),
+        };
         Ok(Self {
             stream,
             buffer: Vec::new(),
@@ -53,7 +61,9 @@ impl Link {
 
     /// Sends; whether the server still listens shows in what is heard.
     pub fn send(&mut self, bytes: &[u8]) {
-        drop(self.stream.write_all(bytes));
+        if let Some(stream) = &mut self.stream {
+            drop(stream.write_all(bytes));
+        }
     }
 
     /// Takes the next frame, the end, or nothing after `limit`.
@@ -99,11 +109,14 @@ impl Link {
     fn fill(&mut self, limit: Duration) -> Result<Option<usize>> {
         self.buffer.drain(..self.start);
         self.start = 0;
-        self.stream.set_read_timeout(Some(limit))?;
+        let Some(stream) = &mut self.stream else {
+            return Ok(Some(0));
+        };
+        stream.set_read_timeout(Some(limit))?;
         let old = self.buffer.len();
         self.buffer.resize(old + CHUNK, 0);
         let into = self.buffer.get_mut(old..).unwrap_or_default();
-        let read = self.stream.read(into);
+        let read = stream.read(into);
         let length = read.as_ref().copied().unwrap_or(0);
         self.buffer.truncate(old + length);
         match read {
