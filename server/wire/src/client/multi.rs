@@ -79,16 +79,27 @@ pub(crate) fn header(w: &mut Writer, kind: i32, done: bool, err: i32) {
     w.i32(err);
 }
 
-pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError> {
-    let mut ops = Vec::new();
+/// Reads entries up to the end of the list; `read` gets the number in an entry's header and takes the
+/// rest of it.
+pub(crate) fn decode_entries<T>(
+    r: &mut Reader,
+    mut read: impl FnMut(i32, &mut Reader) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let mut entries = Vec::new();
     loop {
         let kind = r.i32()?;
         let done = r.bool()?;
         let _err = r.i32()?;
         if done {
-            return Ok(ops);
+            return Ok(entries);
         }
-        let op = match OpCode::from_wire(kind) {
+        entries.push(read(kind, r)?);
+    }
+}
+
+pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError> {
+    decode_entries(r, |kind, r| {
+        Ok(match OpCode::from_wire(kind) {
             Some(OpCode::Create) => decode_create(CreateOp::Create, r)?,
             Some(OpCode::Create2) => decode_create(CreateOp::Create2, r)?,
             Some(OpCode::CreateContainer) => decode_create(CreateOp::Container, r)?,
@@ -112,9 +123,8 @@ pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError
                     number: i64::from(kind),
                 });
             }
-        };
-        ops.push(op);
-    }
+        })
+    })
 }
 
 /// Inside a multi the flags decide the form where they ask for a container; else the operation's number
@@ -191,15 +201,8 @@ pub(crate) fn encode_results(results: &[MultiResult], w: &mut Writer) {
 /// # Errors
 /// Bytes that are no such record.
 pub fn decode_results(r: &mut Reader) -> Result<Vec<MultiResult>, DecodeError> {
-    let mut results = Vec::new();
-    loop {
-        let kind = r.i32()?;
-        let done = r.bool()?;
-        let _err = r.i32()?;
-        if done {
-            return Ok(results);
-        }
-        results.push(match kind {
+    decode_entries(r, |kind, r| {
+        Ok(match kind {
             1 => MultiResult::Create(r.string_required("path")?),
             15 => MultiResult::Create2(r.string_required("path")?, Stat::decode(r)?),
             2 => MultiResult::Delete,
@@ -212,6 +215,6 @@ pub fn decode_results(r: &mut Reader) -> Result<Vec<MultiResult>, DecodeError> {
                     number: i64::from(kind),
                 });
             }
-        });
-    }
+        })
+    })
 }

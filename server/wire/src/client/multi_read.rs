@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::client::multi::{TYPE_ERROR, header};
+use crate::client::multi::{TYPE_ERROR, decode_entries, header};
 use crate::client::opcode::OpCode;
 use crate::data::Stat;
 use crate::error::DecodeError;
@@ -35,14 +35,7 @@ pub enum ReadResult {
 }
 
 pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<ReadOp>, DecodeError> {
-    let mut ops = Vec::new();
-    loop {
-        let kind = r.i32()?;
-        let done = r.bool()?;
-        let _err = r.i32()?;
-        if done {
-            return Ok(ops);
-        }
+    decode_entries(r, |kind, r| {
         let op = OpCode::from_wire(kind)
             .filter(|op| matches!(op, OpCode::GetData | OpCode::GetChildren))
             .ok_or(DecodeError::UnknownType {
@@ -51,12 +44,12 @@ pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<ReadOp>, DecodeError>
             })?;
         let path = r.string_required("path")?;
         let _watch = r.bool()?;
-        ops.push(if op == OpCode::GetData {
+        Ok(if op == OpCode::GetData {
             ReadOp::GetData { path }
         } else {
             ReadOp::GetChildren { path }
-        });
-    }
+        })
+    })
 }
 
 pub(crate) fn encode_request(ops: &[ReadOp], w: &mut Writer) {
@@ -98,15 +91,8 @@ pub(crate) fn encode_results(results: &[ReadResult], w: &mut Writer) {
 /// # Errors
 /// Bytes that are no such record.
 pub fn decode_results(r: &mut Reader) -> Result<Vec<ReadResult>, DecodeError> {
-    let mut results = Vec::new();
-    loop {
-        let kind = r.i32()?;
-        let done = r.bool()?;
-        let _err = r.i32()?;
-        if done {
-            return Ok(results);
-        }
-        results.push(match kind {
+    decode_entries(r, |kind, r| {
+        Ok(match kind {
             4 => ReadResult::Data(r.buffer()?, Stat::decode(r)?),
             8 => {
                 let names = r.vector(|r| r.string_required("name"))?;
@@ -119,6 +105,6 @@ pub fn decode_results(r: &mut Reader) -> Result<Vec<ReadResult>, DecodeError> {
                     number: i64::from(kind),
                 });
             }
-        });
-    }
+        })
+    })
 }
