@@ -223,7 +223,7 @@ impl Peer {
         let Role::Leading(leading) = &mut self.role else {
             return None;
         };
-        if op == OpCode::CloseSession || (needs_quorum(op) && op != OpCode::Sync) {
+        if op == OpCode::CloseSession || op.is_write() {
             return None;
         }
         let moved = leading.has_moved(session) && !self.local.local_sessions.contains(session);
@@ -324,39 +324,7 @@ fn is_close(frame: &ClientFrame) -> bool {
 
 /// What `ReadOnlyRequestProcessor` refuses whatever the session.
 fn needs_quorum(op: OpCode) -> bool {
-    match op {
-        OpCode::Create
-        | OpCode::Create2
-        | OpCode::CreateContainer
-        | OpCode::CreateTtl
-        | OpCode::Delete
-        | OpCode::DeleteContainer
-        | OpCode::SetData
-        | OpCode::SetAcl
-        | OpCode::Sync
-        | OpCode::Check
-        | OpCode::Multi
-        | OpCode::Reconfig => true,
-        OpCode::Exists
-        | OpCode::GetData
-        | OpCode::GetAcl
-        | OpCode::GetChildren
-        | OpCode::GetChildren2
-        | OpCode::GetEphemerals
-        | OpCode::GetAllChildrenNumber
-        | OpCode::MultiRead
-        | OpCode::Ping
-        | OpCode::Auth
-        | OpCode::Sasl
-        | OpCode::WhoAmI
-        | OpCode::SetWatches
-        | OpCode::SetWatches2
-        | OpCode::AddWatch
-        | OpCode::CheckWatches
-        | OpCode::RemoveWatches
-        | OpCode::CreateSession
-        | OpCode::CloseSession => false,
-    }
+    op.is_write() || op == OpCode::Sync
 }
 
 /// Whether a request asks for an ephemeral in a way that upgrades its session: containers and nodes

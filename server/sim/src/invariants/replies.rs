@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use zk_wire::client::multi::decode_results;
 use zk_wire::client::request::CreateRequest;
-use zk_wire::client::{ErrorCode, MultiOp, MultiResult, ReplyHeader, Request};
+use zk_wire::client::{ErrorCode, MultiOp, MultiResult, OpCode, ReplyHeader, Request};
 use zk_wire::jute::Reader;
 use zk_wire::txn::TxnBody;
 use zk_wire::{DecodeError, SessionId, Stat, Zxid};
@@ -40,34 +40,10 @@ fn undecodable(why: DecodeError) -> Violation {
     }
 }
 
-/// Whether a request is a write, which gets a transaction.
+/// Whether a request gets a transaction.
 pub(crate) fn is_write(request: &Request) -> bool {
-    match request {
-        Request::Create { .. }
-        | Request::Delete { .. }
-        | Request::SetData { .. }
-        | Request::Multi(_)
-        | Request::CloseSession => true,
-        Request::Exists { .. }
-        | Request::GetData { .. }
-        | Request::GetAcl { .. }
-        | Request::GetChildren { .. }
-        | Request::GetChildren2 { .. }
-        | Request::Sync { .. }
-        | Request::MultiRead(_)
-        | Request::SetAcl { .. }
-        | Request::Reconfig(_)
-        | Request::CheckWatches { .. }
-        | Request::RemoveWatches { .. }
-        | Request::AddWatch { .. }
-        | Request::GetEphemerals { .. }
-        | Request::GetAllChildrenNumber { .. }
-        | Request::WhoAmI
-        | Request::Auth { .. }
-        | Request::Sasl { .. }
-        | Request::SetWatches(_)
-        | Request::Ping => false,
-    }
+    let op = request.op();
+    op.is_write() || op == OpCode::CloseSession
 }
 
 /// The final path of a create in the state `at`.
@@ -113,45 +89,25 @@ fn outcome(op: &MultiOp, oracle: &Oracle, at: Zxid) -> Option<ErrorCode> {
 
 /// A single write as an operation of a multi.
 fn as_op(request: &Request) -> Option<MultiOp> {
-    match request {
-        Request::Create { create, op } => Some(MultiOp::Create {
-            create: create.clone(),
-            op: *op,
-        }),
-        Request::Delete { path, version } => Some(MultiOp::Delete {
-            path: path.clone(),
-            version: *version,
-        }),
-        Request::SetData {
-            path,
-            data,
-            version,
-        } => Some(MultiOp::SetData {
+    if let Request::Create { create, op } = request {
+        let (create, op) = (create.clone(), *op);
+        Some(MultiOp::Create { create, op })
+    } else if let Request::Delete { path, version } = request {
+        let (path, version) = (path.clone(), *version);
+        Some(MultiOp::Delete { path, version })
+    } else if let Request::SetData {
+        path,
+        data,
+        version,
+    } = request
+    {
+        Some(MultiOp::SetData {
             path: path.clone(),
             data: data.clone(),
             version: *version,
-        }),
-        Request::Exists { .. }
-        | Request::GetData { .. }
-        | Request::GetAcl { .. }
-        | Request::GetChildren { .. }
-        | Request::GetChildren2 { .. }
-        | Request::Sync { .. }
-        | Request::Multi(_)
-        | Request::MultiRead(_)
-        | Request::SetAcl { .. }
-        | Request::Reconfig(_)
-        | Request::CheckWatches { .. }
-        | Request::RemoveWatches { .. }
-        | Request::AddWatch { .. }
-        | Request::GetEphemerals { .. }
-        | Request::GetAllChildrenNumber { .. }
-        | Request::WhoAmI
-        | Request::Auth { .. }
-        | Request::Sasl { .. }
-        | Request::SetWatches(_)
-        | Request::Ping
-        | Request::CloseSession => None,
+        })
+    } else {
+        None
     }
 }
 

@@ -92,3 +92,44 @@ opcodes! {
     /// End the session.
     CloseSession = -11, "CLOS";
 }
+
+impl OpCode {
+    /// Whether it changes the tree: such a request becomes a transaction. The beginning and the end
+    /// of a session are transactions too, but no writes.
+    #[must_use]
+    pub fn is_write(self) -> bool {
+        match self {
+            Self::Create
+            | Self::Create2
+            | Self::CreateContainer
+            | Self::CreateTtl
+            | Self::Delete
+            | Self::DeleteContainer
+            | Self::SetData
+            | Self::SetAcl
+            | Self::Check
+            | Self::Multi
+            | Self::Reconfig => true,
+            Self::Exists
+            | Self::GetData
+            | Self::GetAcl
+            | Self::GetChildren
+            | Self::GetChildren2
+            | Self::GetEphemerals
+            | Self::GetAllChildrenNumber
+            | Self::MultiRead
+            | Self::Sync
+            | Self::Ping
+            | Self::Auth
+            | Self::Sasl
+            | Self::WhoAmI
+            | Self::SetWatches
+            | Self::SetWatches2
+            | Self::AddWatch
+            | Self::CheckWatches
+            | Self::RemoveWatches
+            | Self::CreateSession
+            | Self::CloseSession => false,
+        }
+    }
+}

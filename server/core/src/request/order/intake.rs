@@ -186,40 +186,29 @@ fn admit_request(
     request: Request,
     body: Bytes,
 ) -> (Waiting, Option<Submitted>) {
-    match request {
-        Request::CloseSession => (Waiting::Close { xid }, Some(Submitted::Close)),
-        Request::Sync { path } => {
-            let done = false;
-            (Waiting::Sync { xid, path, done }, Some(Submitted::Sync(body)))
-        }
-        Request::Create { .. }
-        | Request::Delete { .. }
-        | Request::SetData { .. }
-        | Request::SetAcl { .. }
-        | Request::Reconfig(_)
-        | Request::Multi(_) => (Waiting::Write { xid }, Some(Submitted::Write(request, body))),
-        Request::Exists { .. }
-        | Request::GetData { .. }
-        | Request::GetAcl { .. }
-        | Request::GetChildren { .. }
-        | Request::GetChildren2 { .. }
-        | Request::MultiRead(_)
-        | Request::SetWatches(_)
-        | Request::CheckWatches { .. }
-        | Request::RemoveWatches { .. }
-        | Request::AddWatch { .. }
-        | Request::GetEphemerals { .. }
-        | Request::GetAllChildrenNumber { .. }
-        | Request::WhoAmI
-        | Request::Ping
-        // Answered before they come here.
-        | Request::Auth { .. }
-        | Request::Sasl { .. } => {
-            let xid = if request == Request::Ping { PING_XID } else { xid };
-            let identities = Arc::clone(&conn.identities);
-            (Waiting::Read { xid, request, identities }, None)
-        }
+    let op = request.op();
+    if op.is_write() {
+        let what = Submitted::Write(request, body);
+        return (Waiting::Write { xid }, Some(what));
     }
+    if op == OpCode::CloseSession {
+        return (Waiting::Close { xid }, Some(Submitted::Close));
+    }
+    if let Request::Sync { path } = request {
+        let done = false;
+        return (
+            Waiting::Sync { xid, path, done },
+            Some(Submitted::Sync(body)),
+        );
+    }
+    let xid = if op == OpCode::Ping { PING_XID } else { xid };
+    let identities = Arc::clone(&conn.identities);
+    let read = Waiting::Read {
+        xid,
+        request,
+        identities,
+    };
+    (read, None)
 }
 
 fn auth_packet(
