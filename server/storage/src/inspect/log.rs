@@ -1,7 +1,7 @@
 //! One log file, record by record, with whatever is wrong in it.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use crate::fs::StdFs;
 use crate::txnlog::format::{
     self, END_OF_RECORD, HEADER_LEN, PREFIX_LEN, Prefix, encode_record as encode,
 };
-use crate::txnlog::reader::{LogReader, Step};
+use crate::txnlog::reader::{LogReader, Step, fill};
 
 const BUFFER_LEN: usize = 256 << 10;
 
@@ -130,16 +130,7 @@ impl RawLog {
     }
 
     fn fill(&mut self, out: &mut [u8]) -> Result<usize, StorageError> {
-        let mut got = 0;
-        while let Some(free) = out.get_mut(got..).filter(|free| !free.is_empty()) {
-            match self.input.read(free) {
-                Ok(0) => break,
-                Ok(n) => got += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e).on("read", &self.path),
-            }
-        }
-        Ok(got)
+        fill(&mut self.input, out).on("read", &self.path)
     }
 }
 

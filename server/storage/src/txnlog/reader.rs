@@ -9,7 +9,7 @@
 //! loss: then records that are whole stand behind one that is not. This too counts as torn, but only
 //! behind the watermark and when a sector of zeros, one that was never written, is the cause.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -208,16 +208,7 @@ impl<F: Fs> LogReader<F> {
     }
 
     fn fill(&mut self, out: &mut [u8]) -> Result<usize, StorageError> {
-        let mut got = 0;
-        while let Some(free) = out.get_mut(got..).filter(|free| !free.is_empty()) {
-            match self.input.read(free) {
-                Ok(0) => break,
-                Ok(n) => got += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e).on("read", &self.path),
-            }
-        }
-        Ok(got)
+        fill(&mut self.input, out).on("read", &self.path)
     }
 
     fn end(&self, torn: Option<&'static str>) -> Step {
@@ -230,6 +221,20 @@ impl<F: Fs> LogReader<F> {
     fn corrupt(&self, why: &str) -> StorageError {
         StorageError::corrupt(&self.path, self.offset, why)
     }
+}
+
+/// Reads until `out` is full or the input ends; the number of bytes read.
+pub(crate) fn fill(input: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
+    let mut got = 0;
+    while let Some(free) = out.get_mut(got..).filter(|free| !free.is_empty()) {
+        match input.read(free) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(got)
 }
 
 /// Whether a sector that the record of `reach` bytes at the beginning of `rest`, which stands at
