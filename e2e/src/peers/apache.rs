@@ -8,7 +8,8 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::{cache, shell};
+use crate::cache;
+use crate::tools::maven;
 
 /// The version that everything is compared with; the same as in `peers-java/pom.xml`.
 pub const VERSION: &str = "3.9.5";
@@ -42,15 +43,8 @@ pub fn jars() -> Result<PathBuf> {
         return Ok(directory);
     }
     fs::create_dir_all(&directory)?;
-    shell::run(
-        Command::new("mvn")
-            .args(["-q", "-B", "-ntp", "dependency:copy-dependencies"])
-            .arg("-DincludeScope=runtime")
-            .arg(format!("-DoutputDirectory={}", directory.display()))
-            .arg("-f")
-            .arg(java_sources().join("pom.xml")),
-    )
-    .context("cannot fetch Apache ZooKeeper (is Maven installed?)")?;
+    maven::copy_dependencies(&java_sources().join("pom.xml"), &directory)
+        .context("cannot fetch Apache ZooKeeper")?;
     fs::write(&complete, wanted)?;
     Ok(directory)
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::peers::{Kind, apache, quorate};
 use crate::progress::{Look, Progress};
 use crate::shell;
+use crate::tools::maven;
 
 /// Heap of a Java server: many live at once, and each holds little.
 const HEAP: &str = "-Xmx512m";
@@ -140,15 +141,8 @@ pub fn jars(progress: &Progress, suite: &str) -> Result<PathBuf> {
         fs::remove_dir_all(&directory)?;
     }
     fs::create_dir_all(&directory)?;
-    shell::run(
-        Command::new("mvn")
-            .args(["-q", "-B", "-ntp", "dependency:copy-dependencies"])
-            .arg("-DincludeScope=runtime")
-            .arg(format!("-DoutputDirectory={}", directory.display()))
-            .arg("-f")
-            .arg(&project),
-    )
-    .with_context(|| format!("cannot fetch the jars of {suite} (is Maven installed?)"))?;
+    maven::copy_dependencies(&project, &directory)
+        .with_context(|| format!("cannot fetch the jars of {suite}"))?;
     fs::write(&complete, wanted)?;
     Ok(directory)
 }

@@ -19,6 +19,8 @@ pub mod debian;
 pub mod go_compiler;
 /// The programs that are built from Go modules.
 pub mod kubernetes;
+/// Jars.
+pub mod maven;
 
 /// Where the tools are. Every path exists.
 #[derive(Debug, Clone)]
