@@ -8,6 +8,7 @@
 //! `scenarios` are scripts written by hand, one file a theme; `random` makes scripts from a seed,
 //! and `shrink` cuts one that shows a difference down to the steps that matter.
 
+pub mod heard;
 pub mod job;
 pub mod link;
 pub mod login;

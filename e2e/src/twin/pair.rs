@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
+use super::heard::{self, Heards};
 use super::reply::Known;
 use super::script::{Line, Place, Step};
-use super::side::{self, Heards, Side};
+use super::side::Side;
 use crate::peers::{Ensemble, Kind, Settings, four_letter, wait_for};
 
 /// How long servers may take to see that they are alone.
@@ -201,7 +202,7 @@ fn places(ensemble: &Ensemble) -> Result<BTreeMap<Place, SocketAddr>> {
 }
 
 fn print_all(heard: &Heards) -> String {
-    let lines: Vec<String> = heard.iter().map(side::print).collect();
+    let lines: Vec<String> = heard.iter().map(heard::print).collect();
     lines.join("\n")
 }
 
@@ -211,7 +212,7 @@ fn compared(kinds: [Kind; 2], left: &Heards, right: &Heards) -> String {
     let mut out = String::new();
     for index in 0..left.len().max(right.len()) {
         let (a, b) = (left.get(index), right.get(index));
-        let print = |item: Option<&(u8, side::Item)>| item.map_or("nothing".into(), side::print);
+        let print = |item: Option<&(u8, heard::Item)>| item.map_or("nothing".into(), heard::print);
         let line = if a == b {
             format!("  {}\n", print(a))
         } else {

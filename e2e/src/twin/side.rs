@@ -4,15 +4,16 @@
 //! answer has to be counted or waited for by time. The other connections get one too, for their
 //! events. In an ensemble a sync goes before that one, since another server may be behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::heard::{Heards, Item, sort_closes};
 use super::link::{Heard, Link};
 use super::login;
-use super::reply::{self, Cursor, Field, Known, Value};
+use super::reply::{self, Cursor, Known, Value};
 use super::request::{Frame, Request, op};
 use super::script::{Hello, Place, Session, Step};
 use crate::peers::four_letter;
@@ -37,32 +38,6 @@ const FENCE: i32 = i32::MAX;
 const FENCE_SYNC: i32 = i32::MAX - 1;
 const UNTIL_XID: i32 = 0x7fff_fff1;
 const FENCE_SYNC_XID: i32 = 0x7fff_fff0;
-
-/// What was heard on one connection.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Item {
-    /// The answer to the connect request.
-    Greeting(Vec<Field>),
-    /// The reply to an operation.
-    Reply(i32, Vec<Field>),
-    /// A watch event.
-    Event(Vec<Field>),
-    /// A frame that answers nothing.
-    Stray(Vec<u8>),
-    /// The server closed, after these bytes.
-    Closed(Vec<u8>),
-    /// Nothing came in time.
-    Silence,
-    /// The last transaction that the server has applied.
-    Applied(Value),
-    /// Plain text.
-    Text(Vec<u8>),
-    /// The change that was waited for is there.
-    Reached,
-}
-
-/// What was heard, and on which connection.
-pub type Heards = Vec<(u8, Item)>;
 
 #[derive(Debug)]
 struct Conn {
@@ -306,15 +281,9 @@ impl Side {
             }
             Step::Raw(conn, _) => self.hear(*conn, true, &mut out)?,
             Step::Word(place, word) => {
-                // Who is refused for its number may find the socket closed before it is set up.
-                let answer = match Link::open(self.address(*place)?) {
-                    Ok(mut link) => {
-                        link.send(word);
-                        text(&mut link)?
-                    }
-                    Err(_) => Item::Text(Vec::new()),
-                };
-                out.push((0, answer));
+                let mut link = Link::open(self.address(*place)?)?;
+                link.send(word);
+                out.push((0, text(&mut link)?));
             }
             Step::Until(conn, request, error) => self.until(*conn, request, *error, &mut out)?,
             Step::Login(conn, login) => {
@@ -573,53 +542,4 @@ fn greeting(frame: &[u8], known: &mut Known) -> (Item, Option<(i64, Vec<u8>)>) {
     let _read_whole: Option<()> = read();
     fields.push(("rest", Value::Rest(cursor.rest().to_vec())));
     (Item::Greeting(fields), session)
-}
-
-/// The nodes of a closed session go in no certain order: its events are sorted. Those of any other
-/// transaction are in order, and its number is in the reply to its request.
-fn sort_closes(out: &mut Heards) {
-    let first = |item: &Item| {
-        let Item::Event(fields) = item else {
-            return None;
-        };
-        fields.first().map(|(_, zxid)| zxid.clone())
-    };
-    let written = |(_, item): &(u8, Item)| {
-        let Item::Reply(op, fields) = item else {
-            return None;
-        };
-        let writes = *op != op::CLOSE && !Request::new(*op, Vec::new()).only_reads();
-        let zxid = fields.get(1).filter(|_| writes);
-        zxid.map(|(_, zxid)| zxid.clone())
-    };
-    let writes: BTreeSet<Value> = out.iter().filter_map(written).collect();
-    for run in
-        out.chunk_by_mut(|a, b| a.0 == b.0 && first(&a.1).is_some() && first(&a.1) == first(&b.1))
-    {
-        let of = run.first().and_then(|(_, item)| first(item));
-        if of.is_some_and(|of| matches!(of, Value::Zxid(_)) && !writes.contains(&of)) {
-            run.sort();
-        }
-    }
-}
-
-/// Prints what was heard, one line each.
-#[must_use]
-pub fn print(heard: &(u8, Item)) -> String {
-    let (conn, item) = heard;
-    let text = match item {
-        Item::Greeting(fields) => format!("greeting {}", reply::print(fields)),
-        Item::Reply(op, fields) => {
-            let name = super::request::name(*op).unwrap_or("unknown");
-            format!("reply to {name} {}", reply::print(fields))
-        }
-        Item::Event(fields) => format!("event {}", reply::print(fields)),
-        Item::Stray(bytes) => format!("stray b\"{}\"", bytes.escape_ascii()),
-        Item::Closed(rest) => format!("closed, after b\"{}\"", rest.escape_ascii()),
-        Item::Silence => "silence".to_owned(),
-        Item::Applied(zxid) => format!("applied {zxid}"),
-        Item::Text(text) => format!("text \"{}\"", text.escape_ascii()),
-        Item::Reached => "reached".to_owned(),
-    };
-    format!("{conn}: {text}")
 }
