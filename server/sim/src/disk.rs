@@ -5,12 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use zk_core::db::{Recovery, RecoveryBuilder};
 use zk_core::{DiskOp, DiskSeq, Input};
-use zk_storage::{RecoverySink, SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
-use zk_wire::snapshot::SnapshotItem;
-use zk_wire::txn::Txn;
+use zk_storage::{SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
 use zk_wire::{Epoch, Zxid};
 
 use crate::context::Context;
@@ -71,26 +68,6 @@ impl DiskQueue {
     }
 }
 
-struct Sink(RecoveryBuilder);
-
-impl RecoverySink for Sink {
-    fn begin(&mut self, snapshot_zxid: Zxid) {
-        self.0.begin(snapshot_zxid);
-    }
-
-    fn item(&mut self, item: SnapshotItem) -> Result<(), String> {
-        self.0.item(item)
-    }
-
-    fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String> {
-        self.0.end_snapshot(digest)
-    }
-
-    fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
-        self.0.txn(txn, raw)
-    }
-}
-
 /// Opens the data directory of a server.
 pub(crate) fn open_storage(fs: SimFs) -> Result<Storage<SimFs>, String> {
     let config = StorageConfig {
@@ -102,12 +79,10 @@ pub(crate) fn open_storage(fs: SimFs) -> Result<Storage<SimFs>, String> {
 
 /// Reads it.
 pub(crate) fn recover(storage: &mut Storage<SimFs>) -> Result<Recovery, String> {
-    let mut sink = Sink(RecoveryBuilder::new());
-    let found = storage.recover(&mut sink).map_err(|e| e.to_string())?;
+    let mut builder = RecoveryBuilder::new();
+    let found = storage.recover(&mut builder).map_err(|e| e.to_string())?;
     let epoch = |e: Option<Epoch>| e.unwrap_or_default();
-    Ok(sink
-        .0
-        .finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
+    Ok(builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
 }
 
 impl Process {

@@ -6,6 +6,7 @@ use bytes::{Buf, BytesMut};
 use zk_core::{Database, RecoveryBuilder};
 use zk_wire::Zxid;
 use zk_wire::quorum::{From, Packet};
+use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::{BodyParser, Progress, SNAP_SIGNATURE};
 
 /// Largest field on a quorum connection, bytes.

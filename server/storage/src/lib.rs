@@ -47,11 +47,12 @@ pub use config::StorageConfig;
 pub use error::StorageError;
 pub use fs::{Fs, FsFile, StdFs};
 pub use job::{SnapshotJob, SnapshotOutcome};
-pub use recovery::{Recovered, RecoverySink};
+pub use recovery::Recovered;
 pub use snapshot::writer::file as snapshot_file;
 pub use storage::{Storage, TxnIter};
 pub use truncate::TruncOutcome;
 pub use txnlog::recover::TornTail;
+pub use zk_wire::recovery::RecoverySink;
 
 #[cfg(test)]
 mod tests;

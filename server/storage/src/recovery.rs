@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::SnapshotItem;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, Zxid};
@@ -22,31 +23,6 @@ use crate::snapshot::format::SnapshotName;
 use crate::snapshot::reader::{self, Trailer};
 use crate::txnlog::format as log_format;
 use crate::txnlog::recover::{ChainEnd, LogChain, TornTail};
-
-/// Takes what recovery reads, in order. An error is the reader's word that the content is bad.
-pub trait RecoverySink {
-    /// A snapshot follows. Called again when that one turns out to be bad: start afresh. Not called
-    /// at all when the directory is empty.
-    fn begin(&mut self, snapshot_zxid: Zxid);
-
-    /// A piece of the snapshot.
-    ///
-    /// # Errors
-    /// A piece that cannot be; an older snapshot is tried.
-    fn item(&mut self, item: SnapshotItem) -> Result<(), String>;
-
-    /// The snapshot is whole, with the zxid and the tree digest that its end names.
-    ///
-    /// # Errors
-    /// A tree that cannot be; an older snapshot is tried.
-    fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String>;
-
-    /// The next transaction behind the snapshot, decoded and as it stands in the log.
-    ///
-    /// # Errors
-    /// A transaction that cannot be: the log is damaged.
-    fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String>;
-}
 
 /// What recovery found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use zk_wire::recovery::RecoverySink;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, Zxid};
 
@@ -15,7 +16,7 @@ use crate::fs::{Fs, FsFile};
 use crate::identity::Identity;
 use crate::install;
 use crate::job::{Generation, SnapshotJob};
-use crate::recovery::{self, Dirs, Recovered, RecoverySink, Scan};
+use crate::recovery::{self, Dirs, Recovered, Scan};
 use crate::snapshot::format as snap_format;
 use crate::snapshot::pristine;
 use crate::snapshot::writer::Sections;

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod jute;
 pub mod membership;
 pub mod quorum;
+pub mod recovery;
 pub mod snapshot;
 pub mod txn;
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::SnapshotItem;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, Zxid};
@@ -71,68 +72,6 @@ impl RecoveryBuilder {
         }
     }
 
-    /// A snapshot of the state at `zxid` follows; forgets everything given before.
-    pub fn begin(&mut self, zxid: Zxid) {
-        self.database = Database::bare();
-        self.recent.clear();
-        self.expected = None;
-        self.loading = Some(zxid);
-    }
-
-    /// A piece of the snapshot.
-    ///
-    /// # Errors
-    /// A piece that does not fit what came before; the text says why.
-    pub fn item(&mut self, item: SnapshotItem) -> Result<(), String> {
-        snapshot::load_item(&mut self.database, item)
-    }
-
-    /// The snapshot is complete; `digest` is what it says the tree digest is, as of which zxid.
-    ///
-    /// # Errors
-    /// A snapshot without the built-in nodes, or one whose tree has another digest.
-    pub fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String> {
-        let zxid = self.loading.take().unwrap_or_default();
-        self.database.finish_load(zxid)?;
-        match digest {
-            Some((at, expected)) if at == zxid && at != Zxid::ZERO => {
-                let found = self.database.digest();
-                if found != expected {
-                    return Err(format!(
-                        "the tree digest is {found:#x}, the snapshot says {expected:#x}"
-                    ));
-                }
-            }
-            // A fuzzy snapshot: comparable once the replay has come as far as its dump.
-            Some((at, expected)) if at > zxid => self.expected = Some((at, expected)),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A transaction of the log, in order.
-    ///
-    /// # Errors
-    /// One that is not newer than what is applied.
-    pub fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
-        let zxid = txn.header.zxid;
-        if zxid <= self.database.last_applied() {
-            return Err(format!(
-                "{zxid} comes after {}",
-                self.database.last_applied()
-            ));
-        }
-        self.database.apply(&txn, &mut Vec::new());
-        if self.expected.is_some_and(|(at, _)| zxid >= at) {
-            self.expected = None;
-        }
-        if self.recent.len() == COMMITTED_LOG_LEN {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Entry { txn, raw });
-        Ok(())
-    }
-
     /// The digest of the tree as far as it was built, to be compared with what transactions say.
     #[must_use]
     pub fn digest(&self) -> u64 {
@@ -165,6 +104,62 @@ impl RecoveryBuilder {
             self.end_snapshot(None)?;
         }
         Ok(Box::new(self.database))
+    }
+}
+
+impl RecoverySink for RecoveryBuilder {
+    /// Forgets everything given before.
+    fn begin(&mut self, zxid: Zxid) {
+        self.database = Database::bare();
+        self.recent.clear();
+        self.expected = None;
+        self.loading = Some(zxid);
+    }
+
+    fn item(&mut self, item: SnapshotItem) -> Result<(), String> {
+        snapshot::load_item(&mut self.database, item)
+    }
+
+    /// # Errors
+    /// A snapshot without the built-in nodes, or one whose tree has another digest.
+    fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String> {
+        let zxid = self.loading.take().unwrap_or_default();
+        self.database.finish_load(zxid)?;
+        match digest {
+            Some((at, expected)) if at == zxid && at != Zxid::ZERO => {
+                let found = self.database.digest();
+                if found != expected {
+                    return Err(format!(
+                        "the tree digest is {found:#x}, the snapshot says {expected:#x}"
+                    ));
+                }
+            }
+            // A fuzzy snapshot: comparable once the replay has come as far as its dump.
+            Some((at, expected)) if at > zxid => self.expected = Some((at, expected)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// One that is not newer than what is applied.
+    fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
+        let zxid = txn.header.zxid;
+        if zxid <= self.database.last_applied() {
+            return Err(format!(
+                "{zxid} comes after {}",
+                self.database.last_applied()
+            ));
+        }
+        self.database.apply(&txn, &mut Vec::new());
+        if self.expected.is_some_and(|(at, _)| zxid >= at) {
+            self.expected = None;
+        }
+        if self.recent.len() == COMMITTED_LOG_LEN {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Entry { txn, raw });
+        Ok(())
     }
 }
 

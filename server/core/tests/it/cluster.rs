@@ -11,6 +11,7 @@ use zk_core::{
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
 use zk_wire::membership::Membership;
+use zk_wire::recovery::RecoverySink;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, SessionId, Sid, Xid, Zxid};
 

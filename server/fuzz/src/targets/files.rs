@@ -2,9 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use zk_core::RecoveryBuilder;
-use zk_storage::{RecoverySink, StdFs, Storage, StorageConfig};
+use zk_storage::{StdFs, Storage, StorageConfig};
 use zk_wire::data::StatPersisted;
-use zk_wire::snapshot::{BodyParser, BodyWriter, Progress, SnapshotItem};
+use zk_wire::recovery::RecoverySink;
+use zk_wire::snapshot::{BodyParser, BodyWriter, Progress};
 use zk_wire::txn::{CreateKind, CreateTxn, Txn, TxnBody, TxnHeader};
 use zk_wire::{Epoch, SessionId, Xid, Zxid};
 
@@ -94,27 +95,6 @@ fn txn_seeds() -> Vec<Vec<u8>> {
     txns().iter().map(|raw| raw.to_vec()).collect()
 }
 
-/// Takes what recovery reads as the server does.
-struct Sink(RecoveryBuilder);
-
-impl RecoverySink for Sink {
-    fn begin(&mut self, snapshot_zxid: Zxid) {
-        self.0.begin(snapshot_zxid);
-    }
-
-    fn item(&mut self, item: SnapshotItem) -> Result<(), String> {
-        self.0.item(item)
-    }
-
-    fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String> {
-        self.0.end_snapshot(digest)
-    }
-
-    fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
-        self.0.txn(txn, raw)
-    }
-}
-
 fn open(dir: &DataDir) -> Option<Storage<StdFs>> {
     let config = StorageConfig {
         prealloc_bytes: 0,
@@ -127,9 +107,9 @@ fn open(dir: &DataDir) -> Option<Storage<StdFs>> {
 fn recover(files: &[(&str, &[u8])]) {
     let dir = DataDir::with(files);
     if let Some(mut storage) = open(&dir) {
-        let mut sink = Sink(RecoveryBuilder::new());
-        if storage.recover(&mut sink).is_ok() {
-            drop(sink.0.finish(Epoch::default(), Epoch::default()));
+        let mut builder = RecoveryBuilder::new();
+        if storage.recover(&mut builder).is_ok() {
+            drop(builder.finish(Epoch::default(), Epoch::default()));
         }
     }
 }
@@ -139,7 +119,7 @@ fn log_records(data: &[u8]) {
     let Some(mut storage) = open(&dir) else {
         return;
     };
-    if storage.recover(&mut Sink(RecoveryBuilder::new())).is_err() {
+    if storage.recover(&mut RecoveryBuilder::new()).is_err() {
         return;
     }
     for raw in pieces(data) {
@@ -155,7 +135,7 @@ fn log_records(data: &[u8]) {
     }
     drop(storage);
     if let Some(mut storage) = open(&dir) {
-        drop(storage.recover(&mut Sink(RecoveryBuilder::new())));
+        drop(storage.recover(&mut RecoveryBuilder::new()));
     }
 }
 
@@ -199,7 +179,7 @@ fn made(prefix: &str) -> Vec<Vec<u8>> {
     let Some(mut storage) = open(&dir) else {
         return Vec::new();
     };
-    let ready = storage.recover(&mut Sink(RecoveryBuilder::new())).is_ok()
+    let ready = storage.recover(&mut RecoveryBuilder::new()).is_ok()
         && storage
             .install_snapshot(Zxid::ZERO, &body(), (Zxid::ZERO, 0))
             .is_ok()

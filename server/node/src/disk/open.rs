@@ -1,13 +1,9 @@
 //! Opens the data directory and folds what is in it into what the core starts with.
 
-use bytes::Bytes;
 use thiserror::Error;
 use tracing::{info, warn};
 use zk_core::{Recovery, RecoveryBuilder};
-use zk_storage::{RecoverySink, StdFs, Storage, StorageConfig, StorageError};
-use zk_wire::Zxid;
-use zk_wire::snapshot::SnapshotItem;
-use zk_wire::txn::Txn;
+use zk_storage::{StdFs, Storage, StorageConfig, StorageError};
 
 use crate::config::{Mode, Settings};
 use crate::shutdown::exit_code;
@@ -73,8 +69,8 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
 /// # Errors
 /// Damage.
 pub(super) fn recover(storage: &mut Storage<StdFs>) -> Result<Recovery, StorageError> {
-    let mut sink = Sink(RecoveryBuilder::new());
-    let found = storage.recover(&mut sink)?;
+    let mut builder = RecoveryBuilder::new();
+    let found = storage.recover(&mut builder)?;
     if let Some(torn) = &found.torn_tail {
         warn!("the end of the log was torn by a crash and is cut off: {torn:?}");
     }
@@ -86,28 +82,5 @@ pub(super) fn recover(storage: &mut Storage<StdFs>) -> Result<Recovery, StorageE
         None => info!("the data directory is empty"),
     }
     let epoch = |found: Option<_>| found.unwrap_or_default();
-    Ok(sink
-        .0
-        .finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
-}
-
-/// Hands what storage reads to the core's builder.
-struct Sink(RecoveryBuilder);
-
-impl RecoverySink for Sink {
-    fn begin(&mut self, snapshot_zxid: Zxid) {
-        self.0.begin(snapshot_zxid);
-    }
-
-    fn item(&mut self, item: SnapshotItem) -> Result<(), String> {
-        self.0.item(item)
-    }
-
-    fn end_snapshot(&mut self, digest: Option<(Zxid, u64)>) -> Result<(), String> {
-        self.0.end_snapshot(digest)
-    }
-
-    fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
-        self.0.txn(txn, raw)
-    }
+    Ok(builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
 }

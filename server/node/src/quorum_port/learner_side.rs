@@ -14,6 +14,7 @@ use zk_core::{Database, Input, LinkId, RecoveryBuilder};
 use zk_wire::Zxid;
 use zk_wire::membership::HostPort;
 use zk_wire::quorum::{From, Packet};
+use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::{BodyParser, Progress, SNAP_SIGNATURE};
 
 use super::{LINK_QUEUE_MAX_BYTES, next_packet, read_more};

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use zk_wire::recovery::RecoverySink;
 use zk_wire::{Epoch, Zxid};
 
 use crate::error::{IoContext, StorageError};
 use crate::fs::{Fs, StdFs};
-use crate::recovery::{self, Dirs, RecoverySink};
+use crate::recovery::{self, Dirs};
 use crate::snapshot::reader::looks_complete;
 use crate::txnlog::format as log_format;
 use crate::txnlog::recover::TornTail;

@@ -1,5 +1,6 @@
 //! The text of limits and usage, and how usage follows the tree.
 
+use zk_wire::recovery::RecoverySink;
 use zk_wire::txn::{CreateKind, CreateTxn, Txn, TxnBody, TxnHeader};
 use zk_wire::{Acl, SessionId, Xid, Zxid};
 
