@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 use zk_core::{ConnId, DiskOp, Input, LinkId, Output, Outputs, PeerEvent};
 use zk_wire::Sid;
+use zk_wire::client::OpCode;
 use zk_wire::membership::HostPort;
 use zk_wire::quorum::Packet;
 use zk_wire::snapshot::SNAP_SIGNATURE;
@@ -237,14 +238,15 @@ impl Router {
         if !frame.starts_with(&EVENT_XID)
             && let Some(since) = client.gate.answered()
         {
-            let took = self.monitor.clock.elapsed().saturating_sub(since);
+            let now = self.monitor.clock.elapsed();
+            let took = now.saturating_sub(since);
             metrics.latency.observe_ms(took);
-            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            let now_ms = self.monitor.clock.elapsed_ms();
+            let [took_ms, now_ms] =
+                [took, now].map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
             let operation = client
                 .stats
                 .replied(frame, took_ms, now_ms, self.zxid_applied);
-            match operation.map(is_write) {
+            match operation.map(is_logged) {
                 Some(true) => metrics.update_latency.observe(took_ms),
                 Some(false) => metrics.read_latency.observe(took_ms),
                 None => {}
@@ -271,12 +273,9 @@ impl Router {
     }
 }
 
-/// Whether an operation, by its short name, goes through the log.
-fn is_write(operation: &str) -> bool {
-    let writes = [
-        "CREA", "DELE", "SETD", "SETA", "MULT", "RECO", "CHEC", "SESS", "CLOS",
-    ];
-    writes.contains(&operation)
+/// Whether an operation goes through the log.
+fn is_logged(operation: OpCode) -> bool {
+    operation.is_write() || matches!(operation, OpCode::CreateSession | OpCode::CloseSession)
 }
 
 fn quorum_address(settings: &Settings, sid: Sid) -> Option<HostPort> {

@@ -18,8 +18,8 @@ pub struct ConnStats {
 #[derive(Debug, Default)]
 struct State {
     /// Operation and xid of each request without an answer, oldest first; as many as the gate lets
-    /// in.
-    asked: VecDeque<(&'static str, i64)>,
+    /// in. `None`: an operation that there is not, or none at all.
+    asked: VecDeque<(Option<OpCode>, i64)>,
     session: Option<(i64, i32)>,
     last: Last,
     min_ms: Option<u64>,
@@ -92,7 +92,7 @@ impl ConnStats {
     /// A connect request came in; `renewal`: with a session.
     pub fn connect_asked(&self, renewal: bool) {
         // A session that comes back passes no pipeline, and leaves no operation behind.
-        let operation = if renewal { "NA" } else { "SESS" };
+        let operation = (!renewal).then_some(OpCode::CreateSession);
         self.lock().asked.push_back((operation, 0));
     }
 
@@ -103,7 +103,6 @@ impl ConnStats {
             Some(i32::from_be_bytes(bytes.try_into().ok()?))
         };
         let operation = number(4).and_then(OpCode::from_wire);
-        let operation = operation.map_or("NA", OpCode::short_name);
         let xid = number(0).unwrap_or(-1);
         self.lock().asked.push_back((operation, i64::from(xid)));
     }
@@ -117,23 +116,21 @@ impl ConnStats {
         latency_ms: u64,
         now_ms: u64,
         zxid_applied: i64,
-    ) -> Option<&'static str> {
+    ) -> Option<OpCode> {
         let mut state = self.lock();
         let (operation, cxid) = state.asked.pop_front()?;
         let is_connect = state.session.is_none();
         if is_connect && let Ok(answer) = ConnectResponse::decode(frame.clone()) {
             state.session = Some((answer.session.0, answer.timeout_ms));
         }
-        if operation == "NA" {
-            return None;
-        }
+        let operation = operation?;
         let in_frame = frame.get(4..12).and_then(|b| b.try_into().ok());
         let zxid = match in_frame.map(i64::from_be_bytes) {
             Some(zxid) if !is_connect => zxid,
             _ => zxid_applied,
         };
         state.last = Last {
-            operation,
+            operation: operation.short_name(),
             cxid,
             zxid,
             response_ms: now_ms,
