@@ -142,7 +142,8 @@ impl RecoverySink for RecoveryBuilder {
     }
 
     /// # Errors
-    /// One that is not newer than what is applied.
+    /// One that is not newer than what is applied, and one after which the tree is not what the
+    /// snapshot below it announced.
     fn txn(&mut self, txn: Txn, raw: Bytes) -> Result<(), String> {
         let zxid = txn.header.zxid;
         if zxid <= self.database.last_applied() {
@@ -152,8 +153,13 @@ impl RecoverySink for RecoveryBuilder {
             ));
         }
         self.database.apply(&txn, &mut Vec::new());
-        if self.expected.is_some_and(|(at, _)| zxid >= at) {
-            self.expected = None;
+        if let Some((_, expected)) = self.expected.take_if(|(at, _)| zxid == *at) {
+            let found = self.database.digest();
+            if found != expected {
+                return Err(format!(
+                    "the tree digest at {zxid} is {found:#x}, the snapshot below says {expected:#x}"
+                ));
+            }
         }
         if self.recent.len() == COMMITTED_LOG_LEN {
             self.recent.pop_front();
@@ -218,6 +224,44 @@ mod tests {
         assert_eq!(loaded.to_snapshot_body(), db.to_snapshot_body());
         assert_eq!(loaded.ephemeral_count(), 1);
         assert_eq!(loaded.approximate_data_bytes(), db.approximate_data_bytes());
+    }
+
+    #[test]
+    fn a_snapshot_taken_while_writes_went_on_is_compared_where_its_dump_ended() {
+        let set = |zxid| Txn {
+            header: TxnHeader {
+                session: SessionId(5),
+                xid: Xid(0),
+                zxid: Zxid::from_u64(zxid),
+                time_ms: 9,
+            },
+            body: TxnBody::Create(CreateTxn {
+                path: format!("/n{zxid}"),
+                data: None,
+                acl: Some(vec![Acl::world(31)]),
+                kind: CreateKind::Persistent,
+                parent_cversion: i32::try_from(zxid).unwrap(),
+                create2: false,
+            }),
+            digest: None,
+        };
+        let mut db = Database::new();
+        db.apply(&set(1), &mut Vec::new());
+        let dump = db.to_snapshot_body();
+        db.apply(&set(2), &mut Vec::new());
+        for (announced, holds) in [(db.digest(), true), (db.digest() ^ 1, false)] {
+            let mut buf = BytesMut::from(dump.as_ref());
+            let mut parser = BodyParser::new(1 << 20);
+            let mut builder = RecoveryBuilder::new();
+            builder.begin(Zxid::from_u64(1));
+            while let Progress::Item(item) = parser.next(&mut buf).unwrap() {
+                builder.item(item).unwrap();
+            }
+            builder
+                .end_snapshot(Some((Zxid::from_u64(2), announced)))
+                .unwrap();
+            assert_eq!(builder.txn(set(2), Bytes::new()).is_ok(), holds);
+        }
     }
 
     #[test]
