@@ -25,7 +25,7 @@ for name in "$@"; do
     mkdir -p "$corpus" "pinned/$name"
     export QUORATE_FUZZ_TARGET=$name
     probe=$(mktemp)
-    QUORATE_FUZZ_SEEDS=$corpus "$fuzzer" "$probe" >/dev/null 2>&1
+    QUORATE_FUZZ_SEEDS=$corpus "$fuzzer" "$probe" 2>"$corpus.log" || { cat "$corpus.log"; exit 1; }
     rm -f "$probe"
     echo "== $name, $seconds s"
     if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=16384 \

@@ -18,17 +18,23 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| {
         );
         std::process::exit(2);
     };
-    if let Ok(dir) = std::env::var("QUORATE_FUZZ_SEEDS") {
-        for (number, seed) in (target.seeds)().iter().enumerate() {
-            let file = std::path::Path::new(&dir).join(format!("seed-{number}"));
-            if let Err(why) = std::fs::write(&file, seed) {
-                eprintln!("{}: {why}", file.display());
-                std::process::exit(2);
-            }
-        }
-        std::process::exit(0);
-    }
     target
 });
 
-fuzz_target!(|data: &[u8]| (TARGET.run)(data));
+/// Writes the target's seeds and ends, when that is all that was asked for. Before the search is set
+/// up: libFuzzer takes the end of the process for a finding later on.
+fn write_seeds() {
+    let Ok(dir) = std::env::var("QUORATE_FUZZ_SEEDS") else {
+        return;
+    };
+    for (number, seed) in (TARGET.seeds)().iter().enumerate() {
+        let file = std::path::Path::new(&dir).join(format!("seed-{number}"));
+        if let Err(why) = std::fs::write(&file, seed) {
+            eprintln!("{}: {why}", file.display());
+            std::process::exit(2);
+        }
+    }
+    std::process::exit(0);
+}
+
+fuzz_target!(init: write_seeds(), |data: &[u8]| (TARGET.run)(data));
