@@ -28,6 +28,23 @@ pub enum Item {
     Reached,
 }
 
+impl Item {
+    /// The transaction that it tells of, counted from where the script began.
+    #[must_use]
+    pub fn zxid(&self) -> Option<i64> {
+        let value = match self {
+            Self::Applied(value) => value,
+            Self::Reply(_, fields) => fields.get(1).map(|(_, value)| value)?,
+            Self::Event(fields) => fields.first().map(|(_, value)| value)?,
+            _ => return None,
+        };
+        match value {
+            Value::Zxid(zxid) => Some(*zxid),
+            _ => None,
+        }
+    }
+}
+
 /// What was heard, and on which connection.
 pub type Heards = Vec<(u8, Item)>;
 

@@ -205,10 +205,6 @@ fn settings() -> Settings {
     }
 }
 
-/// Setups that run only when they are named: the numbers in their answers are counted from what
-/// `srvr` said before the first step, which can be one transaction late on either side.
-const UNSETTLED: [&str; 2] = ["enforced", "upgraded sessions"];
-
 /// Runs the scenarios whose setup or own name contains `filter`.
 ///
 /// # Errors
@@ -216,9 +212,6 @@ const UNSETTLED: [&str; 2] = ["enforced", "upgraded sessions"];
 pub fn scenarios(progress: &Progress, kinds: [Kind; 2], filter: &str) -> Result<usize> {
     let (mut count, mut failed) = (0, Vec::new());
     for setup in scenarios::all() {
-        if filter.is_empty() && UNSETTLED.contains(&setup.name) {
-            continue;
-        }
         let (ran, wrong) = run_setup(progress, kinds, &setup, filter)?;
         count += ran;
         failed.extend(wrong);
@@ -254,7 +247,12 @@ pub fn run_setup(
         count += 1;
         let running = match pair.take() {
             Some(running) => running,
-            None => Pair::start(kinds, setup.servers, &setup.settings)?,
+            None => Pair::start_with(
+                kinds,
+                setup.servers,
+                &setup.settings,
+                setup.snapshot.as_deref(),
+            )?,
         };
         let mut running = running;
         let found = running.run(&scenario.lines);

@@ -1,6 +1,7 @@
 //! Two sets of servers with the same configuration, and a script that runs on both.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +41,19 @@ impl Pair {
     /// # Errors
     /// When a server does not come up.
     pub fn start(kinds: [Kind; 2], servers: usize, settings: &Settings) -> Result<Self> {
+        Self::start_with(kinds, servers, settings, None)
+    }
+
+    /// Starts both sets; each server finds this snapshot.
+    ///
+    /// # Errors
+    /// When a server does not come up.
+    pub fn start_with(
+        kinds: [Kind; 2],
+        servers: usize,
+        settings: &Settings,
+        snapshot: Option<&[u8]>,
+    ) -> Result<Self> {
         let [left, right] = kinds;
         let earliest = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         let earliest = i64::try_from(earliest)?;
@@ -48,6 +62,11 @@ impl Pair {
             Ensemble::configured(&vec![right; servers], settings)?,
         ];
         for ensemble in &mut ensembles {
+            for server in ensemble.servers.iter().filter(|_| snapshot.is_some()) {
+                let directory = server.data_directory().join("version-2");
+                fs::create_dir_all(&directory)?;
+                fs::write(directory.join("snapshot.2"), snapshot.unwrap_or_default())?;
+            }
             ensemble.start_all()?;
         }
         for ensemble in &mut ensembles {

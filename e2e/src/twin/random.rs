@@ -6,7 +6,7 @@
 //! middle of a burst, whose replies may overtake others there.
 
 use super::ops;
-use super::request::{Field, Request, op};
+use super::request::{Field, Request, Text, op};
 use super::script::{Hello, Place, Session, Step};
 use crate::faults::random::Random;
 
@@ -419,11 +419,14 @@ impl Maker {
         request
     }
 
-    /// An operation for a multi. Its ACL is never null: Apache fails over that before there is a zxid.
+    /// An operation for a multi. In an ensemble its ACL is never null: Apache fails over that before
+    /// there is a zxid, and nobody hears of the request again.
     fn in_multi(&mut self) -> Request {
         let mut request = self.any_in_multi();
         if let Some(field @ Field::Acl(_)) = request.fields.get_mut(2) {
-            *field = Field::Acl(if self.one_in(5) {
+            *field = Field::Acl(if !self.ensemble && self.one_in(40) {
+                ().into()
+            } else if self.one_in(5) {
                 self.pick(&ACLS).into()
             } else {
                 ops::OPEN.into()
@@ -476,13 +479,24 @@ impl Maker {
             request.fields.push(Field::Paths(self.paths().into()));
             request.fields.push(Field::Paths(self.paths().into()));
         }
-        // A null further on is found by Apache when events for the lists before it are sent.
-        if self.one_in(20)
-            && let Some(field) = request.fields.get_mut(1)
-        {
-            *field = Field::Paths(().into());
+        if self.one_in(8) {
+            let lists = request.fields.len() - 1;
+            let nulls = if self.one_in(2) {
+                self.paths_with_null().into()
+            } else {
+                ().into()
+            };
+            if let Some(field) = request.fields.get_mut(1 + self.random.below(lists)) {
+                *field = Field::Paths(nulls);
+            }
         }
         request
+    }
+
+    fn paths_with_null(&mut self) -> Vec<Text> {
+        let mut paths: Vec<Text> = self.paths().into_iter().map(Into::into).collect();
+        paths.insert(self.random.below(paths.len() + 1), ().into());
+        paths
     }
 
     fn paths(&mut self) -> Vec<String> {

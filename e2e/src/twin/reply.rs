@@ -88,14 +88,16 @@ impl Known {
         }
     }
 
-    /// A time: it must fit the transaction that it is the time of.
+    /// A time: it must fit the transaction that it is the time of. The begin of an epoch is no
+    /// transaction: what is set then, the members, has each server's own time.
     fn time(&mut self, zxid: i64, time: i64) -> Value {
         if time == 0 {
             return Value::Number(0);
         }
+        let begins_epoch = zxid & i64::from(u32::MAX) == 0;
         let word = if time < self.earliest {
             "too early"
-        } else if *self.times.entry(zxid).or_insert(time) == time {
+        } else if begins_epoch || *self.times.entry(zxid).or_insert(time) == time {
             "its time"
         } else {
             "another time"

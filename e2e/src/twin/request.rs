@@ -88,9 +88,9 @@ pub struct Data(Option<Vec<u8>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acls(Option<Vec<Entry>>);
 
-/// A list of strings, or null.
+/// A list of strings, any of them null, or null.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paths(Option<Vec<Vec<u8>>>);
+pub struct Paths(Option<Vec<Text>>);
 
 impl From<()> for Text {
     fn from((): ()) -> Self {
@@ -159,7 +159,12 @@ impl From<()> for Paths {
 }
 impl<const N: usize> From<[&str; N]> for Paths {
     fn from(paths: [&str; N]) -> Self {
-        Self(Some(paths.iter().map(|path| (*path).into()).collect()))
+        Self(Some(paths.map(Into::into).into()))
+    }
+}
+impl From<Vec<Text>> for Paths {
+    fn from(paths: Vec<Text>) -> Self {
+        Self(Some(paths))
     }
 }
 impl From<Vec<String>> for Paths {
@@ -332,6 +337,13 @@ pub(super) fn placed(text: &[u8], prefix: &str) -> Vec<u8> {
     out
 }
 
+impl Text {
+    fn put(&self, out: &mut Vec<u8>, prefix: &str) {
+        let text = self.0.as_deref().map(|text| placed(text, prefix));
+        put_buffer(out, text.as_deref());
+    }
+}
+
 impl Field {
     fn put(&self, out: &mut Vec<u8>, frame: Frame<'_>) {
         match self {
@@ -339,10 +351,7 @@ impl Field {
             Self::Long(n) => out.extend_from_slice(&n.to_be_bytes()),
             Self::Zxid(n) => out.extend_from_slice(&n.wrapping_add(frame.base).to_be_bytes()),
             Self::Bool(b) => out.push(u8::from(*b)),
-            Self::Text(Text(text)) => {
-                let text = text.as_deref().map(|text| placed(text, frame.prefix));
-                put_buffer(out, text.as_deref());
-            }
+            Self::Text(text) => text.put(out, frame.prefix),
             Self::Data(Data(data)) => put_buffer(out, data.as_deref()),
             Self::Acl(Acls(None)) | Self::Paths(Paths(None)) => put_buffer(out, None),
             Self::Acl(Acls(Some(entries))) => {
@@ -356,7 +365,7 @@ impl Field {
             Self::Paths(Paths(Some(paths))) => {
                 put_count(out, paths.len());
                 for path in paths {
-                    put_buffer(out, Some(&placed(path, frame.prefix)));
+                    path.put(out, frame.prefix);
                 }
             }
             Self::Ops(ops) => {
@@ -377,10 +386,15 @@ fn multi_header(out: &mut Vec<u8>, op: i32, done: bool) {
     out.extend_from_slice(&(-1i32).to_be_bytes());
 }
 
-fn quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => write!(f, "{text:?}"),
-        Err(_) => write!(f, "b\"{}\"", bytes.escape_ascii()),
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(bytes) = &self.0 else {
+            return f.write_str("()");
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => write!(f, "{text:?}"),
+            Err(_) => write!(f, "b\"{}\"", bytes.escape_ascii()),
+        }
     }
 }
 
@@ -390,11 +404,10 @@ impl fmt::Display for Field {
             Self::Int(n) => write!(f, "{n}"),
             Self::Long(n) | Self::Zxid(n) => write!(f, "{n}"),
             Self::Bool(b) => write!(f, "{b}"),
-            Self::Text(Text(None))
-            | Self::Data(Data(None))
-            | Self::Acl(Acls(None))
-            | Self::Paths(Paths(None)) => f.write_str("()"),
-            Self::Text(Text(Some(bytes))) => quoted(f, bytes),
+            Self::Data(Data(None)) | Self::Acl(Acls(None)) | Self::Paths(Paths(None)) => {
+                f.write_str("()")
+            }
+            Self::Text(text) => write!(f, "{text}"),
             Self::Data(Data(Some(bytes))) if bytes.len() > 200 => {
                 write!(f, "vec![b'x'; {}]", bytes.len())
             }
@@ -414,8 +427,7 @@ impl fmt::Display for Field {
             Self::Paths(Paths(Some(paths))) => {
                 f.write_str("[")?;
                 for (i, path) in paths.iter().enumerate() {
-                    f.write_str(if i == 0 { "" } else { ", " })?;
-                    quoted(f, path)?;
+                    write!(f, "{}{path}", if i == 0 { "" } else { ", " })?;
                 }
                 f.write_str("]")
             }

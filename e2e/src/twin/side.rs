@@ -2,7 +2,9 @@
 //!
 //! Behind every burst goes a ping, whose reply says that everything before it was answered; so no
 //! answer has to be counted or waited for by time. The other connections get one too, for their
-//! events. In an ensemble a sync goes before that one, since another server may be behind.
+//! events. In an ensemble a sync goes before that one, and it is asked again until it tells the
+//! newest transaction that any server told: another server may be behind, and so may be the
+//! leader, whose sync waits for nothing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +31,9 @@ const UNTIL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Between two questions of an `Until`.
 const UNTIL_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long what `srvr` tells must stay the same.
+const STANDS: Duration = Duration::from_millis(300);
 
 /// Bytes of a connect response, without and with the byte at its end.
 const GREETING_LENGTHS: [usize; 2] = [36, 37];
@@ -62,6 +67,8 @@ pub struct Side {
     prefix: String,
     /// What its answers are put into words with.
     pub known: Known,
+    /// The newest transaction that any server told, counted from where the script began.
+    newest: i64,
     conns: BTreeMap<u8, Conn>,
     sessions: BTreeMap<u8, Kept>,
 }
@@ -75,6 +82,7 @@ impl Side {
             ensemble,
             prefix: String::new(),
             known,
+            newest: 0,
             conns: BTreeMap::new(),
             sessions: BTreeMap::new(),
         }
@@ -89,32 +97,35 @@ impl Side {
         let address = self.address(Place::Leader)?;
         let base = match self.probe(address)? {
             Some(zxid) => zxid,
-            // Where not everybody is served.
-            None => {
-                let text = four_letter::ask(address, "srvr")?;
-                let zxid = text.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
-                let zxid = zxid.with_context(|| format!("no Zxid in {text:?}"))?;
-                i64::from_str_radix(zxid.trim(), 16)?
-            }
+            None => standing_zxid(address)?,
         };
         self.known.rebase(base);
+        self.newest = 0;
         Ok(())
     }
 
-    /// Asks for the last transaction by a session of its own.
+    /// Asks for the last transaction by a session of its own: its writes are answered with their
+    /// transactions, so that none can be under way behind them. `None` where not everybody is served.
     fn probe(&self, address: SocketAddr) -> Result<Option<i64>> {
         let mut link = Link::open(address)?;
         link.send(&self.greeting(&Hello::default()));
-        link.send(&super::ops::ping().encode(-2, self.frame()));
-        link.send(&super::ops::close().encode(1, self.frame()));
-        let mut zxid = None;
+        let requests = [
+            super::ops::auth("digest", b"probe:"),
+            super::ops::delete("/nothing/here", -1).xid(1),
+            super::ops::close().xid(2),
+        ];
+        for request in requests {
+            link.send(&request.encode(request.xid.unwrap_or_default(), self.frame()));
+        }
+        let mut last = None;
         while let Heard::Frame(frame) = link.hear(ANSWER_LIMIT)? {
             let mut cursor = Cursor::new(&frame);
-            if let (Some(-2), Some(got), Some(0)) = (cursor.int(), cursor.long(), cursor.int()) {
-                zxid = Some(got);
+            // The greeting, which begins with a version of 0, is none of them.
+            if let (Some(1 | 2), Some(zxid)) = (cursor.int(), cursor.long()) {
+                last = last.max(Some(zxid).filter(|zxid| *zxid > 0));
             }
         }
-        Ok(zxid)
+        Ok(last)
     }
 
     /// Ends a script: every session that it opened is closed.
@@ -325,7 +336,38 @@ impl Side {
                 }
             }
         }
+        if self.ensemble {
+            self.catch_up(out)?;
+        }
         sort_closes(out);
+        Ok(())
+    }
+
+    /// Asks the connections that told an older transaction than others until they tell the newest.
+    fn catch_up(&mut self, out: &mut Heards) -> Result<()> {
+        let newest = out.iter().filter_map(|(_, item)| item.zxid()).max();
+        self.newest = self.newest.max(newest.unwrap_or_default());
+        let until = Instant::now() + ANSWER_LIMIT;
+        let mut at = 0;
+        while let Some((number, item)) = out.get(at) {
+            let number = *number;
+            let behind = matches!(item, Item::Applied(_)) && item.zxid() < Some(self.newest);
+            let Some(conn) = self.conns.get_mut(&number).filter(|_| behind) else {
+                at += 1;
+                continue;
+            };
+            if Instant::now() > until {
+                bail!(
+                    "connection {number} does not see transaction {:+}",
+                    self.newest
+                );
+            }
+            let bytes = conn.fence(true);
+            conn.link.send(&bytes);
+            let mut heard = Vec::new();
+            self.hear(number, false, &mut heard)?;
+            out.splice(at..=at, heard);
+        }
         Ok(())
     }
 
@@ -346,6 +388,11 @@ impl Side {
                             place,
                         };
                         self.sessions.insert(number, kept);
+                        if self.ensemble {
+                            let bytes = conn.fence(true);
+                            conn.link.send(&bytes);
+                            self.hear(number, false, out)?;
+                        }
                     }
                     None => self.hear(number, true, out)?,
                 }
@@ -504,6 +551,24 @@ fn own(step: &Step) -> Option<u8> {
         | Step::Until(conn, ..)
         | Step::Login(conn, _) => Some(*conn),
         Step::Drop(_) | Step::Word(..) | Step::Pause(_) | Step::Cut => None,
+    }
+}
+
+/// What `srvr` tells once it tells the same for a while: it may be a transaction late.
+fn standing_zxid(address: SocketAddr) -> Result<i64> {
+    let (mut last, mut since) = (None, Instant::now());
+    loop {
+        let text = four_letter::ask(address, "srvr")?;
+        let zxid = text.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
+        let zxid = zxid.with_context(|| format!("no Zxid in {text:?}"))?;
+        let zxid = i64::from_str_radix(zxid.trim(), 16)?;
+        if last.replace(zxid) != Some(zxid) {
+            since = Instant::now();
+        }
+        if since.elapsed() > STANDS {
+            return Ok(zxid);
+        }
+        std::thread::sleep(UNTIL_PAUSE);
     }
 }
 

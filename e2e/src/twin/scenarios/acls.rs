@@ -23,11 +23,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 pub(super) fn setups() -> Vec<Setup> {
     let super_digest =
         "DigestAuthenticationProvider.superDigest=super:0bX78nEegDzJM3ju0iLBEJdWzjg=";
+    let hash = ["DigestAuthenticationProvider.digestAlg=SHA-256"];
+    let no_digests = ["DigestAuthenticationProvider.enabled=false"];
+    let named = [
+        "authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
+        "ensembleAuthName=ours,theirs",
+    ];
     let enforced = ["enforce.auth.enabled=true", "enforce.auth.schemes=digest"];
     vec![
         setup("super", 1, &[super_digest], &[]).with([superuser()]),
         setup("no ACLs", 1, &["skipACL=yes"], &[]).with([skipped()]),
         setup("enforced", 1, &enforced, &[]).with([enforcing()]),
+        setup("another hash", 1, &hash, &[]).with([other_hash()]),
+        setup("no digests", 1, &no_digests, &[]).with([without_digests()]),
+        setup("named", 1, &named, &[]).with([ensemble_name()]),
         setup("eager", 1, &["enableEagerACLCheck=true"], &[]).with([eager()]),
         setup("eager three", 3, &["enableEagerACLCheck=true"], &[]).with([eager()]),
     ]
@@ -351,6 +360,79 @@ fn enforcing() -> Scenario {
             open(3),
             Step::Raw(3, vec![0, 0, 0, 8, 0, 0, 0, 7, 255, 255, 255, 245]),
             send(0, [get("@", false), ping()]),
+        ],
+    )
+}
+
+fn other_hash() -> Scenario {
+    scenario(
+        "identities with another hash",
+        lines![
+            open(0),
+            open(1),
+            send(0, [auth("digest", b"u:p")]),
+            send(
+                0,
+                [
+                    make("@", b"", 0),
+                    create("@/a", b"", "31 auth:", 0),
+                    create("@/b", b"", U, 0),
+                    get_acl("@/a"),
+                    get("@/b", false),
+                    who_am_i()
+                ]
+            ),
+            send(1, [auth("digest", b"u:p")]),
+            send(1, [get("@/a", false), get_acl("@/a"), get_acl("@/b")]),
+        ],
+    )
+}
+
+fn without_digests() -> Scenario {
+    scenario(
+        "the scheme digest is off",
+        lines![
+            open(0),
+            send(
+                0,
+                [
+                    make("@", b"", 0),
+                    create("@/a", b"", U, 0),
+                    create("@/a", b"", "31 auth:", 0),
+                    create("@/a", b"", "31 ip:127.0.0.1", 0),
+                    get_acl("@/a")
+                ]
+            ),
+            send(0, [auth("ip", b"")]),
+            // Nothing is cut off; but it closes the connection, as one that is cut off may.
+            send(0, [auth("digest", b"u:p").cut(99)]),
+            renew(0, Place::Leader, 0),
+            send(0, [who_am_i(), close()]),
+        ],
+    )
+}
+
+fn ensemble_name() -> Scenario {
+    let named = |conn, name: &str| Step::Send(conn, vec![auth("ensemble", name)]);
+    scenario(
+        "the name of the ensemble",
+        lines![
+            open(0),
+            named(0, "ours"),
+            named(0, "theirs"),
+            named(0, ""),
+            send(
+                0,
+                [
+                    make("@", b"", 0),
+                    create("@/a", b"", "31 ensemble:ours", 0),
+                    create("@/b", b"", "31 auth:", 0),
+                    who_am_i()
+                ]
+            ),
+            named(0, "others"),
+            renew(0, Place::Leader, 0),
+            send(0, [get("@", false), who_am_i(), close()]),
         ],
     )
 }

@@ -15,6 +15,16 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
+/// A further configuration.
+pub(super) fn setups() -> Vec<super::Setup> {
+    // Which nodes go is in the transaction, or found by whoever applies it.
+    let old = ["closeSessionTxn.enabled=false"];
+    vec![
+        super::setup("closing as of old", 1, &[], &old).with([closing()]),
+        super::setup("closing as of old, three", 3, &[], &old).with([closing()]),
+    ]
+}
+
 /// Connect requests of all kinds; those from the seventh on are refused.
 fn kinds() -> [Hello; 12] {
     let plain = Hello::default;

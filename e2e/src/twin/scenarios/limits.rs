@@ -1,8 +1,9 @@
 //! Limits on frames, connections and large requests, and which words are answered.
 
 use super::{Scenario, Setup, scenario, setup};
-use crate::twin::ops::{children, get, make, set};
-use crate::twin::script::{Place, Step, open, send};
+use crate::twin::ops::{check, children, close, delete, exists, get, make, multi, ping, set};
+use crate::twin::request::Request;
+use crate::twin::script::{Hello, Place, Session, Step, hello, open, open_at, send};
 
 /// Servers with small limits.
 pub(super) fn setups() -> Vec<Setup> {
@@ -11,6 +12,12 @@ pub(super) fn setups() -> Vec<Setup> {
         "connection_throttle_fill_time=1000000",
     ];
     let large = ["largeRequestThreshold=1000", "largeRequestMaxBytes=3000"];
+    let throttled = [
+        "request_throttle_max_requests=1",
+        "request_throttle_stall_time=10",
+    ];
+    let silent = ["nio.sessionlessCnxnTimeout=500"];
+    let times = ["minSessionTimeout=1500", "maxSessionTimeout=7000"];
     vec![
         setup("small frames", 1, &[], &["jute.maxbuffer=5000"]).with([small_frames()]),
         setup("few connections", 1, &["maxClientCnxns=4"], &[])
@@ -18,8 +25,80 @@ pub(super) fn setups() -> Vec<Setup> {
         setup("few in all", 1, &["maxCnxns=4"], &[]).with([few_connections("in all")]),
         setup("slow connections", 1, &tokens, &[]).with([tokens_run_out()]),
         setup("large requests", 1, &large, &[]).with([large_requests()]),
+        setup("throttled", 1, &throttled, &[]).with([one_by_one()]),
+        setup("throttled three", 3, &throttled, &[]).with([one_by_one()]),
+        setup("few outstanding", 3, &["globalOutstandingLimit=2"], &[]).with([one_by_one()]),
+        setup("silent connections", 1, &silent, &[]).with([silence()]),
+        setup("time-outs", 1, &times, &[]).with([time_outs()]),
         setup("few words", 1, &["4lw.commands.whitelist=srvr,ruok"], &[]).with([few_words()]),
     ]
+}
+
+/// Requests that wait for room are answered in their order all the same.
+fn one_by_one() -> Scenario {
+    let burst = |number: usize| -> Vec<Request> {
+        let node = format!("@/{number}");
+        vec![
+            make(node.as_str(), b"", 0),
+            get(node.as_str(), true),
+            set(node.as_str(), b"x", 0),
+            ping(),
+            multi(vec![check("@", 0), delete(node.as_str(), -1)]),
+            children("@", true),
+            get(node.as_str(), false),
+        ]
+    };
+    scenario(
+        "one request at a time",
+        lines![
+            open(0),
+            open_at(1, Place::Follower),
+            send(0, [make("@", b"", 0)]),
+            Step::Send(1, (0..20).flat_map(burst).collect()),
+            Step::Send(0, (20..40).flat_map(burst).collect()),
+            send(1, [children("@", false), close()]),
+            send(0, [exists("@", false), close()]),
+        ],
+    )
+}
+
+/// A connection that asks for no session is closed after a while, one with a session is not.
+fn silence() -> Scenario {
+    scenario(
+        "connections without a session are closed",
+        lines![
+            Step::Tcp(0, Place::Leader),
+            open(1),
+            Step::Pause(3000),
+            Step::Raw(0, vec![0]),
+            send(1, [make("@", b"", 0)]),
+        ],
+    )
+}
+
+fn time_outs() -> Scenario {
+    let wants = |timeout| Hello {
+        timeout,
+        ..Hello::default()
+    };
+    let again = |of, timeout| Hello {
+        session: Session::Of(of),
+        ..wants(timeout)
+    };
+    let at = Place::Leader;
+    scenario(
+        "limits of time-outs that are configured",
+        lines![
+            hello(0, at, wants(0)),
+            hello(1, at, wants(1499)),
+            hello(2, at, wants(1501)),
+            hello(3, at, wants(6999)),
+            hello(4, at, wants(7001)),
+            hello(4, at, again(4, 1)),
+            hello(3, at, again(3, i32::MAX)),
+            send(3, [make("@", b"", 0)]),
+        ],
+    )
 }
 
 fn small_frames() -> Scenario {

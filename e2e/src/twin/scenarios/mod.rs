@@ -14,6 +14,7 @@ mod local;
 mod logins;
 mod moves;
 mod multis;
+mod overflow;
 mod paths;
 mod quotas;
 mod reads;
@@ -36,6 +37,8 @@ pub struct Setup {
     pub servers: usize,
     /// Their configuration.
     pub settings: Settings,
+    /// The snapshot that its servers find, if any.
+    pub snapshot: Option<Vec<u8>>,
     /// The scripts, in order.
     pub scenarios: Vec<Scenario>,
 }
@@ -67,6 +70,7 @@ fn setup(name: &'static str, servers: usize, extra: &[&str], properties: &[&str]
             properties,
             in_memory: true,
         },
+        snapshot: None,
         scenarios: Vec::new(),
     }
 }
@@ -90,6 +94,7 @@ pub fn all() -> Vec<Setup> {
             .with(writes::scenarios())
             .with(reads::scenarios())
             .with(multis::scenarios())
+            .with(multis::alone())
             .with(watches::scenarios())
             .with(acls::scenarios())
             .with(reconfigs::disabled()),
@@ -103,8 +108,10 @@ pub fn all() -> Vec<Setup> {
             .with(acls::scenarios())
             .with(reconfigs::disabled()),
     ];
+    all.append(&mut connect::setups());
     all.append(&mut acls::setups());
     all.append(&mut creates::setups());
+    all.append(&mut overflow::setups());
     all.append(&mut sweeps::setups());
     all.append(&mut quotas::setups());
     all.append(&mut logins::setups());

@@ -2,8 +2,8 @@
 
 use super::{Scenario, scenario};
 use crate::twin::ops::{
-    OPEN, check, children, children2, create, create_container, create2, delete, exists, get,
-    get_acl, make, multi, multi_read, reconfig, set, set_acl, unknown,
+    OPEN, check, children, children2, create, create_container, create_ttl, create2, delete,
+    exists, get, get_acl, make, multi, multi_read, reconfig, set, set_acl, unknown,
 };
 use crate::twin::request::{Request, op};
 use crate::twin::script::{open, send};
@@ -17,6 +17,64 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         reads(),
         events(),
     ]
+}
+
+/// What an ensemble of Apache's does not survive.
+pub(super) fn alone() -> Vec<Scenario> {
+    vec![null_lists()]
+}
+
+/// Apache falls over a null ACL while it reads the multi, before there is a zxid; what it falls over
+/// first decides.
+fn null_lists() -> Scenario {
+    let null = |op| create("@/n", b"", (), 0).op(op);
+    let refused = |requests| send(0, [multi(requests), set("@", b"", -1)]);
+    scenario(
+        "null ACLs in a multi",
+        lines![
+            open(0),
+            send(0, [make("@", b"", 0), null(op::CREATE), null(op::CREATE2)]),
+            refused(vec![null(op::CREATE)]),
+            refused(vec![null(op::CREATE2)]),
+            refused(vec![null(op::CREATE_CONTAINER)]),
+            refused(vec![create_ttl("@/n", b"", (), 5, 1000)]),
+            refused(vec![create_ttl("@/n", b"", (), 0, 1000)]),
+            refused(vec![create("@/n", b"", (), 4)]),
+            refused(vec![create("@/n", b"", (), 7)]),
+            refused(vec![create("@/n", b"", (), 5)]),
+            refused(vec![create((), b"", (), 0)]),
+            refused(vec![make("@/a", b"", 0), null(op::CREATE)]),
+            refused(vec![delete("@/no", -1), null(op::CREATE)]),
+            refused(vec![null(op::CREATE), get("@", false)]),
+            refused(vec![get("@", false), null(op::CREATE)]),
+            refused(vec![null(op::CREATE), make("@/a", b"", 7)]),
+            refused(vec![make("@/a", b"", 7), null(op::CREATE)]),
+            refused(vec![null(op::CREATE), make((), b"", 0)]),
+            refused(vec![make((), b"", 0), null(op::CREATE)]),
+            send(
+                0,
+                [multi(vec![null(op::CREATE), set("@", b"", -1)]).cut(60)]
+            ),
+            send(0, [multi(vec![null(op::CREATE)]).cut(20)]),
+            send(
+                0,
+                [
+                    multi(vec![null(op::CREATE)]),
+                    get("@", false),
+                    set("@", b"", -1)
+                ]
+            ),
+            send(
+                0,
+                [
+                    set("@", b"", -1),
+                    multi(vec![null(op::CREATE)]),
+                    get("@", false)
+                ]
+            ),
+            send(0, [children2("@", false), set("@", b"", -1)]),
+        ],
+    )
 }
 
 fn together() -> Scenario {

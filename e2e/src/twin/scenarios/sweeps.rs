@@ -8,8 +8,13 @@ use crate::twin::script::{Step, open, send};
 pub(super) fn setups() -> Vec<Setup> {
     let types = &["extendedTypesEnabled=true"];
     let often = &["znode.container.checkIntervalMs=200"];
+    let unused = &[
+        "znode.container.checkIntervalMs=200",
+        "znode.container.maxNeverUsedIntervalMs=1500",
+    ];
     vec![
         setup("sweeps", 1, types, often).with([containers(), ttl()]),
+        setup("sweeps of the unused", 1, types, unused).with([never_used()]),
         setup("sweeps of three", 3, types, often).with([containers()]),
     ]
 }
@@ -43,6 +48,28 @@ fn containers() -> Scenario {
                     exists("@", false)
                 ]
             ),
+        ],
+    )
+}
+
+fn never_used() -> Scenario {
+    scenario(
+        "a container that was never used goes after a while",
+        lines![
+            open(0),
+            send(
+                0,
+                [
+                    make("@", b"", 0),
+                    add_watch("@", 1),
+                    create_container("@/c", b"", OPEN, 4),
+                    create_container("@/kept", b"", OPEN, 4),
+                    make("@/kept/x", b"", 0)
+                ]
+            ),
+            send(0, [exists("@/c", false)]),
+            Step::Until(0, exists("@/c", false), -101),
+            send(0, [exists("@/kept", false), exists("@", false)]),
         ],
     )
 }

@@ -5,6 +5,7 @@ use crate::twin::ops::{
     OPEN, add_watch, auth, check_watches, children, children2, close, create, delete, exists, get,
     make, remove_watches, set, set_acl, set_watches, set_watches2,
 };
+use crate::twin::request::Text;
 use crate::twin::script::{Place, Step, open, open_at, renew, send};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -15,6 +16,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         removal(),
         types_apart(),
         catch_up(),
+        nulls(),
         filter(),
     ]
 }
@@ -328,6 +330,84 @@ fn catch_up() -> Scenario {
             ),
             send(1, [set_watches(1000, ["@/w", ""], ["foo"], ["/"])]),
             send(0, [set("@/w", b"", -1)]),
+        ],
+    )
+}
+
+/// Nulls are met when the events for what stands before them have been sent.
+fn nulls() -> Scenario {
+    let some = |texts: &[&str]| -> Vec<Text> { texts.iter().map(|text| (*text).into()).collect() };
+    let with_null = |before: &[&str], behind: &[&str]| -> Vec<Text> {
+        [some(before), vec![().into()], some(behind)].concat()
+    };
+    scenario(
+        "catch-up up to a null",
+        lines![
+            open(0),
+            open(1),
+            send(0, [make("@", b"", 0), make("@/a", b"", 0)]),
+            send(1, [set_watches(0, (), ["@"], ["@"])]),
+            send(1, [set_watches(0, ["@"], (), ["@"])]),
+            send(1, [set_watches(0, ["@/gone"], ["@"], ())]),
+            send(
+                1,
+                [set_watches(0, with_null(&["@"], &["@/a"]), ["@"], ["@"])]
+            ),
+            send(1, [set_watches(0, ["@"], with_null(&["@/a"], &[]), ["@"])]),
+            send(
+                1,
+                [set_watches(0, ["@"], ["@"], with_null(&["@/a"], &["@"]))]
+            ),
+            send(1, [set_watches2(0, ["@"], ["@/a"], ["@"], (), ["@"])]),
+            // Nothing is told yet, but watched.
+            send(
+                1,
+                [set_watches2(1000, ["@"], ["@/gone"], ["@/a"], ["@/a"], ())]
+            ),
+            send(
+                1,
+                [
+                    check_watches("@", 2),
+                    check_watches("@/gone", 2),
+                    check_watches("@/a", 1),
+                    check_watches("@/a", 4)
+                ]
+            ),
+            send(
+                0,
+                [
+                    set("@", b"", -1),
+                    make("@/gone", b"", 0),
+                    make("@/a/x", b"", 0)
+                ]
+            ),
+            send(
+                1,
+                [set_watches2(
+                    1000,
+                    ["@"],
+                    [],
+                    [],
+                    with_null(&["@/p"], &["@/q"]),
+                    ["@/r"]
+                )]
+            ),
+            send(
+                1,
+                [set_watches2(1000, [], [], [], [], with_null(&[], &["@/v"]))]
+            ),
+            send(
+                0,
+                [
+                    set("@", b"", -1),
+                    make("@/p", b"", 0),
+                    make("@/q", b"", 0),
+                    make("@/r", b"", 0),
+                    make("@/v", b"", 0)
+                ]
+            ),
+            // What does not decode is no request at all.
+            send(1, [set_watches(0, ["@"], (), ["@"]).cut(30)]),
         ],
     )
 }

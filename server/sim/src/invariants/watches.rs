@@ -88,7 +88,7 @@ impl Watches {
             data: list(|armed| armed.data.is_some()),
             exist: list(|armed| armed.exist.is_some()),
             child: list(|armed| armed.child.is_some()),
-            persistent: None,
+            ..CarriedWatches::default()
         }))
     }
 

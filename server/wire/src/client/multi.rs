@@ -10,6 +10,9 @@ use crate::jute::{Reader, Writer};
 
 pub(crate) const TYPE_ERROR: i32 = -1;
 
+/// Why a multi does not decode over which Apache falls before the request has a zxid.
+pub const NULL_ACL: DecodeError = DecodeError::Null("ACL in a multi");
+
 /// One operation of a multi.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MultiOp {
@@ -98,40 +101,65 @@ pub(crate) fn decode_entries<T>(
 }
 
 pub(crate) fn decode_request(r: &mut Reader) -> Result<Vec<MultiOp>, DecodeError> {
-    decode_entries(r, |kind, r| {
-        Ok(match OpCode::from_wire(kind) {
-            Some(OpCode::Create) => decode_create(CreateOp::Create, r)?,
-            Some(OpCode::Create2) => decode_create(CreateOp::Create2, r)?,
-            Some(OpCode::CreateContainer) => decode_create(CreateOp::Container, r)?,
-            Some(OpCode::CreateTtl) => decode_create(CreateOp::Ttl, r)?,
-            Some(OpCode::Delete) => MultiOp::Delete {
-                path: r.string_required("path")?,
+    // What Apache finds only when the whole list is read: null paths, and reads without a write.
+    let mut late = None;
+    let mut first_is_read = None;
+    let ops = decode_entries(r, |kind, r| {
+        let not_an_operation = DecodeError::UnknownType {
+            what: "multi operation",
+            number: i64::from(kind),
+        };
+        let mut path = |r: &mut Reader| -> Result<String, DecodeError> {
+            let path = r.string()?;
+            if path.is_none() {
+                late = Some(DecodeError::Null("path"));
+            }
+            Ok(path.unwrap_or_default())
+        };
+        let op = match OpCode::from_wire(kind) {
+            Some(OpCode::Create) => Some(decode_create(CreateOp::Create, path(r)?, r)?),
+            Some(OpCode::Create2) => Some(decode_create(CreateOp::Create2, path(r)?, r)?),
+            Some(OpCode::CreateContainer) => Some(decode_create(CreateOp::Container, path(r)?, r)?),
+            Some(OpCode::CreateTtl) => Some(decode_create(CreateOp::Ttl, path(r)?, r)?),
+            Some(OpCode::Delete) => Some(MultiOp::Delete {
+                path: path(r)?,
                 version: r.i32()?,
-            },
-            Some(OpCode::SetData) => MultiOp::SetData {
-                path: r.string_required("path")?,
+            }),
+            Some(OpCode::SetData) => Some(MultiOp::SetData {
+                path: path(r)?,
                 data: r.buffer()?,
                 version: r.i32()?,
-            },
-            Some(OpCode::Check) => MultiOp::Check {
-                path: r.string_required("path")?,
+            }),
+            Some(OpCode::Check) => Some(MultiOp::Check {
+                path: path(r)?,
                 version: r.i32()?,
-            },
-            _ => {
-                return Err(DecodeError::UnknownType {
-                    what: "multi operation",
-                    number: i64::from(kind),
-                });
+            }),
+            Some(OpCode::GetData | OpCode::GetChildren) => {
+                path(r)?;
+                r.bool()?;
+                None
             }
-        })
-    })
+            _ => return Err(not_an_operation),
+        };
+        if *first_is_read.get_or_insert(op.is_none()) != op.is_none() {
+            return Err(not_an_operation);
+        }
+        if op.is_none() {
+            late = Some(not_an_operation);
+        }
+        Ok(op)
+    })?;
+    late.map_or_else(|| Ok(ops.into_iter().flatten().collect()), Err)
 }
 
 /// Inside a multi the flags decide the form where they ask for a container; else the operation's number
 /// does, but createTTL without a time to live becomes a create. A flag that the form does not have fails
 /// the whole multi, and in createTTL only that operation (`MultiOperationRecord`, `Op.create`).
-fn decode_create(sent: CreateOp, r: &mut Reader) -> Result<MultiOp, DecodeError> {
-    let mut create = CreateRequest::decode(sent, r)?;
+fn decode_create(sent: CreateOp, path: String, r: &mut Reader) -> Result<MultiOp, DecodeError> {
+    let mut create = CreateRequest::decode_behind_path(path, sent, r)?;
+    if sent != CreateOp::Ttl && (0..=6).contains(&create.flags) && create.acl.is_none() {
+        return Err(NULL_ACL);
+    }
     let op = match create.flags {
         4 => CreateOp::Container,
         0..=3 if sent == CreateOp::Ttl => CreateOp::Create,

@@ -233,6 +233,9 @@ pub struct CarriedWatches {
     pub child: Vec<String>,
     /// The lists that only setWatches2 has.
     pub persistent: Option<PersistentWatches>,
+    /// A null list or path stood behind these: what comes before it counts, the rest does not, and
+    /// the answer is an error.
+    pub cut_short: bool,
 }
 
 /// The lists that setWatches2 adds.

@@ -238,8 +238,11 @@ impl Clients {
     ) -> Option<Result<Response, ErrorCode>> {
         let of_type = |kind: &i32| WatcherType::from_wire(*kind).ok_or(ErrorCode::MarshallingError);
         let found = |found: bool| found.then_some(Response::Empty).ok_or(ErrorCode::NoWatcher);
-        Some(if let Request::SetWatches(_) = request {
-            Ok(Response::Empty)
+        Some(if let Request::SetWatches(carried) = request {
+            match carried.cut_short {
+                true => Err(ErrorCode::MarshallingError),
+                false => Ok(Response::Empty),
+            }
         } else if let Request::AddWatch { path, mode } = request {
             let mode = Mode::from_wire(*mode).ok_or(ErrorCode::MarshallingError);
             mode.map(|mode| {

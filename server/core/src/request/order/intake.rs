@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use zk_wire::Xid;
+use zk_wire::client::multi::NULL_ACL;
 use zk_wire::client::response::{encode_error, encode_sasl_refusal};
 use zk_wire::client::{ErrorCode, OpCode, Request, Response};
 
@@ -154,12 +155,21 @@ fn last(xid: Xid, zxid: i64, code: ErrorCode, why: &'static str) -> Waiting {
 
 /// Some take their place among the writes even so, as in Apache.
 fn undecodable(xid: Xid, op: OpCode, body: Bytes) -> (Waiting, Option<Submitted>) {
+    if op == OpCode::Multi && has_null_acl(&body) {
+        let code = ErrorCode::MarshallingError;
+        return (Waiting::Error { xid, code }, None);
+    }
     if op == OpCode::Multi || has_null_path(op, &body) {
         let what = Submitted::Undecodable(op, body);
         return (Waiting::Write { xid }, Some(what));
     }
     let code = ErrorCode::MarshallingError;
     (Waiting::Error { xid, code }, None)
+}
+
+/// Whether this is a multi of which nothing before a null ACL is wrong; it takes no zxid.
+fn has_null_acl(body: &Bytes) -> bool {
+    Request::decode(OpCode::Multi, body.clone(), body.len()).is_err_and(|why| why == NULL_ACL)
 }
 
 /// Whether this is a create or delete to which nothing is wrong but that its path is null: Apache

@@ -101,11 +101,10 @@ impl Prep<'_> {
         let zxid = self.asker.zxid;
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         parent.children += 1;
-        // After 2^31-1 creations the counter stands still, and with it the time of the last one.
-        if parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = parent_cversion;
-            parent.stat.pzxid = zxid.to_wire();
-        }
+        // After 2^31-1 creations it goes on with negative numbers as long as transactions are under
+        // way; applied, the counter stands still, and with it the time of the last creation.
+        parent.stat.cversion = parent_cversion;
+        parent.stat.pzxid = zxid.to_wire();
         self.out.set(parent_path, zxid, parent);
         let node = FutureNode::new(
             request.data.clone(),

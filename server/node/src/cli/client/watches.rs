@@ -165,6 +165,7 @@ impl Watches {
                 exact: list(&self.persistent),
                 recursive: list(&self.recursive),
             }),
+            cut_short: false,
         })
     }
 }

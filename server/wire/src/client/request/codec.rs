@@ -178,8 +178,18 @@ impl Request {
 
 impl CreateRequest {
     pub(crate) fn decode(op: CreateOp, r: &mut Reader) -> Result<Self, DecodeError> {
+        let path = r.string_required("path")?;
+        Self::decode_behind_path(path, op, r)
+    }
+
+    /// What comes behind the path.
+    pub(crate) fn decode_behind_path(
+        path: String,
+        op: CreateOp,
+        r: &mut Reader,
+    ) -> Result<Self, DecodeError> {
         Ok(Self {
-            path: r.string_required("path")?,
+            path,
             data: r.buffer()?,
             acl: r.vector(Acl::decode)?,
             flags: r.i32()?,
@@ -204,19 +214,28 @@ impl CreateRequest {
 
 impl CarriedWatches {
     fn decode(with_persistent: bool, r: &mut Reader) -> Result<Self, DecodeError> {
+        let relative_zxid = Zxid::from_wire(r.i64()?);
+        let mut cut_short = false;
+        let [data, exist, child] = [
+            paths(r, &mut cut_short)?,
+            paths(r, &mut cut_short)?,
+            paths(r, &mut cut_short)?,
+        ];
+        let persistent = if with_persistent {
+            Some(PersistentWatches {
+                exact: lasting_paths(r, &mut cut_short)?,
+                recursive: lasting_paths(r, &mut cut_short)?,
+            })
+        } else {
+            None
+        };
         Ok(Self {
-            relative_zxid: Zxid::from_wire(r.i64()?),
-            data: paths(r)?,
-            exist: paths(r)?,
-            child: paths(r)?,
-            persistent: if with_persistent {
-                Some(PersistentWatches {
-                    exact: paths(r)?,
-                    recursive: paths(r)?,
-                })
-            } else {
-                None
-            },
+            relative_zxid,
+            data,
+            exist,
+            child,
+            persistent,
+            cut_short,
         })
     }
 
@@ -224,9 +243,16 @@ impl CarriedWatches {
         w.i64(self.relative_zxid.to_wire());
         w.strings(&self.data);
         w.strings(&self.exist);
+        let Some(persistent) = &self.persistent else {
+            let null = self.cut_short.then_some(None);
+            let child = self.child.iter().map(|path| Some(path.as_str()));
+            return strings_or_nulls(child.chain(null), w);
+        };
         w.strings(&self.child);
-        if let Some(persistent) = &self.persistent {
-            w.strings(&persistent.exact);
+        w.strings(&persistent.exact);
+        if self.cut_short {
+            w.i32(-1);
+        } else {
             w.strings(&persistent.recursive);
         }
     }
@@ -239,7 +265,28 @@ fn acl_or_null(acl: Option<&[Acl]>, w: &mut Writer) {
     }
 }
 
-fn paths(r: &mut Reader) -> Result<Vec<String>, DecodeError> {
-    let list = r.vector(|r| r.string_required("path"))?;
-    list.ok_or(DecodeError::Null("list of paths"))
+fn strings_or_nulls<'a>(list: impl Iterator<Item = Option<&'a str>>, w: &mut Writer) {
+    let list: Vec<_> = list.collect();
+    w.i32(i32::try_from(list.len()).unwrap_or(i32::MAX));
+    for text in list {
+        w.string_or_null(text);
+    }
+}
+
+/// Paths up to the first null, if nothing before was null; Apache finds nulls as it comes to them.
+fn paths(r: &mut Reader, cut_short: &mut bool) -> Result<Vec<String>, DecodeError> {
+    let list = r.vector(Reader::string)?;
+    let had_null = *cut_short;
+    *cut_short |= list.as_ref().is_none_or(|list| list.contains(&None));
+    let counts = list.filter(|_| !had_null).into_iter().flatten();
+    Ok(counts.map_while(|path| path).collect())
+}
+
+/// The same where only the list itself must not be null: nobody looks at these paths.
+fn lasting_paths(r: &mut Reader, cut_short: &mut bool) -> Result<Vec<String>, DecodeError> {
+    let list = r.vector(Reader::string)?;
+    let had_null = *cut_short;
+    *cut_short |= list.is_none();
+    let counts = list.filter(|_| !had_null).into_iter().flatten();
+    Ok(counts.map(Option::unwrap_or_default).collect())
 }

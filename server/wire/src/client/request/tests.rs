@@ -17,6 +17,7 @@ fn samples() -> Vec<Request> {
         exist: vec![],
         child: vec![path(), path()],
         persistent: None,
+        cut_short: false,
     };
     vec![
         Request::Create {
@@ -82,6 +83,15 @@ fn samples() -> Vec<Request> {
             ReadOp::GetChildren { path: path() },
         ]),
         Request::SetWatches(carried.clone()),
+        Request::SetWatches(CarriedWatches {
+            cut_short: true,
+            ..carried.clone()
+        }),
+        Request::SetWatches(CarriedWatches {
+            cut_short: true,
+            persistent: Some(PersistentWatches::default()),
+            ..carried.clone()
+        }),
         Request::SetWatches(CarriedWatches {
             persistent: Some(PersistentWatches {
                 exact: vec![path()],
@@ -165,7 +175,7 @@ fn form_in_multi(sent: CreateOp, flags: i32) -> Option<CreateOp> {
     let create = CreateRequest {
         path: "/a".into(),
         data: None,
-        acl: None,
+        acl: Some(vec![Acl::world(31)]),
         flags,
         ttl_ms: if sent == CreateOp::Ttl { 5 } else { NO_TTL },
     };

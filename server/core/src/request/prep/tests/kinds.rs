@@ -167,7 +167,13 @@ fn the_counter_stops_at_its_end() {
         panic!()
     };
     assert_eq!(first.path, "/s/a2147483647");
+    let TxnBody::Create(second) = b.prep(1, create("/s/a", 2)) else {
+        panic!()
+    };
+    assert_eq!(second.path, "/s/a-2147483648");
+    b.apply();
     check(&mut b, create("/s/a", 2), -110);
+    b.apply();
     check(&mut b, create("/s/b", 2), 0);
     b.apply();
     check(&mut b, create("/s/a", 2), -110);
