@@ -139,6 +139,19 @@ const MIX: [(usize, i32); 27] = [
     (1, op::CHECK),
 ];
 
+/// Whether Apache answers what follows in the same burst as it comes: by the old ACL or the new one
+/// behind a setACL, with or without what a multi would have changed before it fell over a null.
+fn leaves_to_chance(request: &Request) -> bool {
+    let has_null = |field: &Field| matches!(field, Field::Acl(acl) if acl.has_null());
+    let falls = |field: &Field| {
+        let Field::Ops(ops) = field else {
+            return false;
+        };
+        ops.iter().any(|op| op.fields.iter().any(has_null))
+    };
+    request.op == op::SET_ACL || request.fields.iter().any(falls)
+}
+
 /// Makes scripts.
 #[derive(Debug)]
 pub struct Maker {
@@ -304,8 +317,7 @@ impl Maker {
         let mut burst = Vec::with_capacity(length);
         for _ in 0..length {
             burst.push(self.one());
-            // Apache judges what follows by the old ACL or the new one, as it comes.
-            if burst.last().is_some_and(|last| last.op == op::SET_ACL) {
+            if burst.last().is_some_and(leaves_to_chance) {
                 break;
             }
         }

@@ -132,6 +132,14 @@ impl From<&str> for Data {
         Self(Some(data.into()))
     }
 }
+impl Acls {
+    /// Whether an entry has a null in it.
+    #[must_use]
+    pub fn has_null(&self) -> bool {
+        let null = |entry: &Entry| entry.scheme.is_none() || entry.id.is_none();
+        self.0.as_ref().is_some_and(|list| list.iter().any(null))
+    }
+}
 impl From<()> for Acls {
     fn from((): ()) -> Self {
         Self(None)

@@ -18,6 +18,8 @@ pub(crate) struct FutureNode {
     pub(crate) acl: AclList,
     pub(crate) stat: StatPersisted,
     pub(crate) children: i32,
+    /// What the next name takes: the `cversion`, but it goes on where that stands still.
+    pub(crate) counter: i32,
     digest: u32,
 }
 
@@ -27,6 +29,7 @@ impl FutureNode {
         Self {
             data,
             acl,
+            counter: stat.cversion,
             stat,
             children: 0,
             digest: 0,
@@ -86,6 +89,7 @@ impl Outstanding {
             acl: db.acl_of(node),
             stat: node.stat,
             children: node.child_count(),
+            counter: node.stat.cversion,
             digest: node.digest,
         })
     }

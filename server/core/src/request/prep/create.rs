@@ -84,7 +84,7 @@ impl Prep<'_> {
         self.require(&parent, perms::CREATE)?;
         let mut path = request.path.clone();
         if mode.sequential {
-            path.push_str(&sequence_suffix(parent.stat.cversion));
+            path.push_str(&sequence_suffix(parent.counter));
         }
         if !is_valid(&path) {
             return Err(ErrorCode::BadArguments);
@@ -99,12 +99,15 @@ impl Prep<'_> {
             quota::check_create(self.db, &path, request.data.as_ref())?;
         }
         let zxid = self.asker.zxid;
-        let parent_cversion = parent.stat.cversion.wrapping_add(1);
+        let parent_cversion = parent.counter.wrapping_add(1);
         parent.children += 1;
-        // After 2^31-1 creations it goes on with negative numbers as long as transactions are under
-        // way; applied, the counter stands still, and with it the time of the last creation.
-        parent.stat.cversion = parent_cversion;
-        parent.stat.pzxid = zxid.to_wire();
+        parent.counter = parent_cversion;
+        // After 2^31-1 creations this stands still, and with it the time of the last one; names go on
+        // with negative numbers until what is under way is applied.
+        if parent_cversion > parent.stat.cversion {
+            parent.stat.cversion = parent_cversion;
+            parent.stat.pzxid = zxid.to_wire();
+        }
         self.out.set(parent_path, zxid, parent);
         let node = FutureNode::new(
             request.data.clone(),
