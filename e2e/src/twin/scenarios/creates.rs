@@ -18,6 +18,7 @@ pub(super) fn setups() -> Vec<Setup> {
         setup("extended types", 1, types, &[]).with([kinds(), ttl(), ttl_in_multi()]),
         setup("defects", 1, types, &[]).with([removed_by_anyone(), deadly()]),
         setup("defects of three", 3, &[], &[]).with([wedge()]),
+        setup("null lists of three", 3, &[], &[]).with([null_list()]),
     ]
 }
 
@@ -250,6 +251,18 @@ fn deadly() -> Scenario {
 }
 
 /// A write that does not decode, after which Apache's ensembles write no more.
+fn null_list() -> Scenario {
+    let null = || multi(vec![create("@/n", b"", (), 0)]);
+    scenario(
+        "a null ACL in a multi is refused",
+        lines![
+            open(0),
+            send(0, [make("@", b"", 0), get("@", false)]),
+            send(0, [null(), get("@", false)]).differs("silence", "err=-5"),
+        ],
+    )
+}
+
 fn wedge() -> Scenario {
     scenario(
         "a write that does not decode is refused",
