@@ -105,6 +105,12 @@ impl ServerSpec {
                 _ => return Err(bad("the client part is not [host:]port")),
             }),
         };
+        // Brackets let anything through, and it would be read back as something else.
+        let unnameable = |c: char| c.is_whitespace() || c.is_control();
+        let client_host = client.as_ref().map_or("", |c| c.host.as_str());
+        if [*host, client_host].iter().any(|h| h.contains(unnameable)) {
+            return Err(bad("a host has blanks or control characters in it"));
+        }
         Ok(Self {
             host: (*host).to_owned(),
             quorum_port,
@@ -233,6 +239,7 @@ mod tests {
             "server.x=host:2888:3888",
             "server.1=a:1:2|b:1:2",
             "server.1=a:1:2;3;4",
+            "server.1=[\u{b}a]:1:2",
             "group.1=1:2",
             "version=xyz",
             "nonsense",

@@ -235,6 +235,9 @@ const ANSWERED: [OpCode; 16] = [
     OpCode::SetAcl,
 ];
 
+/// First byte of a character above U+FFFF, at the least.
+const FOUR_BYTES: u8 = 0xf0;
+
 fn reply(data: &[u8]) {
     let Some((kind, frame)) = data.split_first() else {
         return;
@@ -254,7 +257,14 @@ fn reply(data: &[u8]) {
                     Reader::new(response.encode(header.xid, header.zxid), FIELD_LEN_MAX);
                 let header_again = ReplyHeader::decode(&mut again);
                 assert!(header_again.is_ok(), "a header that was written is read");
-                assert_eq!(Response::decode(*op, &mut again), Ok(response));
+                let once = Response::decode(*op, &mut again);
+                // Java spells what is above U+FFFF in a way that it does not read itself: such text
+                // changes when it is passed on, and only then (client.md, texts).
+                if frame.iter().all(|byte| *byte < FOUR_BYTES) {
+                    assert_eq!(once, Ok(response));
+                } else {
+                    assert!(once.is_ok(), "a reply that was written is read");
+                }
             }
         }
     }
