@@ -51,6 +51,18 @@ impl Ensemble {
     /// # Errors
     /// When there are no directories or ports to be had.
     pub fn configured(kinds: &[Kind], settings: &Settings) -> Result<Self> {
+        Self::placed(kinds, settings, |_| {})
+    }
+
+    /// The same, after `place` said of each server where it lives and whether it votes.
+    ///
+    /// # Errors
+    /// As [`Ensemble::configured`].
+    pub fn placed(
+        kinds: &[Kind],
+        settings: &Settings,
+        mut place: impl FnMut(&mut Server),
+    ) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("quorate-");
         let memory = Path::new("/dev/shm");
@@ -64,6 +76,7 @@ impl Ensemble {
             let own = directory.path().join(format!("server-{id}"));
             let mut server = Server::new(id, *kind, own)?;
             server.give_properties(&settings.properties);
+            place(&mut server);
             servers.push(server);
         }
         let ensemble = Self {

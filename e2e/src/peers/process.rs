@@ -82,10 +82,30 @@ impl Process {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
+        self.signal(Signal::TERM)?;
+        self.wait(TERMINATE_LIMIT)
+    }
+
+    /// Holds it where it is (SIGSTOP), as a machine that stalls.
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`Process::pause`].
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn go_on(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let raw = i32::try_from(self.child.id())?;
         let pid = Pid::from_raw(raw).context("a process id of 0")?;
-        kill_process(pid, Signal::TERM)?;
-        self.wait(TERMINATE_LIMIT)
+        Ok(kill_process(pid, signal)?)
     }
 
     /// Waits until it ends by itself.

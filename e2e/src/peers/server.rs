@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -54,6 +54,10 @@ pub struct Server {
     pub kind: Kind,
     /// Where it listens.
     pub ports: Ports,
+    /// Whether it has no vote.
+    pub observer: bool,
+    host: Ipv4Addr,
+    namespace: Option<PathBuf>,
     directory: PathBuf,
     properties: Vec<String>,
     process: Option<Process>,
@@ -76,22 +80,31 @@ impl Server {
             id,
             kind,
             ports,
+            observer: false,
+            host: Ipv4Addr::LOCALHOST,
+            namespace: None,
             directory,
             properties: Vec::new(),
             process: None,
         })
     }
 
+    /// Lets it live in a network namespace, where `host` is its address.
+    pub fn live_in(&mut self, namespace: PathBuf, host: Ipv4Addr) {
+        self.namespace = Some(namespace);
+        self.host = host;
+    }
+
     /// Where clients find it.
     #[must_use]
     pub fn client_address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.client).into()
+        (self.host, self.ports.client).into()
     }
 
     /// Where its status page is, for this project's server.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.admin).into()
+        (self.host, self.ports.admin).into()
     }
 
     /// Its data directory.
@@ -118,14 +131,18 @@ impl Server {
     /// When the directory cannot be written.
     pub fn configure(&self, settings: &Settings, members: &[String]) -> Result<()> {
         let mut text = format!(
-            "dataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\ntickTime={}\ninitLimit=20\n\
+            "dataDir={}\nclientPort={}\nclientPortAddress={}\ntickTime={}\ninitLimit=20\n\
              syncLimit=10\nmaxClientCnxns=0\nmaxSessionTimeout=60000\n4lw.commands.whitelist=*\n",
             self.data_directory().display(),
             self.ports.client,
+            self.host,
             settings.tick.as_millis(),
         );
         writeln!(text, "admin.serverPort={}", self.ports.admin)?;
-        text.push_str("admin.serverAddress=127.0.0.1\n");
+        writeln!(text, "admin.serverAddress={}", self.host)?;
+        if self.observer {
+            text.push_str("peerType=observer\n");
+        }
         if self.kind == Kind::Apache {
             // Its admin server takes a while to start, and few tests need it.
             text.push_str("admin.enableServer=false\n");
@@ -144,9 +161,10 @@ impl Server {
     /// The line that tells the members about this server.
     #[must_use]
     pub fn member_line(&self) -> String {
+        let role = if self.observer { ":observer" } else { "" };
         format!(
-            "server.{}=127.0.0.1:{}:{}",
-            self.id, self.ports.quorum, self.ports.election
+            "server.{}={}:{}:{}{role}",
+            self.id, self.host, self.ports.quorum, self.ports.election
         )
     }
 
@@ -167,6 +185,9 @@ impl Server {
             Kind::Apache => apache::command(&self.config_path(), &self.properties)?,
             Kind::Quorate => quorate::command(&self.config_path(), &self.properties)?,
         };
+        if let Some(namespace) = &self.namespace {
+            command = inside(namespace, &command);
+        }
         command.current_dir(&self.directory);
         self.process = Some(Process::start(&mut command, &self.log_path())?);
         Ok(())
@@ -244,6 +265,22 @@ impl Server {
             Err(error) => Err(error.context(format!("server {}: {}", self.id, tail(&log)))),
         }
     }
+}
+
+/// The same command in a network namespace; it runs under the process id that is started.
+fn inside(namespace: &Path, command: &Command) -> Command {
+    let mut inside = Command::new("nsenter");
+    inside
+        .arg(format!("--net={}", namespace.display()))
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => inside.env(name, value),
+            None => inside.env_remove(name),
+        };
+    }
+    inside
 }
 
 fn tail(log: &Path) -> String {

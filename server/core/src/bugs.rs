@@ -50,6 +50,10 @@ bugs! {
     current_epoch_too_late;
     /// Takes TRUNC for an empty DIFF.
     skip_trunc;
+    /// Lets a server vote whose disk was emptied or damaged.
+    lost_history_votes;
+    /// Counts a server whose disk was emptied or damaged among those that have no newer history.
+    lost_history_acks_epoch;
     /// Lets session deadlines run on through an election instead of starting them anew.
     expire_during_election;
 }

@@ -41,7 +41,7 @@ pub use bugs::Bugs;
 pub use config::{
     AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, ReconfigSettings, Secret, SessionKinds,
 };
-pub use db::{Database, Recovery, RecoveryBuilder};
+pub use db::{Database, Recovery, RecoveryBuilder, Trust};
 pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs};
 pub use peer::Peer;
 pub use status::{PeerEvent, Status};

@@ -57,6 +57,8 @@ pub struct Status {
     pub serving: bool,
     /// Whether clients that asked for it may read, without a quorum.
     pub read_only: bool,
+    /// Whether its voice counts in elections; not while its history may be incomplete.
+    pub has_vote: bool,
     /// The leader that is followed, or that this is.
     pub leader: Option<Sid>,
     /// currentEpoch.

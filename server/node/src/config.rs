@@ -24,4 +24,4 @@ pub use identity::{PodIdentity, settle_my_id};
 pub use limits::{ConnectionThrottle, LargeRequests, Limits, RequestThrottle, SessionWeights};
 pub use monitoring::{AdminSettings, MetricsProvider};
 pub use settings::{BindAddress, Mode, SessionSettings, Settings};
-pub use tls::{ClientAuth, PemFile, TlsSettings, TlsVersion};
+pub use tls::{ClientAuth, PeerTlsSettings, PemFile, ServerNames, TlsSettings, TlsVersion};

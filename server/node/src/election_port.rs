@@ -24,6 +24,7 @@ use zk_wire::election::{InitialMessage, Notification};
 use zk_wire::membership::{HostPort, Membership};
 
 use crate::messages::PeerMessage;
+use crate::tls::PeerSecurity;
 
 pub use accept::{BindFailed, run};
 use slot::Slot;
@@ -39,6 +40,8 @@ pub struct ElectionSettings {
     pub connect_timeout: Duration,
     /// Bound of waiting for the initial message.
     pub handshake_timeout: Duration,
+    /// Whether and how connections are secured.
+    pub security: PeerSecurity,
 }
 
 /// The transport.
@@ -49,6 +52,7 @@ pub struct ElectionPort {
     own_address: HostPort,
     connect_timeout: Duration,
     handshake_timeout: Duration,
+    security: PeerSecurity,
     slots: BTreeMap<Sid, Arc<Slot>>,
     to_core: mpsc::Sender<PeerMessage>,
 }
@@ -86,6 +90,7 @@ impl ElectionPort {
             own_address,
             connect_timeout: settings.connect_timeout,
             handshake_timeout: settings.handshake_timeout,
+            security: settings.security,
             slots,
             to_core,
         })

@@ -27,7 +27,7 @@ use crate::query::Queries;
 use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
-use crate::tls::{self as client_tls, Contexts, StoreError, TlsAcceptor};
+use crate::tls::{self as client_tls, Contexts, PeerSecurity, StoreError, TlsAcceptor};
 use crate::{admin, shutdown::requested};
 
 /// The id that marks the sessions of a server alone.
@@ -110,7 +110,8 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     let (stop_tx, stop_rx) = watch::channel(false);
     let queue = Arc::new(DiskQueue::default());
     let storage_thread = disk::spawn(opened.storage, queue.clone(), monitor.clone())?;
-    let ports = peer_ports(&monitor.settings, &runtime, &peer_tx);
+    let security = open_peer_tls(&monitor)?;
+    let ports = peer_ports(&monitor.settings, &runtime, security, &peer_tx);
     if let Some(ports) = &ports {
         open_election_port(&monitor.settings, ports.election.clone());
     }
@@ -251,9 +252,25 @@ async fn open_metrics(monitor: &Monitor) -> Result<Option<TcpListener>, ServeErr
     }
 }
 
+/// Reads the keys for connections between servers.
+fn open_peer_tls(monitor: &Arc<Monitor>) -> Result<PeerSecurity, ServeError> {
+    let settings = &monitor.settings;
+    let (Some(tls), Mode::Ensemble { .. }) = (&settings.peer_tls, &settings.mode) else {
+        return Ok(PeerSecurity::default());
+    };
+    let contexts = Arc::new(Contexts::open(tls.keys.clone())?);
+    let (subject, ends) = contexts.own_certificate();
+    info!("TLS between servers: this one is {subject} until {ends}");
+    if tls.keys.reload {
+        tokio::spawn(client_tls::watch(contexts.clone(), monitor.clone()));
+    }
+    Ok(PeerSecurity::new(contexts, tls.dials, tls.takes_plain))
+}
+
 fn peer_ports(
     settings: &Settings,
     runtime: &Handle,
+    security: PeerSecurity,
     to_core: &mpsc::Sender<PeerMessage>,
 ) -> Option<PeerPorts> {
     let Mode::Ensemble { sid, membership } = &settings.mode else {
@@ -264,11 +281,13 @@ fn peer_ports(
         membership: membership.clone(),
         connect_timeout: settings.election_connect_timeout,
         handshake_timeout: settings.election_handshake_timeout,
+        security: security.clone(),
     };
     let field_len_max = quorum_port::field_len_max(settings.limits.jute_maxbuffer);
     let leader = LeaderPort {
         bind: own_bind(settings, |spec| spec.quorum_port)?,
         field_len_max,
+        security: security.clone(),
         to_core: to_core.clone(),
     };
     Some(PeerPorts {
@@ -278,6 +297,7 @@ fn peer_ports(
             runtime: runtime.clone(),
             retry_delay: settings.leader_connect_delay,
             field_len_max,
+            security,
             to_core: to_core.clone(),
         },
     })

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use zk_core::db::{Recovery, RecoveryBuilder};
+use zk_core::db::{Recovery, RecoveryBuilder, Trust};
 use zk_core::{DiskOp, DiskSeq, Input};
 use zk_storage::{SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
 use zk_wire::{Epoch, Zxid};
@@ -82,7 +82,11 @@ pub(crate) fn recover(storage: &mut Storage<SimFs>) -> Result<Recovery, String> 
     let mut builder = RecoveryBuilder::new();
     let found = storage.recover(&mut builder).map_err(|e| e.to_string())?;
     let epoch = |e: Option<Epoch>| e.unwrap_or_default();
-    Ok(builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
+    let mut recovery = builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch));
+    if !found.trusted {
+        recovery.trust = Trust::Lost;
+    }
+    Ok(recovery)
 }
 
 impl Process {

@@ -62,7 +62,8 @@ pub(crate) fn load<F: Fs>(
     Ok((accepted, current))
 }
 
-fn read<F: Fs>(fs: &F, dir: &Path, name: &str) -> Result<Option<Epoch>, StorageError> {
+/// Reads one of the two.
+pub(crate) fn read<F: Fs>(fs: &F, dir: &Path, name: &str) -> Result<Option<Epoch>, StorageError> {
     let file = dir.join(name);
     let Some(text) = durable::read_small(fs, &file, LEN_MAX)? else {
         return Ok(None);

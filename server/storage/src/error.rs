@@ -96,6 +96,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether what the directory holds is bad, rather than the disk or the settings: a leader's
+    /// state could replace it ([`crate::Storage::go_on_without`]).
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::Missing { .. } | Self::Epochs { .. }
+        )
+    }
+
     /// Whether trying with an older file could help: the content is bad, the disk works.
     pub(crate) fn is_content(&self) -> bool {
         matches!(self, Self::Corrupt { .. })

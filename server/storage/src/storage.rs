@@ -40,6 +40,8 @@ pub struct Storage<F: Fs> {
     /// A file `initialize` waits to be removed.
     initialize: bool,
     poisoned: bool,
+    /// What the directory holds cannot be used and is left as it is until a snapshot comes.
+    damaged: bool,
     generation: Generation,
     _locks: Vec<F::Lock>,
 }
@@ -95,6 +97,7 @@ impl<F: Fs> Storage<F> {
             has_snapshot: false,
             initialize: false,
             poisoned: false,
+            damaged: false,
             generation: Generation::default(),
             _locks: locks,
         })
@@ -108,6 +111,34 @@ impl<F: Fs> Storage<F> {
     pub fn recover(&mut self, sink: &mut dyn RecoverySink) -> Result<Recovered, StorageError> {
         let result = self.usable().and_then(|()| self.try_recover(sink));
         self.noted(result)
+    }
+
+    /// Goes on with a directory that [`Storage::recover`] refused for damage. Nothing is touched but
+    /// the epochs, and nothing can be appended, until [`Storage::install_snapshot`] sets the files
+    /// aside, into a directory of their own beside them. Who calls this has no vote until then.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`].
+    pub fn go_on_without(&mut self) -> Result<Recovered, StorageError> {
+        self.usable()?;
+        let read = |name| match epochs::read(&self.fs, &self.dirs.snap, name) {
+            Err(io @ StorageError::Io { .. }) => Err(io),
+            // Promises that cannot be read are lost with the rest.
+            other => Ok(other.ok().flatten()),
+        };
+        let current_epoch = read(epochs::CURRENT)?;
+        let accepted_epoch = read(epochs::ACCEPTED)?.max(current_epoch);
+        self.damaged = true;
+        self.last = Some(Zxid::ZERO);
+        Ok(Recovered {
+            last_zxid: Zxid::ZERO,
+            snapshot_zxid: None,
+            accepted_epoch,
+            current_epoch,
+            empty: false,
+            trusted: false,
+            torn_tail: None,
+        })
     }
 
     fn try_recover(&mut self, sink: &mut dyn RecoverySink) -> Result<Recovered, StorageError> {
@@ -155,6 +186,9 @@ impl<F: Fs> Storage<F> {
     /// A zxid that does not come next: one more than the last, or the first of a later epoch.
     pub fn append(&mut self, zxid: Zxid, raw: &[u8]) -> Result<(), StorageError> {
         self.usable()?;
+        if self.damaged {
+            return Err(StorageError::NotRecovered);
+        }
         let last = self.last_zxid()?;
         let named = Txn::zxid_of(raw).ok();
         if !log_format::follows(last, zxid) || named != Some(zxid) {
@@ -261,9 +295,14 @@ impl<F: Fs> Storage<F> {
         self.writer = self.new_writer();
         let result = {
             let _jobs_ended = self.generation.advance();
-            install::install(&self.fs, &self.dirs, body, sections)
+            let old = match self.damaged {
+                true => install::Old::SetAside,
+                false => install::Old::Remove,
+            };
+            install::install(&self.fs, &self.dirs, body, sections, old)
         };
         self.noted(result)?;
+        self.damaged = false;
         self.last = Some(zxid);
         self.has_snapshot = true;
         let result = self.remove_initialize();
@@ -278,6 +317,10 @@ impl<F: Fs> Storage<F> {
     pub fn truncate_log(&mut self, zxid: Zxid) -> Result<TruncOutcome, StorageError> {
         self.usable()?;
         self.last_zxid()?;
+        if self.damaged {
+            let why = "what is here is damaged".to_owned();
+            return Ok(TruncOutcome::NeedSnapshot { why });
+        }
         // What was appended may be below the cut.
         let result = self.writer.roll().and_then(|()| {
             let _jobs_ended = self.generation.advance();

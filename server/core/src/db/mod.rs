@@ -23,7 +23,7 @@ use zk_wire::{Acl, SessionId, StatPersisted, Zxid};
 
 pub use acl::AclList;
 pub use apply::{Change, TxnOutcome};
-pub use recovery::{Entry, Recovery, RecoveryBuilder};
+pub use recovery::{Entry, Recovery, RecoveryBuilder, Trust};
 
 pub(crate) use digest::node_digest;
 pub(crate) use node::{Node, container_owner, owner_session, ttl_of, ttl_owner};

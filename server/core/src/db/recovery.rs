@@ -31,9 +31,23 @@ impl Entry {
 /// How many applied transactions are kept for DIFF (`commitLogCount`).
 pub(crate) const COMMITTED_LOG_LEN: usize = 500;
 
+/// What the history that was found is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// Everything that this server ever acknowledged is in it.
+    #[default]
+    Whole,
+    /// There is none, and nobody said that this is right: what was acknowledged may be lost.
+    Lost,
+    /// What is there cannot be used: only the state of a leader replaces it.
+    Damaged,
+}
+
 /// What a member starts with.
 #[derive(Debug)]
 pub struct Recovery {
+    /// Whether the member may vote with it.
+    pub trust: Trust,
     /// Snapshot and all of the log, the uncommitted tail included.
     pub database: Database,
     /// The newest transactions, oldest first, for DIFF.
@@ -88,6 +102,7 @@ impl RecoveryBuilder {
     #[must_use]
     pub fn finish(self, accepted_epoch: Epoch, current_epoch: Epoch) -> Recovery {
         Recovery {
+            trust: Trust::Whole,
             database: self.database,
             recent: self.recent,
             accepted_epoch,

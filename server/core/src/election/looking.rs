@@ -44,6 +44,9 @@ pub(crate) struct Looking {
     finalize_at: Option<Mono>,
     pub(crate) since: Mono,
     ignore_zxid: bool,
+    /// Whether this server has a vote. One without follows who is elected already, and supports
+    /// nobody: Apache's servers whose last zxid is -1 do the same.
+    votes: bool,
 }
 
 impl Looking {
@@ -57,6 +60,7 @@ impl Looking {
         ignore_zxid: bool,
         out: &mut Outputs,
     ) -> Self {
+        let votes = own.leader.is_some();
         let mut looking = Self {
             me,
             own,
@@ -69,6 +73,7 @@ impl Looking {
             finalize_at: None,
             since: now,
             ignore_zxid,
+            votes: votes || !ensemble.is_voter(me),
         };
         looking.broadcast(ensemble, out);
         looking
@@ -107,7 +112,7 @@ impl Looking {
                 notification: notification.clone(),
             });
         }
-        if ensemble.is_voter(self.me) {
+        if self.votes && ensemble.is_voter(self.me) {
             self.this_round.put(self.me, self.cast(self.proposal));
         }
     }
@@ -190,6 +195,9 @@ impl Looking {
     ) -> Option<Outcome> {
         // A history of unknown length takes no part.
         vote.zxid?;
+        if !self.votes {
+            return None;
+        }
         if round < self.round {
             return None;
         }

@@ -9,7 +9,7 @@ use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
 use super::disk::{After, Disk};
 use crate::config::PeerConfig;
-use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, TxnOutcome};
+use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, Trust, TxnOutcome};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
 use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
@@ -55,6 +55,9 @@ pub(crate) struct Local {
     pub(crate) promised_elsewhere: Epoch,
     /// What is on disk is not a history that a leader could continue: ask for its whole state.
     pub(crate) wants_snapshot: bool,
+    /// Whether this server has all that it ever acknowledged; if not, it has no vote until a leader
+    /// has brought it level.
+    pub(crate) trust: Trust,
     /// Frames of sessions that were just settled, to be handled as if they came now.
     pub(crate) released: Vec<(ConnId, VecDeque<crate::io::ClientFrame>)>,
     txns_since_snapshot: u64,
@@ -90,7 +93,8 @@ impl Local {
             digest_mismatches: 0,
             digests: VecDeque::new(),
             promised_elsewhere: Epoch::default(),
-            wants_snapshot: false,
+            wants_snapshot: recovery.trust == Trust::Damaged,
+            trust: recovery.trust,
             released: Vec::new(),
             txns_since_snapshot: 0,
             bytes_since_snapshot: 0,
@@ -290,9 +294,14 @@ impl Local {
         }
     }
 
+    /// Whether its voice counts in elections and for a new epoch.
+    pub(crate) fn has_vote(&self) -> bool {
+        self.trust == Trust::Whole || self.cfg.bugs.lost_history_votes()
+    }
+
     /// The vote of this server for itself; nobody when it may not vote.
     pub(crate) fn own_vote(&self) -> Vote {
-        if !self.ensemble.is_voter(self.cfg.sid) {
+        if !self.ensemble.is_voter(self.cfg.sid) || !self.has_vote() {
             return Vote::NOBODY;
         }
         Vote {

@@ -402,6 +402,7 @@ impl Peer {
             phase,
             serving: local.serving,
             read_only: local.clients.is_read_only(),
+            has_vote: local.has_vote() && local.ensemble.is_voter(local.cfg.sid),
             leader,
             epoch: local.current_epoch,
             zxid_logged: local.last_logged,

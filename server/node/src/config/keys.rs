@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(verdict("dataDir"), Some(Verdict::Obeyed));
         assert_eq!(verdict("server.3"), Some(Verdict::Obeyed));
         assert_eq!(verdict("authProvider.sasl"), Some(Verdict::Obeyed));
-        assert!(matches!(verdict("sslQuorum"), Some(Verdict::Guarded(_))));
+        assert!(matches!(verdict("ssl.crl"), Some(Verdict::Guarded(_))));
         assert_eq!(verdict("fooBar"), None);
         assert_eq!(verdict("serverish"), None);
     }

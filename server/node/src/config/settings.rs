@@ -16,7 +16,7 @@ use super::limits::Limits;
 use super::members::{client_address, members, mode};
 use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
-use super::tls::{self, TlsSettings};
+use super::tls::{self, PeerTlsSettings, TlsSettings};
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct Settings {
     pub limits: Limits,
     /// TLS of clients; `None`: no port speaks it.
     pub tls: Option<TlsSettings>,
+    /// TLS between servers; `None`: they speak plainly.
+    pub peer_tls: Option<PeerTlsSettings>,
     /// Who clients can be.
     pub auth: AuthSettings,
     /// Sessions.
@@ -201,6 +203,7 @@ impl Settings {
             limits: Limits::read(r, &mode)?,
             auth: auth::read(r, has_secure_port)?,
             tls,
+            peer_tls: tls::read_peers(r)?,
             sessions,
             kinds: node_kinds(r)?,
             reconfig: reconfig(r)?,

@@ -1,6 +1,7 @@
-//! TLS of the client port: what is listened on, with which keys, and what clients must show.
+//! TLS of the client port and between servers: who speaks it, with which keys, and what the other
+//! side must show.
 //!
-//! Source: `X509Util`, `ClientX509Util`, `FileKeyStoreLoader` of Apache ZooKeeper 3.9. Stores are PEM
+//! Source: `X509Util`, `ClientX509Util`, `QuorumX509Util`, `FileKeyStoreLoader` of Apache ZooKeeper 3.9. Stores are PEM
 //! files; those of Java are refused by name, with the command that converts them.
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,26 @@ pub struct PemFile {
     pub password: Option<Secret>,
 }
 
+/// Whether the name that was dialed must be in the certificate of who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerNames {
+    /// It must.
+    Checked,
+    /// An authority's signature is enough.
+    Unchecked,
+}
+
+/// TLS between servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerTlsSettings {
+    /// `sslQuorum`: dial with TLS.
+    pub dials: bool,
+    /// `portUnification`, or no `sslQuorum`: plain connections are taken too.
+    pub takes_plain: bool,
+    /// `ssl.quorum.*`.
+    pub keys: TlsSettings,
+}
+
 /// The listeners and keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
@@ -63,6 +84,8 @@ pub struct TlsSettings {
     pub reload: bool,
     /// `ssl.handshakeDetectionTimeoutMillis`.
     pub detection_timeout: Duration,
+    /// Whether this server dials with these keys, too, and then whether it checks names.
+    pub dials: Option<ServerNames>,
 }
 
 /// Names of suites: Java's and rustls's.
@@ -104,16 +127,7 @@ pub(super) fn read(r: &Reader) -> Result<Option<TlsSettings>, ConfigError> {
         }
         return Ok(None);
     }
-    let client_auth = match r
-        .text("ssl.clientAuth")
-        .map(str::to_ascii_lowercase)
-        .as_deref()
-    {
-        None | Some("need") => ClientAuth::Need,
-        Some("want") => ClientAuth::Want,
-        Some("none") => ClientAuth::None,
-        Some(_) => return Err(r.bad("ssl.clientAuth", "write need, want or none")),
-    };
+    let client_auth = client_auth(r, "ssl.clientAuth")?;
     let Some(key_store) = store(r, "ssl.keyStore")? else {
         let cause = if port_unification {
             "client.portUnification"
@@ -135,11 +149,76 @@ pub(super) fn read(r: &Reader) -> Result<Option<TlsSettings>, ConfigError> {
         key_store,
         trust_store,
         client_auth,
-        versions: versions(r)?,
-        cipher_suites: cipher_suites(r)?,
+        versions: versions(r, "ssl")?,
+        cipher_suites: cipher_suites(r, "ssl")?,
         reload: r.flag("client.certReload", true)?,
-        detection_timeout: ms(r.count("ssl.handshakeDetectionTimeoutMillis", 5000, 1, "5000")?),
+        detection_timeout: detection_timeout(r, "ssl")?,
+        dials: None,
     }))
+}
+
+/// Reads what servers speak among themselves; `None`: nothing but plain.
+pub(super) fn read_peers(r: &Reader) -> Result<Option<PeerTlsSettings>, ConfigError> {
+    let dials = r.flag("sslQuorum", false)?;
+    let unification = r.flag("portUnification", false)?;
+    if !dials && !unification {
+        if !r.with_prefix("ssl.quorum.keyStore.").is_empty() {
+            r.warn("ssl.quorum.*: without effect while neither sslQuorum nor portUnification is set");
+        }
+        return Ok(None);
+    }
+    let cause = if dials { "sslQuorum" } else { "portUnification" };
+    let Some(key_store) = store(r, "ssl.quorum.keyStore")? else {
+        let why = "it needs the server's key; add ssl.quorum.keyStore.location=<file.pem>";
+        return Err(r.bad(cause, why));
+    };
+    let Some(trust_store) = store(r, "ssl.quorum.trustStore")? else {
+        let why = "it needs the authorities of the other servers; add \
+                   ssl.quorum.trustStore.location=<file.pem>";
+        return Err(r.bad(cause, why));
+    };
+    // With fips-mode, which is its default, Apache does not look at names between servers.
+    let fips = r.flag("fips-mode", true)?;
+    let names = r.flag("ssl.quorum.hostnameVerification", true)?;
+    if !fips && names && r.flag("ssl.quorum.clientHostnameVerification", true)? {
+        r.warn(
+            "ssl.quorum.clientHostnameVerification: the names of servers that connect are not looked \
+             up; those of servers that are dialed are checked",
+        );
+    }
+    Ok(Some(PeerTlsSettings {
+        dials,
+        takes_plain: unification || !dials,
+        keys: TlsSettings {
+            secure_client: None,
+            port_unification: unification,
+            key_store,
+            trust_store: Some(trust_store),
+            client_auth: client_auth(r, "ssl.quorum.clientAuth")?,
+            versions: versions(r, "ssl.quorum")?,
+            cipher_suites: cipher_suites(r, "ssl.quorum")?,
+            reload: r.flag("sslQuorumReloadCertFiles", true)?,
+            detection_timeout: detection_timeout(r, "ssl.quorum")?,
+            dials: Some(match names && !fips {
+                true => ServerNames::Checked,
+                false => ServerNames::Unchecked,
+            }),
+        },
+    }))
+}
+
+fn client_auth(r: &Reader, key: &str) -> Result<ClientAuth, ConfigError> {
+    match r.text(key).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("need") => Ok(ClientAuth::Need),
+        Some("want") => Ok(ClientAuth::Want),
+        Some("none") => Ok(ClientAuth::None),
+        Some(_) => Err(r.bad(key, "write need, want or none")),
+    }
+}
+
+fn detection_timeout(r: &Reader, family: &str) -> Result<Duration, ConfigError> {
+    let key = format!("{family}.handshakeDetectionTimeoutMillis");
+    Ok(ms(r.count(&key, 5000, 1, "5000")?))
 }
 
 /// A store by the beginning of its keys.
@@ -209,12 +288,13 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|s| !s.is_empty())
 }
 
-fn versions(r: &Reader) -> Result<Vec<TlsVersion>, ConfigError> {
-    let key = "ssl.enabledProtocols";
-    let only = match r.text("ssl.protocol") {
+fn versions(r: &Reader, family: &str) -> Result<Vec<TlsVersion>, ConfigError> {
+    let key = &format!("{family}.enabledProtocols");
+    let protocol = &format!("{family}.protocol");
+    let only = match r.text(protocol) {
         None | Some("TLS" | "TLSv1.3") => "TLSv1.3,TLSv1.2",
         Some("TLSv1.2") => "TLSv1.2",
-        Some(_) => return Err(r.bad("ssl.protocol", "write TLSv1.3 or TLSv1.2")),
+        Some(_) => return Err(r.bad(protocol, "write TLSv1.3 or TLSv1.2")),
     };
     let mut out = Vec::new();
     for name in list(r.text(key).unwrap_or(only)) {
@@ -232,8 +312,8 @@ fn versions(r: &Reader) -> Result<Vec<TlsVersion>, ConfigError> {
     Ok(out)
 }
 
-fn cipher_suites(r: &Reader) -> Result<Vec<String>, ConfigError> {
-    let key = "ssl.ciphersuites";
+fn cipher_suites(r: &Reader, family: &str) -> Result<Vec<String>, ConfigError> {
+    let key = &format!("{family}.ciphersuites");
     let Some(text) = r.text(key) else {
         return Ok(Vec::new());
     };

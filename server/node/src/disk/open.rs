@@ -1,9 +1,9 @@
 //! Opens the data directory and folds what is in it into what the core starts with.
 
 use thiserror::Error;
-use tracing::{info, warn};
-use zk_core::{Recovery, RecoveryBuilder};
-use zk_storage::{StdFs, Storage, StorageConfig, StorageError};
+use tracing::{error, info, warn};
+use zk_core::{Recovery, RecoveryBuilder, Trust};
+use zk_storage::{Recovered, StdFs, Storage, StorageConfig, StorageError};
 
 use crate::config::{Mode, Settings};
 use crate::shutdown::exit_code;
@@ -60,8 +60,28 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
         ..StorageConfig::new(settings.data_dir.clone())
     };
     let mut storage = Storage::open(StdFs, config)?;
-    let recovery = recover(&mut storage)?;
+    let recovery = match recover(&mut storage) {
+        Err(damage) if damage.is_damage() && can_be_healed(settings) => {
+            error!(
+                "{damage}; this server has no vote until a leader has sent its state; the files \
+                 stay as they are until then, and are set aside after that"
+            );
+            let found = storage.go_on_without()?;
+            let mut recovery = finish(RecoveryBuilder::new(), &found);
+            recovery.trust = Trust::Damaged;
+            recovery
+        }
+        other => other?,
+    };
     Ok(Opened { storage, recovery })
+}
+
+/// Whether there can be somebody who has what is damaged here.
+fn can_be_healed(settings: &Settings) -> bool {
+    match &settings.mode {
+        Mode::Standalone => false,
+        Mode::Ensemble { membership, .. } => membership.voters().count() > 1,
+    }
 }
 
 /// Reads the directory, at start or after the log was cut.
@@ -81,6 +101,20 @@ pub(super) fn recover(storage: &mut Storage<StdFs>) -> Result<Recovery, StorageE
         ),
         None => info!("the data directory is empty"),
     }
+    if !found.trusted {
+        warn!(
+            "db.autocreate is off and there is no file `initialize`: this server may have lost \
+             what it acknowledged and has no vote until a leader has brought it level"
+        );
+    }
+    Ok(finish(builder, &found))
+}
+
+fn finish(builder: RecoveryBuilder, found: &Recovered) -> Recovery {
     let epoch = |found: Option<_>| found.unwrap_or_default();
-    Ok(builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch)))
+    let mut recovery = builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch));
+    if !found.trusted {
+        recovery.trust = Trust::Lost;
+    }
+    recovery
 }

@@ -16,6 +16,7 @@ use zk_wire::election::InitialMessage;
 use super::{ElectionPort, link};
 use crate::config::BindAddress;
 use crate::listen::{ACCEPT_PAUSE, between_servers, listen};
+use crate::tls::PeerStream;
 
 /// Connections that have not introduced themselves yet. Servers do at once; strangers that hold
 /// these places lose them after the handshake timeout.
@@ -84,8 +85,9 @@ pub(super) async fn accept_all(port: &Arc<ElectionPort>, listener: TcpListener) 
     }
 }
 
-async fn introduce(port: &Arc<ElectionPort>, mut stream: TcpStream) -> Result<(), String> {
+async fn introduce(port: &Arc<ElectionPort>, stream: TcpStream) -> Result<(), String> {
     between_servers(&stream).map_err(|e| e.to_string())?;
+    let mut stream = port.security.accepted(stream).await?;
     let hello = timeout(port.handshake_timeout, read_hello(&mut stream))
         .await
         .map_err(|_| "no initial message in time".to_owned())??;
@@ -106,7 +108,7 @@ async fn introduce(port: &Arc<ElectionPort>, mut stream: TcpStream) -> Result<()
 }
 
 /// Reads the initial message and not a byte more, as messages follow it at once.
-async fn read_hello(stream: &mut TcpStream) -> Result<InitialMessage, String> {
+async fn read_hello(stream: &mut PeerStream) -> Result<InitialMessage, String> {
     let mut buf = BytesMut::new();
     loop {
         if let Some(hello) = InitialMessage::take(&mut buf).map_err(|e| e.to_string())? {

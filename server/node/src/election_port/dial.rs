@@ -13,6 +13,7 @@ use super::link;
 use super::slot::Slot;
 use crate::listen::between_servers;
 use crate::resolve;
+use crate::tls::PeerStream;
 
 /// Pause after the first failure; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -53,16 +54,25 @@ fn jitter(sid: u64, failures: u64) -> Duration {
 }
 
 /// One attempt; `None`: said hello to a larger id, which dials back.
-async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<TcpStream>, String> {
+async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>, String> {
     let addresses = resolve::addresses(&slot.address.host, slot.address.port).await;
     let mut last = String::new();
     for address in addresses.map_err(|e| e.to_string())? {
         let connect = async {
-            let mut stream = TcpStream::connect(address).await?;
-            between_servers(&stream)?;
+            let stream = TcpStream::connect(address)
+                .await
+                .map_err(|e| e.to_string())?;
+            between_servers(&stream).map_err(|e| e.to_string())?;
+            let host = &slot.address.host;
+            let mut stream = port.security.dialed(stream, host).await?;
             // In one write: Apache takes an address that comes in two pieces for a bad one.
-            stream.write_all(&port.initial_message().encode()).await?;
-            std::io::Result::Ok(stream)
+            let hello = port.initial_message().encode();
+            let said = async {
+                stream.write_all(&hello).await?;
+                stream.flush().await
+            };
+            said.await.map_err(|e| e.to_string())?;
+            Ok::<_, String>(stream)
         };
         match timeout(port.connect_timeout, connect).await {
             Ok(Ok(stream)) if port.sid > slot.sid => return Ok(Some(stream)),

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tracing::debug;
 use zk_core::Input;
 use zk_wire::election::{MESSAGE_LEN_MAX, Notification};
@@ -14,11 +12,12 @@ use zk_wire::frame::take_frame;
 use super::ElectionPort;
 use super::slot::Slot;
 use crate::messages::PeerMessage;
+use crate::tls::{PeerReader, PeerStream, PeerWriter};
 
 const READ_CHUNK: usize = 4 * 1024;
 
 /// Enters the connection, in place of an older one, and serves it.
-pub(super) fn spawn(port: &Arc<ElectionPort>, slot: &Arc<Slot>, stream: TcpStream) {
+pub(super) fn spawn(port: &Arc<ElectionPort>, slot: &Arc<Slot>, stream: PeerStream) {
     let number = slot.connected();
     let (task_port, slot) = (port.clone(), slot.clone());
     port.runtime.spawn(async move {
@@ -36,7 +35,7 @@ pub(super) fn spawn(port: &Arc<ElectionPort>, slot: &Arc<Slot>, stream: TcpStrea
     });
 }
 
-async fn read(port: &ElectionPort, slot: &Slot, mut reader: OwnedReadHalf) -> String {
+async fn read(port: &ElectionPort, slot: &Slot, mut reader: PeerReader) -> String {
     let mut buf = BytesMut::new();
     loop {
         let body = match take_frame(&mut buf, 1, MESSAGE_LEN_MAX) {
@@ -67,7 +66,7 @@ async fn read(port: &ElectionPort, slot: &Slot, mut reader: OwnedReadHalf) -> St
     }
 }
 
-async fn write(slot: &Slot, mut writer: OwnedWriteHalf) -> String {
+async fn write(slot: &Slot, mut writer: PeerWriter) -> String {
     loop {
         let Some(body) = slot.take() else {
             slot.wake.notified().await;
@@ -79,7 +78,11 @@ async fn write(slot: &Slot, mut writer: OwnedWriteHalf) -> String {
         let mut frame = BytesMut::with_capacity(4 + body.len());
         frame.put_i32(len);
         frame.put(body);
-        if let Err(e) = writer.write_all(&frame).await {
+        let written = async {
+            writer.write_all(&frame).await?;
+            writer.flush().await
+        };
+        if let Err(e) = written.await {
             return e.to_string();
         }
     }

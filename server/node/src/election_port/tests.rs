@@ -40,6 +40,7 @@ async fn servers(n: i64, running: &[i64]) -> BTreeMap<i64, Server> {
             membership: membership.clone(),
             connect_timeout: PATIENCE,
             handshake_timeout: PATIENCE,
+            security: PeerSecurity::default(),
         };
         let port = ElectionPort::new(Handle::current(), settings, to_core);
         let address = listener.local_addr().unwrap().to_string();

@@ -18,6 +18,7 @@ use crate::config::BindAddress;
 use crate::listen::{ACCEPT_PAUSE, between_servers, listen};
 use crate::messages::PeerMessage;
 use crate::outbox::Outbox;
+use crate::tls::PeerSecurity;
 
 /// Connections that may be open at once; an ensemble has far fewer learners, and strangers get no
 /// further than this.
@@ -36,6 +37,8 @@ pub struct LeaderPort {
     pub bind: BindAddress,
     /// Bound of a packet's field.
     pub field_len_max: usize,
+    /// Whether and how connections are secured.
+    pub security: PeerSecurity,
     /// To the core.
     pub to_core: mpsc::Sender<PeerMessage>,
 }
@@ -121,6 +124,13 @@ async fn serve(
     if let Err(e) = between_servers(&stream) {
         return e.to_string();
     }
+    let stream = match port.security.accepted(stream).await {
+        Ok(stream) => stream,
+        Err(why) => {
+            warn!("quorum port: a learner is refused: {why}");
+            return why;
+        }
+    };
     let outbox = Arc::new(Outbox::new(LINK_QUEUE_MAX_BYTES));
     let (mut reader, mut writer) = stream.into_split();
     let read = async {

@@ -22,6 +22,7 @@ use crate::listen::between_servers;
 use crate::messages::PeerMessage;
 use crate::outbox::Outbox;
 use crate::resolve;
+use crate::tls::{PeerSecurity, PeerStream};
 
 /// Attempts to connect. A leader that has won opens its port at once; one that does not within
 /// these is better elected anew. Apache tries 5 times.
@@ -47,6 +48,8 @@ pub struct LearnerSide {
     pub retry_delay: Duration,
     /// Bound of a packet's field.
     pub field_len_max: usize,
+    /// Whether and how connections are secured.
+    pub security: PeerSecurity,
     /// To the core.
     pub to_core: mpsc::Sender<PeerMessage>,
 }
@@ -92,7 +95,7 @@ impl LearnerSide {
         }
     }
 
-    async fn connect(&self, leader: &HostPort) -> Result<TcpStream, String> {
+    async fn connect(&self, leader: &HostPort) -> Result<PeerStream, String> {
         let mut last = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -107,7 +110,11 @@ impl LearnerSide {
             };
             for address in addresses {
                 let connected = TcpStream::connect(address).await;
-                match connected.and_then(|s| between_servers(&s).map(|()| s)) {
+                let secured = match connected.and_then(|s| between_servers(&s).map(|()| s)) {
+                    Ok(stream) => self.security.dialed(stream, &leader.host).await,
+                    Err(e) => Err(e.to_string()),
+                };
+                match secured {
                     Ok(stream) => return Ok(stream),
                     Err(e) => last = format!("{leader} ({address}): {e}"),
                 }

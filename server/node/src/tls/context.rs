@@ -2,23 +2,28 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls::crypto::ring;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite};
 use tracing::warn;
 
 use super::certificate::{Certificate, time_text};
+use super::chain::ChainVerifier;
 use super::files::{Files, StoreError};
 use super::name;
 use super::verifier::NotingVerifier;
-use crate::config::{ClientAuth, TlsSettings, TlsVersion};
+use crate::config::{ClientAuth, ServerNames, TlsSettings, TlsVersion};
 
 /// A configuration and what it is made of.
 pub(super) struct Context {
     /// For new connections.
     pub(super) config: Arc<ServerConfig>,
+    /// For connections that this server makes, where it makes any.
+    pub(super) client: Option<Arc<ClientConfig>>,
     /// What the configuration was made from.
     pub(super) files: Files,
     /// Subject of the server's certificate.
@@ -31,7 +36,7 @@ impl Context {
     /// Makes one.
     pub(super) fn build(settings: &TlsSettings, files: Files) -> Result<Self, StoreError> {
         let bad = |why: String| StoreError::content(files.chain_path(), why);
-        let provider = rustls::crypto::CryptoProvider {
+        let provider = CryptoProvider {
             cipher_suites: suites(&settings.cipher_suites),
             ..ring::default_provider()
         };
@@ -81,19 +86,65 @@ impl Context {
         if !key.public_key().is_none_or(fits) {
             return Err(bad(unfit.into()));
         }
-        let own = SingleCertAndKey::from(CertifiedKey::new(chain, key));
-        let mut config = builder.with_cert_resolver(Arc::new(own));
+        let own = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
+        let client = match settings.dials {
+            Some(names) => Some(client(settings, &files, names, &provider, own.clone())?),
+            None => None,
+        };
+        let mut config = builder.with_cert_resolver(own);
         // A resumed session would not show its certificate again, which may have expired or lost
         // its authority since. Connections here last for days; a full handshake costs nothing.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self {
             config: Arc::new(config),
+            client,
             files,
             subject,
             not_after,
         })
     }
+}
+
+/// The side that dials: it shows the same certificate and trusts the same authorities.
+fn client(
+    settings: &TlsSettings,
+    files: &Files,
+    names: ServerNames,
+    provider: &Arc<CryptoProvider>,
+    own: Arc<SingleCertAndKey>,
+) -> Result<Arc<ClientConfig>, StoreError> {
+    let Some((path, trusted)) = files.trusted()? else {
+        let why = "without a trust store no peer can be known";
+        return Err(StoreError::content(files.chain_path(), why));
+    };
+    let bad = |why: String| StoreError::content(path, why);
+    let mut roots = RootCertStore::empty();
+    let (_, unusable) = roots.add_parsable_certificates(trusted);
+    if unusable > 0 {
+        return Err(bad(format!("{unusable} of its certificates cannot be used")));
+    }
+    let roots = Arc::new(roots);
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&versions(&settings.versions))
+        .map_err(|e| bad(format!("versions and cipher suites do not fit: {e}")))?;
+    let verifier: Arc<dyn ServerCertVerifier> = match names {
+        ServerNames::Checked => {
+            WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+                .build()
+                .map_err(|e| bad(e.to_string()))?
+        }
+        ServerNames::Unchecked => Arc::new(ChainVerifier {
+            roots,
+            provider: provider.clone(),
+        }),
+    };
+    let mut config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(own);
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
 }
 
 impl Context {

@@ -5,7 +5,7 @@ use zk_wire::txn::Txn;
 use zk_wire::{Epoch, Zxid};
 
 use super::{Incoming, Learner, Stage};
-use crate::db::Entry;
+use crate::db::{Entry, Trust};
 use crate::io::{DiskOp, Output, Outputs};
 use crate::peer::disk::After;
 use crate::peer::local::Local;
@@ -60,7 +60,9 @@ impl Learner {
             self.send_ack_epoch(local.history_end(), out);
             return Ok(());
         }
-        let reply = Some(local.current_epoch);
+        // Who may have lost what it acknowledged says nothing about the newest history.
+        let counts = local.has_vote() || local.cfg.bugs.lost_history_acks_epoch();
+        let reply = counts.then_some(local.current_epoch);
         local.accepted_epoch = epoch;
         self.stage = Stage::Promising { epoch, reply };
         self.last_zxid = local.history_end();
@@ -194,6 +196,8 @@ impl Learner {
             local.install(*database, now, out);
         }
         log_committed(incoming, local, out)?;
+        // With this on disk, and no election before it is, the server has what its leader has.
+        local.trust = Trust::Whole;
         // A client that saw the epoch begin elsewhere is not ahead of this server.
         local.db.begin_epoch(Zxid::new(epoch, 0));
         let after = After::Ack(self.link, Zxid::new(epoch, 0));

@@ -106,6 +106,26 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("ssl.handshakeDetectionTimeoutMillis", Prefixed),
     ("ssl.authProvider", Prefixed),
     ("X509AuthenticationProvider.superUser", Prefixed),
+    // TLS between servers.
+    ("sslQuorum", Field),
+    ("portUnification", Field),
+    ("sslQuorumReloadCertFiles", Field),
+    ("fips-mode", Prefixed),
+    ("ssl.quorum.keyStore.location", Prefixed),
+    ("ssl.quorum.keyStore.password", Prefixed),
+    ("ssl.quorum.keyStore.passwordPath", Prefixed),
+    ("ssl.quorum.keyStore.type", Prefixed),
+    ("ssl.quorum.trustStore.location", Prefixed),
+    ("ssl.quorum.trustStore.password", Prefixed),
+    ("ssl.quorum.trustStore.passwordPath", Prefixed),
+    ("ssl.quorum.trustStore.type", Prefixed),
+    ("ssl.quorum.protocol", Prefixed),
+    ("ssl.quorum.enabledProtocols", Prefixed),
+    ("ssl.quorum.ciphersuites", Prefixed),
+    ("ssl.quorum.clientAuth", Prefixed),
+    ("ssl.quorum.hostnameVerification", Prefixed),
+    ("ssl.quorum.clientHostnameVerification", Prefixed),
+    ("ssl.quorum.handshakeDetectionTimeoutMillis", Prefixed),
     // Authentication.
     ("authProvider.N", Prefixed),
     ("DigestAuthenticationProvider.enabled", Prefixed),
@@ -162,11 +182,6 @@ pub(super) const NO_MEANING: &[(&str, Scope, &str)] = &[
     ("electionPort", Prefixed, "no key of the Java server either"),
     ("fastleader.maxNotificationInterval", Prefixed, ELECTION),
     ("fastleader.minNotificationInterval", Prefixed, ELECTION),
-    (
-        "fips-mode",
-        Prefixed,
-        "TLS and DIGEST-MD5 do not depend on a mode of the Java machine",
-    ),
     (
         "flushDelay",
         Prefixed,
@@ -344,7 +359,6 @@ pub(super) const NO_MEANING: &[(&str, Scope, &str)] = &[
     ("watcherCleanThreshold", Prefixed, WATCHES),
 ];
 
-const QUORUM_TLS: &str = "TLS between servers is not there yet";
 const ADDRESSES: &str = "one address per server so far";
 
 /// Keys that mean something that is not there yet; the value that asks for nothing.
@@ -472,45 +486,12 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
         "false",
         "a log without a snapshot is never trusted",
     ),
-    ("ssl.quorum.ciphersuites", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.clientAuth", Prefixed, "", QUORUM_TLS),
-    (
-        "ssl.quorum.clientHostnameVerification",
-        Prefixed,
-        "",
-        QUORUM_TLS,
-    ),
     (
         "ssl.quorum.context.supplier.class",
         Prefixed,
         "",
-        QUORUM_TLS,
+        "keys come from PEM files",
     ),
-    ("ssl.quorum.crl", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.enabledProtocols", Prefixed, "", QUORUM_TLS),
-    (
-        "ssl.quorum.handshakeDetectionTimeoutMillis",
-        Prefixed,
-        "",
-        QUORUM_TLS,
-    ),
-    ("ssl.quorum.hostnameVerification", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.keyStore.location", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.keyStore.password", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.keyStore.passwordPath", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.keyStore.type", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.ocsp", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.protocol", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.trustStore.location", Prefixed, "", QUORUM_TLS),
-    ("ssl.quorum.trustStore.password", Prefixed, "", QUORUM_TLS),
-    (
-        "ssl.quorum.trustStore.passwordPath",
-        Prefixed,
-        "",
-        QUORUM_TLS,
-    ),
-    ("ssl.quorum.trustStore.type", Prefixed, "", QUORUM_TLS),
-    ("sslQuorumReloadCertFiles", Field, "false", QUORUM_TLS),
     (
         "syncEnabled",
         Field,
@@ -536,7 +517,6 @@ pub(super) const GUARDED: &[(&str, Scope, &str)] = &[
     ("admin.needClientAuth", Prefixed, ADMIN_TLS),
     ("admin.portUnification", Prefixed, ADMIN_TLS),
     ("group.N", Field, GROUPS),
-    ("portUnification", Field, QUORUM_TLS),
     ("quorum.auth.enableSasl", Field, QUORUM_SASL),
     ("quorum.auth.learnerRequireSasl", Field, QUORUM_SASL),
     ("quorum.auth.serverRequireSasl", Field, QUORUM_SASL),
@@ -550,6 +530,15 @@ pub(super) const GUARDED: &[(&str, Scope, &str)] = &[
         Prefixed,
         "revoked certificates are not looked up yet",
     ),
-    ("sslQuorum", Field, QUORUM_TLS),
+    (
+        "ssl.quorum.crl",
+        Prefixed,
+        "revoked certificates are not looked up yet",
+    ),
+    (
+        "ssl.quorum.ocsp",
+        Prefixed,
+        "revoked certificates are not looked up yet",
+    ),
     ("weight.N", Field, GROUPS),
 ];
