@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod faults;
 pub mod image;
 pub mod kube;
+pub mod migrate;
 pub mod mixed;
 /// Servers to talk to and to compare with.
 pub mod peers;

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
+use quorate_e2e::migrate;
 use quorate_e2e::mixed;
 use quorate_e2e::peers::tool::{self, PeerJob};
 use quorate_e2e::progress::Progress;
@@ -48,6 +49,8 @@ enum Job {
     Suites(suites::Plan),
     /// Send the same requests to Apache's server and to ours, and compare every byte.
     Twin(twin::job::Arguments),
+    /// Replace servers by those of the other kind, one at a time under load, there and back.
+    Migrate(migrate::Arguments),
     /// Break ensembles of Apache's servers and ours in every way, and look for lost writes.
     Mixed(mixed::Arguments),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
@@ -183,6 +186,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Job::Peers(job) => tool::run(&progress, job)?,
         Job::Suites(plan) => suites::run(&progress, &plan)?,
+        Job::Migrate(job) => migrate::run(&progress, &job)?,
         Job::Mixed(job) => mixed::run(&progress, &job)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {

@@ -102,6 +102,15 @@ impl Ensemble {
             .try_for_each(|server| server.configure(&self.settings, &members))
     }
 
+    /// Writes the configuration files with other settings, for the next starts.
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn set_settings(&mut self, settings: &Settings) -> Result<()> {
+        self.settings = settings.clone();
+        self.configure()
+    }
+
     /// Configures and starts `count` servers of one kind and waits until all serve.
     ///
     /// # Errors

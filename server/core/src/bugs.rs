@@ -50,6 +50,22 @@ bugs! {
     current_epoch_too_late;
     /// Takes TRUNC for an empty DIFF.
     skip_trunc;
+    /// ZOOKEEPER-2845: votes and goes on with the applied state only, though the log has more.
+    zk2845_tail_is_forgotten;
+    /// ZOOKEEPER-3911: acknowledges NEWLEADER and logs what it was sent at UPTODATE only.
+    zk3911_history_logged_at_uptodate;
+    /// ZOOKEEPER-4394: takes proposals that came before NEWLEADER for committed.
+    zk4394_uncommitted_taken_for_committed;
+    /// ZOOKEEPER-4643: writes currentEpoch before the history that it stands for.
+    zk4643_epoch_before_history;
+    /// ZOOKEEPER-4646: acknowledges NEWLEADER before the history is durable.
+    zk4646_new_leader_acked_too_early;
+    /// ZOOKEEPER-4685: acknowledges proposals before NEWLEADER, which the leader waits for.
+    zk4685_proposals_acked_first;
+    /// ZOOKEEPER-4712: what a past role had not logged yet goes into the log of the next one.
+    zk4712_past_role_writes_on;
+    /// ZOOKEEPER-4785: writes currentEpoch and acknowledges NEWLEADER, and logs the history after that.
+    zk4785_history_after_epoch_and_ack;
     /// Lets a server vote whose disk was emptied or damaged.
     lost_history_votes;
     /// Counts a server whose disk was emptied or damaged among those that have no newer history.

@@ -28,6 +28,8 @@ pub struct PeerConfig {
     pub snap_count: u64,
     /// Bytes of transactions between snapshots, about.
     pub snap_bytes: u64,
+    /// `commitLogCount`: how many applied transactions are kept in memory for learners.
+    pub history_len: usize,
     /// Spreads snapshots of different members and makes the first session id unique.
     pub seed: u64,
     /// Who may do what.

@@ -6,7 +6,7 @@ use zk_wire::election::Notification;
 use zk_wire::quorum::Packet;
 use zk_wire::{DecodeError, Epoch, Id, Sid, Xid, Zxid};
 
-use crate::db::{Database, Recovery};
+use crate::db::{Database, Entry, Recovery};
 pub use crate::request::auth::NONCE_LEN;
 use crate::status::PeerEvent;
 
@@ -46,6 +46,16 @@ pub enum Input {
     TruncateImpossible {
         /// The operation that is answered.
         seq: DiskSeq,
+    },
+    /// Answer to [`DiskOp::ReadLog`], in place of `DiskDone`.
+    LogRead {
+        /// The operation that is answered.
+        seq: DiskSeq,
+        /// For whom it was asked.
+        link: LinkId,
+        /// What follows the zxid that was asked for, oldest first; `None`: the log does not tell, or
+        /// a snapshot is less to send.
+        entries: Option<Vec<Entry>>,
     },
     /// A message on the election port; `from` is the id of the connection.
     Notification {
@@ -222,6 +232,14 @@ pub enum DiskOp {
     Truncate {
         /// Last zxid to keep.
         to: Zxid,
+    },
+    /// Read what the log has behind `after`, for a learner whose last transaction that is; answered
+    /// with [`Input::LogRead`].
+    ReadLog {
+        /// The last zxid that the learner has.
+        after: Zxid,
+        /// The learner.
+        link: LinkId,
     },
     /// Replace everything by this snapshot; durable when `DiskDone` says so.
     InstallSnapshot {

@@ -31,6 +31,7 @@ pub mod io;
 mod peer;
 pub mod report;
 mod request;
+pub mod sasl;
 mod session;
 pub mod status;
 pub mod time;

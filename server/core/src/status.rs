@@ -125,7 +125,7 @@ pub enum PeerEvent {
     Synchronized {
         /// Whom.
         sid: Sid,
-        /// "DIFF", "TRUNC" or "SNAP".
+        /// "DIFF", "DIFF from the log", "TRUNC" or "SNAP".
         how: &'static str,
     },
     /// A session timed out.

@@ -18,6 +18,7 @@ mod reader;
 mod settings;
 mod tls;
 
+pub use auth::PeerAuthSettings;
 pub use error::ConfigError;
 pub use flags::{Flag, Flags};
 pub use identity::{PodIdentity, settle_my_id};

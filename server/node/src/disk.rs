@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use zk_core::db::Recovery;
-use zk_core::{DiskOp, DiskSeq};
+use zk_core::db::{Entry, Recovery};
+use zk_core::{DiskOp, DiskSeq, LinkId};
 
 pub use open::{OpenError, Opened, open};
 pub use worker::spawn;
@@ -31,6 +31,8 @@ pub enum DiskReport {
     Done(DiskSeq),
     /// The log cannot be cut that far; nothing was changed.
     TruncateImpossible(DiskSeq),
+    /// What the log has for a learner.
+    LogRead(DiskSeq, LinkId, Option<Vec<Entry>>),
     /// The log is cut.
     Truncated(DiskSeq, Box<Recovery>),
 }
@@ -131,7 +133,10 @@ fn bytes_of(op: &DiskOp) -> usize {
     match op {
         DiskOp::Append { raw, .. } => raw.len(),
         DiskOp::InstallSnapshot { body, .. } | DiskOp::SaveSnapshot { body, .. } => body.len(),
-        DiskOp::AcceptedEpoch(_) | DiskOp::CurrentEpoch(_) | DiskOp::Truncate { .. } => 0,
+        DiskOp::AcceptedEpoch(_)
+        | DiskOp::CurrentEpoch(_)
+        | DiskOp::ReadLog { .. }
+        | DiskOp::Truncate { .. } => 0,
     }
 }
 

@@ -150,6 +150,9 @@ impl Run {
     fn disk_report(&mut self, report: DiskReport) {
         match report {
             DiskReport::Done(through) => self.handle(Input::DiskDone { through }),
+            DiskReport::LogRead(seq, link, entries) => {
+                self.handle(Input::LogRead { seq, link, entries });
+            }
             DiskReport::Truncated(seq, recovery) => self.handle(Input::Truncated { seq, recovery }),
             DiskReport::TruncateImpossible(seq) => self.handle(Input::TruncateImpossible { seq }),
         }
@@ -171,6 +174,7 @@ impl Run {
                     Input::Tick
                     | Input::DiskDone { .. }
                     | Input::Truncated { .. }
+                    | Input::LogRead { .. }
                     | Input::TruncateImpossible { .. }
                     | Input::Notification { .. }
                     | Input::LearnerConnected { .. }

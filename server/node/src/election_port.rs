@@ -24,6 +24,7 @@ use zk_wire::election::{InitialMessage, Notification};
 use zk_wire::membership::{HostPort, Membership};
 
 use crate::messages::PeerMessage;
+use crate::peer_auth::PeerAuth;
 use crate::tls::PeerSecurity;
 
 pub use accept::{BindFailed, run};
@@ -42,6 +43,8 @@ pub struct ElectionSettings {
     pub handshake_timeout: Duration,
     /// Whether and how connections are secured.
     pub security: PeerSecurity,
+    /// Whether and how servers prove who they are.
+    pub auth: PeerAuth,
 }
 
 /// The transport.
@@ -53,6 +56,7 @@ pub struct ElectionPort {
     connect_timeout: Duration,
     handshake_timeout: Duration,
     security: PeerSecurity,
+    auth: PeerAuth,
     slots: BTreeMap<Sid, Arc<Slot>>,
     to_core: mpsc::Sender<PeerMessage>,
 }
@@ -91,6 +95,7 @@ impl ElectionPort {
             connect_timeout: settings.connect_timeout,
             handshake_timeout: settings.handshake_timeout,
             security: settings.security,
+            auth: settings.auth,
             slots,
             to_core,
         })

@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod nonce;
 pub mod outbox;
+pub mod peer_auth;
 pub mod query;
 pub mod quorum_port;
 pub mod resolve;

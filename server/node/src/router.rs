@@ -182,7 +182,10 @@ impl Router {
             DiskOp::SaveSnapshot { zxid, .. } | DiskOp::InstallSnapshot { zxid, .. } => {
                 self.monitor.note_snapshot(*zxid);
             }
-            DiskOp::AcceptedEpoch(_) | DiskOp::CurrentEpoch(_) | DiskOp::Truncate { .. } => {}
+            DiskOp::AcceptedEpoch(_)
+            | DiskOp::CurrentEpoch(_)
+            | DiskOp::ReadLog { .. }
+            | DiskOp::Truncate { .. } => {}
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
+use zk_core::db::COMMITTED_LOG_LEN;
 use zk_core::{Bugs, Peer, PeerConfig};
 use zk_wire::Sid;
 
@@ -23,6 +24,7 @@ use crate::election_port::{self, ElectionPort, ElectionSettings};
 use crate::listen::listen;
 use crate::messages::PeerMessage;
 use crate::monitor::Monitor;
+use crate::peer_auth::PeerAuth;
 use crate::query::Queries;
 use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::router::{PeerPorts, Router};
@@ -181,6 +183,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         session_timeout_max_ms: s.sessions.timeout_max_ms,
         snap_count: s.snap_count,
         snap_bytes: s.snap_bytes,
+        history_len: COMMITTED_LOG_LEN,
         seed: clock.seed(),
         auth: s.auth.clone(),
         sessions: s.sessions.kinds,
@@ -276,18 +279,21 @@ fn peer_ports(
     let Mode::Ensemble { sid, membership } = &settings.mode else {
         return None;
     };
+    let auth = PeerAuth::new(settings.peer_auth.clone());
     let election = ElectionSettings {
         sid: *sid,
         membership: membership.clone(),
         connect_timeout: settings.election_connect_timeout,
         handshake_timeout: settings.election_handshake_timeout,
         security: security.clone(),
+        auth: auth.clone(),
     };
     let field_len_max = quorum_port::field_len_max(settings.limits.jute_maxbuffer);
     let leader = LeaderPort {
         bind: own_bind(settings, |spec| spec.quorum_port)?,
         field_len_max,
         security: security.clone(),
+        auth: auth.clone(),
         to_core: to_core.clone(),
     };
     Some(PeerPorts {
@@ -298,6 +304,7 @@ fn peer_ports(
             retry_delay: settings.leader_connect_delay,
             field_len_max,
             security,
+            auth,
             to_core: to_core.clone(),
         },
     })

@@ -50,8 +50,8 @@ pub struct Counts {
     pub upgraded: u64,
     /// Requests answered without a quorum.
     pub read_only: u64,
-    /// Learners brought level by DIFF, TRUNC and SNAP.
-    pub syncs: [u64; 3],
+    /// Learners brought level by DIFF, TRUNC, SNAP, and DIFF from the log on disk.
+    pub syncs: [u64; 4],
     /// Committed transactions.
     pub committed: u64,
 }
@@ -189,7 +189,7 @@ impl Checks {
         self.counts.elections += 1;
         self.leadership.activates(epoch, sid, &self.history)?;
         if !self.effects_only {
-            self.epochs.established(epoch)?;
+            self.epochs.established(epoch, self.durability.lost())?;
         }
         self.expiry.activates(sid, now_ms);
         self.committed(Zxid::new(epoch, 0))

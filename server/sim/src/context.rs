@@ -14,6 +14,8 @@ use crate::world::Event;
 pub(crate) struct Context {
     pub q: Queue<Event>,
     pub dice: Dice,
+    /// For what happens to disks.
+    pub disk_dice: Dice,
     pub params: Parameters,
     pub net: Net,
     pub checks: Checks,

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use zk_core::db::{Recovery, RecoveryBuilder, Trust};
-use zk_core::{DiskOp, DiskSeq, Input};
-use zk_storage::{SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
+use zk_core::db::{Entry, Recovery, RecoveryBuilder, Trust};
+use zk_core::{DiskOp, DiskSeq, Input, LinkId};
+use zk_storage::{Recovered, SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
 use zk_wire::{Epoch, Zxid};
 
 use crate::context::Context;
@@ -52,6 +52,10 @@ impl DiskQueue {
         }
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
     /// Takes the next batch.
     fn take(&mut self) {
         while let Some((seq, op)) = self.waiting.pop_front() {
@@ -69,24 +73,40 @@ impl DiskQueue {
 }
 
 /// Opens the data directory of a server.
-pub(crate) fn open_storage(fs: SimFs) -> Result<Storage<SimFs>, String> {
+pub(crate) fn open_storage(fs: SimFs, db_autocreate: bool) -> Result<Storage<SimFs>, String> {
     let config = StorageConfig {
+        db_autocreate,
         prealloc_bytes: PREALLOC_BYTES,
+        // Trees here are small, and the log is to be read.
+        diff_factor: Some(1.0),
         ..StorageConfig::new("/data")
     };
     Storage::open(fs, config).map_err(|e| e.to_string())
 }
 
 /// Reads it.
-pub(crate) fn recover(storage: &mut Storage<SimFs>) -> Result<Recovery, String> {
+pub(crate) fn recover(storage: &mut Storage<SimFs>) -> Result<Recovery, StorageError> {
     let mut builder = RecoveryBuilder::new();
-    let found = storage.recover(&mut builder).map_err(|e| e.to_string())?;
+    let found = storage.recover(&mut builder)?;
+    let trust = if found.trusted {
+        Trust::Whole
+    } else {
+        Trust::Lost
+    };
+    Ok(finish(builder, &found, trust))
+}
+
+/// Goes on without what is there, which is damaged.
+pub(crate) fn recover_without(storage: &mut Storage<SimFs>) -> Result<Recovery, StorageError> {
+    let found = storage.go_on_without()?;
+    Ok(finish(RecoveryBuilder::new(), &found, Trust::Damaged))
+}
+
+fn finish(builder: RecoveryBuilder, found: &Recovered, trust: Trust) -> Recovery {
     let epoch = |e: Option<Epoch>| e.unwrap_or_default();
     let mut recovery = builder.finish(epoch(found.accepted_epoch), epoch(found.current_epoch));
-    if !found.trusted {
-        recovery.trust = Trust::Lost;
-    }
-    Ok(recovery)
+    recovery.trust = trust;
+    recovery
 }
 
 impl Process {
@@ -122,6 +142,7 @@ impl Process {
                     self.disk.next_job += 1;
                     self.disk.jobs.insert(self.disk.next_job, job);
                 }
+                DiskOp::ReadLog { .. } => {}
                 DiskOp::Truncate { to } => {
                     let outcome = self.storage.truncate_log(*to)?;
                     possible = matches!(outcome, TruncOutcome::Truncated { .. });
@@ -225,9 +246,25 @@ impl Server {
                 );
             }
             DiskOp::Truncate { to } => return self.truncated(cx, seq, *to),
+            DiskOp::ReadLog { after, link } => return self.log_read(cx, seq, *after, *link),
         }
         self.run(cx, |peer, now, out| {
             peer.handle(now, Input::DiskDone { through: seq }, out);
+        })
+    }
+
+    fn log_read(&mut self, cx: &mut Context, seq: DiskSeq, after: Zxid, link: LinkId) -> Verdict {
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        let found = process.storage.log_after(after).map_err(|why| Violation {
+            invariant: "storage",
+            detail: format!("server {} cannot read its log: {why}", self.sid),
+        })?;
+        let entry = |(txn, raw)| Entry { txn, raw };
+        let entries = found.map(|found| found.into_iter().map(entry).collect());
+        self.run(cx, |peer, now, out| {
+            peer.handle(now, Input::LogRead { seq, link, entries }, out);
         })
     }
 

@@ -17,6 +17,9 @@ use zk_storage::{Fs, FsFile};
 
 use crate::seed::Dice;
 
+/// A log of so many bytes has several records.
+const LONG_LOG: usize = 1500;
+
 /// What a disk writes in one piece.
 const SECTOR: u64 = 512;
 
@@ -291,6 +294,87 @@ impl SimFs {
         let mut disk = self.disk();
         disk.fuse = None;
         std::mem::take(&mut disk.blown)
+    }
+
+    /// The disk is replaced by an empty one.
+    pub(crate) fn wipe(&self) {
+        let mut disk = self.disk();
+        disk.inodes.clear();
+        disk.dirs.clear();
+        disk.dirs.insert(PathBuf::from("/"), Dir::default());
+    }
+
+    /// Puts a file where it is durable at once, with its directories.
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
+        let path = Path::new(path);
+        let mut disk = self.disk();
+        disk.next += 1;
+        let inode = disk.next;
+        let mut content = Content::default();
+        content.write(bytes, 0);
+        disk.inodes.insert(
+            inode,
+            Inode {
+                now: content.clone(),
+                durable: content,
+                dirty: BTreeSet::new(),
+            },
+        );
+        let mut child = (path, Entry::File(inode));
+        while let (Some(parent), Some(name)) = (child.0.parent(), child.0.file_name()) {
+            let dir = disk.dirs.entry(parent.to_owned()).or_default();
+            dir.entries
+                .insert(name.to_string_lossy().into_owned(), child.1);
+            dir.sync();
+            child = (parent, Entry::Dir);
+        }
+    }
+
+    /// Flips a bit of a snapshot, or of a record in a log that others follow; tells where. `None`:
+    /// there is no such place.
+    pub(crate) fn damage(&self, dice: &mut Dice) -> Option<String> {
+        let mut disk = self.disk();
+        let dir = disk.dirs.get(Path::new("/data/version-2"))?;
+        // Only what the next start will read: other damage may stay unseen until it is in nobody's way.
+        let zxid = |name: &str, kind: &str| {
+            let hex = name.strip_prefix(kind)?;
+            u64::from_str_radix(hex, 16).ok()
+        };
+        let names = dir.entries.keys();
+        let newest = names.filter_map(|name| zxid(name, "snapshot.")).max()?;
+        let is_read = |name: &str| {
+            zxid(name, "snapshot.") == Some(newest)
+                || zxid(name, "log.").is_some_and(|first| first > newest)
+        };
+        let files: Vec<(String, u64)> = dir
+            .entries
+            .iter()
+            .filter_map(|(name, entry)| match entry {
+                Entry::File(inode) => Some((name.clone(), *inode)),
+                Entry::Dir => None,
+            })
+            .filter(|(name, _)| is_read(name))
+            .collect();
+        let (name, inode) = files.get(dice.below(files.len()))?.clone();
+        let inode = disk.inodes.get_mut(&inode)?;
+        let used = inode.now.bytes.iter().rposition(|byte| *byte != 0)?;
+        // The end of a log may be a torn write, which is no damage: keep away from it.
+        let (from, to) = match name.starts_with("log.") {
+            true if used < LONG_LOG => return None,
+            true => (20, used / 4),
+            false => (20, used),
+        };
+        if to <= from {
+            return None;
+        }
+        let at = from + dice.below(to - from);
+        let bit = 1 << dice.below(8);
+        for content in [&mut inode.now, &mut inode.durable] {
+            if let Some(byte) = content.bytes.get_mut(at) {
+                *byte ^= bit;
+            }
+        }
+        Some(format!("{name} damaged at {at}"))
     }
 
     /// The power goes: what was not durable is lost or torn.

@@ -84,6 +84,46 @@ impl World {
         self.inflict(fault, sid, &sids);
     }
 
+    /// A disk is replaced by an empty one, or a file on it is damaged while the machine is down; at
+    /// most a minority of disks at a time, which is what an ensemble survives.
+    pub(crate) fn disk_fault(&mut self) {
+        if !self.cx.faults {
+            return;
+        }
+        let gap = self.cx.disk_dice.between(500_000, 4_000_000);
+        self.cx.q.after(gap, Event::DiskFault);
+        let sids = self.sids();
+        let Some(sid) = self.cx.disk_dice.pick(&sids) else {
+            return;
+        };
+        let lost = self.cx.checks.durability.lost();
+        if lost.contains(&sid) || lost.len() + 1 > (sids.len() - 1) / 2 {
+            return;
+        }
+        self.cx.checks.counts.faults += 1;
+        let away = self.cx.disk_dice.between(10_000, 1_500_000);
+        self.crash(sid, Crash::Power, Some(away));
+        let empty = self.cx.disk_dice.percent(60);
+        let Some(server) = self.servers.get(&sid) else {
+            return;
+        };
+        let now = self.cx.q.now();
+        let what = match empty {
+            true => {
+                server.fs.wipe();
+                self.cx.checks.durability.forget(sid);
+                self.cx.checks.epochs.forget(sid);
+                Some("emptied".to_owned())
+            }
+            false => server.fs.damage(&mut self.cx.disk_dice),
+        };
+        let Some(what) = what else { return };
+        self.cx.checks.durability.disk_lost(sid);
+        self.cx
+            .trace
+            .note(now, "disk", u64::from(sid), &[], || what);
+    }
+
     fn inflict(&mut self, fault: Fault, sid: u8, sids: &[u8]) {
         let others: Vec<u8> = sids.iter().copied().filter(|s| *s != sid).collect();
         match fault {

@@ -11,7 +11,7 @@ use zk_core::Bugs;
 use zk_sim::{Counts, Report, RunConfig, STEPS_DEFAULT, run_many, run_seed};
 
 /// Seeds in which a known mistake must be found.
-const BUG_SEEDS_MAX: u64 = 300;
+const BUG_SEEDS_MAX: u64 = 1000;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -225,10 +225,10 @@ fn to_f64(n: u64) -> f64 {
 }
 
 fn print_counts(counts: &Counts, virtual_us: u64) {
-    let [diff, trunc, snap] = counts.syncs;
+    let [diff, trunc, snap, log] = counts.syncs;
     println!(
         "virtual time {:.1} s, {} events; faults {}, crashes {}, elections {}; synchronized by DIFF \
-         {diff}, TRUNC {trunc}, SNAP {snap}",
+         {diff}, DIFF from the log {log}, TRUNC {trunc}, SNAP {snap}",
         to_f64(virtual_us) / 1e6,
         counts.steps,
         counts.faults,

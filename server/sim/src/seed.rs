@@ -68,6 +68,9 @@ pub const STEPS_DEFAULT: u64 = 15_000;
 /// Makes the dice that decide about kinds of sessions other ones than those of the rest.
 const SESSION_KINDS: u64 = 0x7365_7373_696f_6e73;
 
+/// The same for faults of disks.
+const DISK_FAULTS: u64 = 0x6469_736b_7320_6c6f;
+
 /// Ranges of one run. Each seed favours other faults, so that some runs are nearly quiet and others
 /// are dominated by one kind of fault.
 #[derive(Debug, Clone)]
@@ -90,9 +93,18 @@ pub(crate) struct Parameters {
     pub local_sessions: bool,
     /// Whether servers serve reads without a quorum, and clients ask for that.
     pub read_only: bool,
+    /// Applied transactions that are kept in memory.
+    pub history_len: usize,
+    /// Whether disks are emptied and damaged; then no empty disk is trusted without a word.
+    pub disk_faults: bool,
 }
 
 impl Parameters {
+    /// Dice that decide about faults of disks, and about nothing else.
+    pub(crate) fn disk_dice(seed: u64) -> Dice {
+        Dice::new(seed ^ DISK_FAULTS)
+    }
+
     pub(crate) fn draw(config: &RunConfig, dice: &mut Dice) -> Self {
         let servers = config
             .servers
@@ -125,6 +137,8 @@ impl Parameters {
                 .collect(),
             local_sessions: kinds.percent(40),
             read_only: kinds.percent(40),
+            history_len: kinds.pick(&[5, 40, 500]).unwrap_or(500),
+            disk_faults: Self::disk_dice(config.seed).percent(30),
         }
     }
 }

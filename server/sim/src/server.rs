@@ -13,7 +13,7 @@ use zk_wire::Sid;
 use zk_wire::membership::{Membership, Role, ServerSpec};
 
 use crate::context::Context;
-use crate::disk::{Crash, DiskQueue, open_storage, recover};
+use crate::disk::{Crash, DiskQueue, open_storage, recover, recover_without};
 use crate::fs::SimFs;
 use crate::invariants::{Verdict, Violation};
 use crate::net::Host;
@@ -79,6 +79,7 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
         session_timeout_max_ms: times(20),
         snap_count: cx.params.snap_count,
         snap_bytes: 1 << 22,
+        history_len: cx.params.history_len,
         // As a clock would: never the same at two starts.
         seed: cx.now_ms() + incarnation * 1_000_003 + 1,
         auth: Default::default(),
@@ -131,8 +132,18 @@ impl Server {
             invariant: "storage",
             detail: format!("server {} does not start: {why}", self.sid),
         };
-        let mut storage = open_storage(self.fs.clone()).map_err(failed)?;
-        let recovery = recover(&mut storage).map_err(failed)?;
+        let trusting = !cx.params.disk_faults;
+        let mut storage = open_storage(self.fs.clone(), trusting).map_err(failed)?;
+        let recovery = match recover(&mut storage) {
+            Err(damage)
+                if damage.is_damage() && cx.checks.durability.lost().contains(&self.sid) =>
+            {
+                cx.checks.durability.forget(self.sid);
+                recover_without(&mut storage)
+            }
+            other => other,
+        };
+        let recovery = recovery.map_err(|why| failed(why.to_string()))?;
         let end = recovery.database.last_applied();
         let (accepted, current) = (recovery.accepted_epoch, recovery.current_epoch);
         let checks = &mut cx.checks;
@@ -255,6 +266,7 @@ impl Server {
             | Event::Start { .. }
             | Event::Resume { .. }
             | Event::Fault
+            | Event::DiskFault
             | Event::Blackout
             | Event::Heal { .. }
             | Event::QuickDisk { .. } => {}
@@ -277,6 +289,9 @@ impl Server {
         act(&mut process.peer, now, &mut out);
         process.carry_out(cx, sid, incarnation, out)?;
         process.kick_disk(cx, sid, incarnation)?;
+        if cx.checks.durability.lost().contains(&sid) && process.is_level() {
+            cx.checks.durability.found_again(sid);
+        }
         process.schedule_tick(cx, sid, incarnation, self.mono_offset_ms);
         Ok(())
     }
@@ -316,6 +331,12 @@ impl Server {
 }
 
 impl Process {
+    /// Whether everything that a leader sent is on disk.
+    fn is_level(&self) -> bool {
+        let status = self.peer.status();
+        self.disk.is_idle() && status.has_vote && status.zxid_logged > zk_wire::Zxid::ZERO
+    }
+
     fn schedule_tick(&mut self, cx: &mut Context, sid: u8, incarnation: u64, offset_ms: u64) {
         let Some(deadline) = self.peer.deadline() else {
             return;

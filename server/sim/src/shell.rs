@@ -11,7 +11,7 @@ use zk_wire::{SessionId, Zxid};
 
 use crate::context::Context;
 use crate::intake::signature;
-use crate::invariants::{Verdict, Violation, ensure};
+use crate::invariants::{Verdict, Violation, conduct, ensure};
 use crate::net::{End, StreamId};
 use crate::ports::{Attached, Dial};
 use crate::server::Process;
@@ -86,6 +86,7 @@ impl Process {
                     trace(cx, "unlink", sid, &link.0.to_le_bytes(), || {
                         format!("{link:?}: {why}")
                     });
+                    conduct::blames(sid, &why)?;
                     self.close_link(cx, link);
                 }
                 Output::ToClient { conn, frame } => self.send_frame(cx, sid, conn, &frame),
@@ -127,6 +128,12 @@ impl Process {
             DiskOp::Truncate { to } => {
                 trace(cx, "truncate", sid, &to.as_u64().to_le_bytes(), || {
                     format!("to {to}")
+                });
+                Ok(())
+            }
+            DiskOp::ReadLog { after, .. } => {
+                trace(cx, "read log", sid, &after.as_u64().to_le_bytes(), || {
+                    format!("behind {after}")
                 });
                 Ok(())
             }
@@ -269,7 +276,8 @@ impl Process {
                 }
                 Ok(())
             }
-            PeerEvent::RoleLost { .. } => {
+            PeerEvent::RoleLost { why, .. } => {
+                conduct::blames(sid, &why)?;
                 cx.checks.serving.remove(&sid);
                 self.ports.heard.clear();
                 Ok(())
@@ -287,7 +295,7 @@ impl Process {
                 ),
             }),
             PeerEvent::Synchronized { how, .. } => {
-                let kinds = ["DIFF", "TRUNC", "SNAP"];
+                let kinds = ["DIFF", "TRUNC", "SNAP", "DIFF from the log"];
                 let counts = cx.checks.counts.syncs.iter_mut();
                 for (kind, count) in kinds.into_iter().zip(counts) {
                     *count += u64::from(kind == how);

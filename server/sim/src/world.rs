@@ -81,6 +81,8 @@ pub(crate) enum Event {
     Resume { sid: u8 },
     /// The next fault is due.
     Fault,
+    /// The next fault of a disk is due.
+    DiskFault,
     /// All machines lose power.
     Blackout,
     /// A partition heals.
@@ -111,6 +113,7 @@ impl World {
             checks: Checks::new(usize::from(servers), config.effects_only),
             trace: Trace::new(config.trace),
             dice,
+            disk_dice: Parameters::disk_dice(config.seed),
             params,
             up: BTreeSet::new(),
             ports: BTreeSet::new(),
@@ -151,6 +154,12 @@ impl World {
             self.cx.q.after(50_000, event);
         }
         self.cx.q.after(400_000, Event::Fault);
+        if self.cx.params.disk_faults {
+            for server in self.servers.values() {
+                server.fs.put("/data/initialize", b"");
+            }
+            self.cx.q.after(900_000, Event::DiskFault);
+        }
         while self.cx.checks.counts.steps < self.steps && self.cx.q.now() < FAULTS_MAX_US {
             self.step()?;
         }
@@ -322,6 +331,10 @@ impl World {
             }
             Event::Fault => {
                 self.fault();
+                Ok(())
+            }
+            Event::DiskFault => {
+                self.disk_fault();
                 Ok(())
             }
             Event::Blackout => {

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use zk_wire::Sid;
 
+/// Apache's default of `snapshotSizeFactor`.
+pub const DIFF_FACTOR: f64 = 0.33;
+
 /// Where to keep what, and for whom.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
@@ -21,6 +24,9 @@ pub struct StorageConfig {
     pub server_id: Option<Sid>,
     /// Create missing directories (`zookeeper.datadir.autocreate`).
     pub autocreate: bool,
+    /// A learner gets what the log has rather than a snapshot, as long as that is at most this part
+    /// of the newest snapshot's size (`zookeeper.snapshotSizeFactor`); `None`: always a snapshot.
+    pub diff_factor: Option<f64>,
     /// Trust an empty directory without the file `initialize` (`zookeeper.db.autocreate`).
     pub db_autocreate: bool,
 }
@@ -38,6 +44,7 @@ impl StorageConfig {
             ensemble_id: None,
             server_id: None,
             autocreate: true,
+            diff_factor: Some(DIFF_FACTOR),
             db_autocreate: true,
         }
     }

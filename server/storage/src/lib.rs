@@ -24,7 +24,7 @@
 //! [`RecoverySink`]. Readers never repair. Only when everything was read without doubt, the torn end
 //! of the log is cut off; doubt is an error, and then nothing was changed.
 //!
-//! What is left out: compressed snapshots are reported, not read.
+//! What is left out: compressed snapshots are read, not written.
 
 mod config;
 mod durable;
@@ -43,7 +43,7 @@ mod storage;
 mod truncate;
 mod txnlog;
 
-pub use config::StorageConfig;
+pub use config::{DIFF_FACTOR, StorageConfig};
 pub use error::StorageError;
 pub use fs::{Fs, FsFile, StdFs};
 pub use job::{SnapshotJob, SnapshotOutcome};

@@ -19,6 +19,7 @@ use crate::error::StorageError;
 use crate::files;
 use crate::fs::Fs;
 use crate::install::{self, Pending};
+use crate::snapshot::compressed::Compression;
 use crate::snapshot::format::SnapshotName;
 use crate::snapshot::reader::{self, Trailer};
 use crate::txnlog::format as log_format;
@@ -69,7 +70,7 @@ pub(crate) fn scan<F: Fs>(
 ) -> Result<Scan, StorageError> {
     let pending = install::pending(fs, &dirs.snap)?;
     if let Some(pending) = pending {
-        load(fs, pending.zxid, &pending.file, sink)?;
+        load(fs, pending.zxid, &pending.file, None, sink)?;
         return Ok(Scan {
             snapshot: Some(pending.zxid),
             last: pending.zxid,
@@ -137,7 +138,7 @@ fn newest_snapshot<F: Fs>(
     let mut unread = BTreeMap::new();
     for SnapshotName {
         zxid,
-        compressed,
+        compression,
         file,
     } in files::snapshots(fs, &dirs.snap)?
     {
@@ -145,20 +146,14 @@ fn newest_snapshot<F: Fs>(
             continue;
         }
         let path = dirs.snap.join(file);
-        let result = if compressed {
-            let why = "compressed snapshots are not supported";
-            Err(StorageError::corrupt(&path, 0, why))
-        } else {
-            load(fs, zxid, &path, sink)
-        };
-        match result {
+        match load(fs, zxid, &path, compression, sink) {
             Ok(trailer) if limit.is_some_and(|limit| trailer.holds_up_to(zxid) > limit) => {}
             Ok(_) => {
                 unread.remove(&zxid);
                 return Ok((Some(zxid), unread));
             }
             Err(StorageError::Corrupt { file, offset, why })
-                if !compressed && reader::looks_complete(fs, &path)? =>
+                if compression.is_none() && reader::looks_complete(fs, &path)? =>
             {
                 let why = format!("{why}; set the file aside to go on from an older snapshot");
                 return Err(StorageError::Corrupt { file, offset, why });
@@ -180,10 +175,11 @@ fn load<F: Fs>(
     fs: &F,
     zxid: Zxid,
     path: &std::path::Path,
+    compression: Option<Compression>,
     sink: &mut dyn RecoverySink,
 ) -> Result<Trailer, StorageError> {
     sink.begin(zxid);
-    let trailer = reader::read(fs, path, &mut |item| sink.item(item))?;
+    let trailer = reader::read(fs, path, compression, &mut |item| sink.item(item))?;
     sink.end_snapshot(trailer.digest)
         .map_err(|why| StorageError::corrupt(path, 0, why))?;
     Ok(trailer)

@@ -23,7 +23,9 @@ pub(crate) fn purge<F: Fs>(
     let mut oldest: Option<Zxid> = None;
     let mut valid = 0;
     for snapshot in &snapshots {
-        if snapshot.compressed || reader::looks_complete(fs, &snap_dir.join(&snapshot.file))? {
+        if snapshot.compression.is_some()
+            || reader::looks_complete(fs, &snap_dir.join(&snapshot.file))?
+        {
             valid += 1;
             oldest = Some(snapshot.zxid);
         }

@@ -28,6 +28,9 @@ use crate::txnlog::writer::LogWriter;
 const SUBDIR: &str = "version-2";
 const INITIALIZE: &str = "initialize";
 
+/// Most bytes of the log that are read for a learner: they are in memory until they are sent.
+const LOG_PART_MAX: u64 = 128 << 20;
+
 /// An open data directory. See the head of this crate for what is durable when.
 pub struct Storage<F: Fs> {
     fs: F,
@@ -37,6 +40,8 @@ pub struct Storage<F: Fs> {
     /// The end of the history once it was recovered, appended records included.
     last: Option<Zxid>,
     has_snapshot: bool,
+    /// From here on the log has no hole: what was recovered began here.
+    base: Zxid,
     /// A file `initialize` waits to be removed.
     initialize: bool,
     poisoned: bool,
@@ -95,6 +100,7 @@ impl<F: Fs> Storage<F> {
             dirs,
             last: None,
             has_snapshot: false,
+            base: Zxid::ZERO,
             initialize: false,
             poisoned: false,
             damaged: false,
@@ -155,6 +161,7 @@ impl<F: Fs> Storage<F> {
         self.writer = self.new_writer();
         self.last = Some(scan.last);
         self.has_snapshot = !empty;
+        self.base = scan.snapshot.unwrap_or(Zxid::ZERO);
         Ok(Recovered {
             last_zxid: scan.last,
             snapshot_zxid: scan.snapshot,
@@ -305,6 +312,7 @@ impl<F: Fs> Storage<F> {
         self.damaged = false;
         self.last = Some(zxid);
         self.has_snapshot = true;
+        self.base = zxid;
         let result = self.remove_initialize();
         self.noted(result)
     }
@@ -342,6 +350,64 @@ impl<F: Fs> Storage<F> {
         let base = Zxid::from_u64(zxid.as_u64().saturating_sub(1));
         let chain = LogChain::new(&self.fs, self.dirs.log.clone(), &logs, base).unanchored();
         Ok(TxnIter { chain: Some(chain) })
+    }
+
+    /// What the log has behind `zxid`, for a learner that has everything up to there; `None` when the
+    /// log does not tell, or when that is too much to send beside a snapshot
+    /// (`LearnerHandler.syncFollower`).
+    ///
+    /// Apache counts the lengths of files, with what is reserved in them; here records count. It also
+    /// sends across a hole that an installed snapshot left in its log (ZOOKEEPER-2846); here nothing
+    /// before the snapshot that this process began with is sent.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`].
+    pub fn log_after(&mut self, zxid: Zxid) -> Result<Option<Vec<(Txn, Bytes)>>, StorageError> {
+        self.flush()?;
+        let Some(factor) = self.config.diff_factor else {
+            return Ok(None);
+        };
+        let snapshots = files::snapshots(&self.fs, &self.dirs.snap)?;
+        let newest = match snapshots.first() {
+            Some(name) => {
+                let path = self.dirs.snap.join(&name.file);
+                self.fs.len(&path).on("look at", &path)?.unwrap_or(0)
+            }
+            None => 0,
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rule of thumb needs no precision"
+        )]
+        let limit = ((newest as f64 * factor) as u64).min(LOG_PART_MAX);
+        // An epoch's start is no transaction: what is before it must be there instead.
+        let at_start = zxid.counter() == 0;
+        if zxid < self.base || (at_start && zxid == self.base) {
+            return Ok(None);
+        }
+        let (mut out, mut len, mut found) = (Vec::new(), 0, at_start);
+        for record in self.read_txns_from(zxid)? {
+            let (txn, raw) = match record {
+                Err(io @ StorageError::Io { .. }) => return Err(io),
+                Err(damage) => {
+                    tracing::warn!(%damage, "the log cannot be read for a learner");
+                    return Ok(None);
+                }
+                Ok(record) => record,
+            };
+            if txn.header.zxid == zxid {
+                found = true;
+                continue;
+            }
+            len += raw.len() as u64;
+            if !found || len > limit {
+                return Ok(None);
+            }
+            out.push((txn, raw));
+        }
+        Ok(Some(out))
     }
 
     fn new_writer(&self) -> LogWriter<F> {

@@ -20,13 +20,13 @@ use crate::alone;
 const NOTICE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A certificate authority.
-struct Authority {
+pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(super) pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Result<Self> {
+    pub(super) fn new(name: &str) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -39,7 +39,7 @@ impl Authority {
     }
 
     /// Key and certificate of `CN=name,O=Acme\, Inc`, good until the end of `last_year`.
-    fn sign(&self, name: &str, last_year: i32) -> Result<String> {
+    pub(super) fn sign(&self, name: &str, last_year: i32) -> Result<String> {
         let names = ["127.0.0.1", "localhost"].map(str::to_owned);
         let mut params = CertificateParams::new(names.to_vec())?;
         params.distinguished_name = DistinguishedName::new();

@@ -23,13 +23,12 @@ use zk_wire::{Acl, SessionId, StatPersisted, Zxid};
 
 pub use acl::AclList;
 pub use apply::{Change, TxnOutcome};
-pub use recovery::{Entry, Recovery, RecoveryBuilder, Trust};
+pub use recovery::{COMMITTED_LOG_LEN, Entry, Recovery, RecoveryBuilder, Trust};
 
 pub(crate) use digest::node_digest;
 pub(crate) use node::{Node, container_owner, owner_session, ttl_of, ttl_owner};
 pub(crate) use path::{is_valid, parent_of};
 pub(crate) use quota::Figures;
-pub(crate) use recovery::COMMITTED_LOG_LEN;
 
 use acl::AclTable;
 use quota::QuotaPaths;

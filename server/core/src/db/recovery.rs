@@ -29,7 +29,7 @@ impl Entry {
 }
 
 /// How many applied transactions are kept for DIFF (`commitLogCount`).
-pub(crate) const COMMITTED_LOG_LEN: usize = 500;
+pub const COMMITTED_LOG_LEN: usize = 500;
 
 /// What the history that was found is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

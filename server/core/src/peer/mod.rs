@@ -144,6 +144,12 @@ impl Peer {
                 }
                 Ok(())
             }
+            Input::LogRead { seq, link, entries } => {
+                if let Role::Leading(leading) = &mut self.role {
+                    leading.log_read(link, entries, &self.local, out);
+                }
+                self.disk_done(seq, now, out)
+            }
             Input::Notification { from, notification } => {
                 self.notification(from, &notification, now, out);
                 Ok(())
@@ -330,7 +336,15 @@ impl Peer {
             .clients
             .close_all("this server lost its leader", out);
         self.local.forget_local_sessions();
-        self.local.absorb_tail(tail);
+        let bugs = self.local.cfg.bugs;
+        if bugs.zk2845_tail_is_forgotten() {
+            self.local.last_logged = self.local.db.last_applied();
+        } else {
+            if bugs.zk4712_past_role_writes_on() {
+                self.local.late.extend(tail.iter().cloned());
+            }
+            self.local.absorb_tail(tail);
+        }
         self.look_when_drained(now, out);
     }
 

@@ -21,7 +21,7 @@ pub(crate) use conn::{Submission, Submitted};
 
 use crate::config::{AuthSettings, PeerConfig};
 use crate::io::{ClientFrame, ConnId, Output, Outputs};
-use crate::request::auth::{self, DigestMd5, NONCE_LEN};
+use crate::request::auth::{self, DigestMd5, NONCE_LEN, Service};
 use crate::watch::WatchTable;
 
 /// What is known of a client that connects.
@@ -125,7 +125,7 @@ impl Clients {
             session,
             timeout_ms,
             identities: auth::at_connect(&self.settings, &ip, identities).into(),
-            sasl: sasl.then(|| Box::new(DigestMd5::new(nonce))),
+            sasl: sasl.then(|| Box::new(DigestMd5::new(Service::CLIENTS, nonce))),
             read_only,
             open: false,
             deaf: false,

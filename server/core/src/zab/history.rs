@@ -6,13 +6,12 @@ use zk_wire::Zxid;
 
 use crate::db::Entry;
 
-/// How many applied transactions are kept (`commitLogCount`).
-const LEN: usize = crate::db::COMMITTED_LOG_LEN;
-
 /// Applied transactions, oldest first, without gaps within an epoch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct History {
     recent: VecDeque<Entry>,
+    /// How many are kept (`commitLogCount`).
+    len_max: usize,
 }
 
 /// How a learner is brought level.
@@ -31,12 +30,13 @@ pub(crate) enum SyncPlan {
 }
 
 impl History {
-    pub(crate) fn new(recent: VecDeque<Entry>) -> Self {
-        Self { recent }
+    pub(crate) fn new(mut recent: VecDeque<Entry>, len_max: usize) -> Self {
+        recent.drain(..recent.len().saturating_sub(len_max));
+        Self { recent, len_max }
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
-        if self.recent.len() == LEN {
+        if self.recent.len() >= self.len_max {
             self.recent.pop_front();
         }
         self.recent.push_back(entry);
@@ -44,6 +44,16 @@ impl History {
 
     pub(crate) fn clear(&mut self) {
         self.recent.clear();
+    }
+
+    /// The oldest that is kept.
+    pub(crate) fn first(&self) -> Option<Zxid> {
+        self.recent.front().map(Entry::zxid)
+    }
+
+    /// Whether there is a history here, and it begins after `zxid`.
+    pub(crate) fn begins_after(&self, zxid: Zxid) -> bool {
+        self.first().is_some_and(|first| first > zxid)
     }
 
     /// Transactions after `zxid`.
@@ -111,7 +121,7 @@ mod tests {
                 raw: Bytes::new(),
             }
         };
-        History::new(zxids.iter().map(entry).collect())
+        History::new(zxids.iter().map(entry).collect(), 500)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use zk_core::db::Entry;
 use zk_core::{
     AuthSettings, Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NONCE_LEN,
     NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
@@ -35,6 +36,20 @@ impl Disk {
                 return Input::Truncated {
                     seq,
                     recovery: Box::new(self.recover()),
+                };
+            }
+            DiskOp::ReadLog { after, link } => {
+                let entry = |raw: &Bytes| Entry {
+                    txn: Txn::decode(raw.clone()).unwrap(),
+                    raw: raw.clone(),
+                };
+                let all: Vec<Entry> = self.log.iter().map(entry).collect();
+                let known = all.iter().any(|entry| entry.zxid() == after);
+                let rest = all.into_iter().filter(|entry| entry.zxid() > after);
+                return Input::LogRead {
+                    seq,
+                    link,
+                    entries: known.then(|| rest.collect()),
                 };
             }
             DiskOp::InstallSnapshot { zxid, body, .. } => {
@@ -158,6 +173,7 @@ impl Cluster {
             session_timeout_max_ms: 20000,
             snap_count: 1_000_000,
             snap_bytes: 1 << 30,
+            history_len: 500,
             seed: 1,
             auth: self.auth.clone(),
             sessions: self.sessions,

@@ -138,6 +138,7 @@ fn plain_config() -> PeerConfig {
         session_timeout_max_ms: 20_000,
         snap_count: 1_000_000,
         snap_bytes: 1 << 30,
+        history_len: 500,
         seed: 1,
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),

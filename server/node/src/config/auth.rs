@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zk_core::{AuthSettings, DigestAlgorithm, Secret};
 
@@ -135,23 +135,89 @@ fn digest_algorithm(r: &Reader) -> Result<DigestAlgorithm, ConfigError> {
     }
 }
 
-/// The users of the JAAS file; `None`: SASL is not configured.
-fn sasl_users(r: &Reader) -> Result<Option<BTreeMap<String, Secret>>, ConfigError> {
-    let section = r.text("sasl.serverconfig").unwrap_or("Server").to_owned();
-    let super_password = r.text("SASLAuthenticationProvider.superPassword");
+/// How servers prove to each other who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAuthSettings {
+    /// `quorum.auth.learnerRequireSasl`: the name and password of this server when it dials.
+    pub dialing: Option<(String, Secret)>,
+    /// `quorum.auth.serverRequireSasl`: who connects must prove who it is.
+    pub required: bool,
+    /// Names and passwords of those who connect.
+    pub users: BTreeMap<String, Secret>,
+}
+
+/// Reads it; `None` without `quorum.auth.enableSasl`.
+pub(super) fn read_peers(r: &Reader) -> Result<Option<PeerAuthSettings>, ConfigError> {
+    const ENABLE: &str = "quorum.auth.enableSasl";
+    const LEARNER: &str = "quorum.auth.learnerRequireSasl";
+    const SERVER: &str = "quorum.auth.serverRequireSasl";
+    let enabled = r.flag(ENABLE, false)?;
+    let (learner, server) = (r.flag(LEARNER, false)?, r.flag(SERVER, false)?);
+    if server && !learner {
+        return Err(r.bad(SERVER, "it needs quorum.auth.learnerRequireSasl=true"));
+    }
+    if learner && !enabled {
+        return Err(r.bad(LEARNER, "it needs quorum.auth.enableSasl=true"));
+    }
+    if !enabled {
+        return Ok(None);
+    }
+    let Some((path, text)) = jaas_text(r)? else {
+        let why = "it needs users; add java.security.auth.login.config=<JAAS file>";
+        return Err(r.bad(ENABLE, why));
+    };
+    let wrong = |e: jaas::JaasError| ConfigError::Jaas {
+        path: path.clone(),
+        line: e.line,
+        why: e.why,
+    };
+    let key = "quorum.auth.server.saslLoginContext";
+    let section = r.text(key).unwrap_or("QuorumServer");
+    let Some(users) = jaas::users(&text, section).map_err(wrong)? else {
+        let why = format!("{} has no section {section}", path.display());
+        return Err(r.bad(ENABLE, why));
+    };
+    let key = "quorum.auth.learner.saslLoginContext";
+    let section = r.text(key).unwrap_or("QuorumLearner");
+    let login = jaas::login(&text, section).map_err(wrong)?;
+    if learner && login.is_none() {
+        let why = format!(
+            "section {section} of {} has no username and password",
+            path.display()
+        );
+        return Err(r.bad(LEARNER, why));
+    }
+    Ok(Some(PeerAuthSettings {
+        dialing: login.filter(|_| learner),
+        required: server,
+        users,
+    }))
+}
+
+/// The JAAS file and its text; `None` when none is named.
+fn jaas_text(r: &Reader) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let Some(file) = r.text(JAAS_KEY) else {
         return Ok(None);
     };
     let path = r.path().parent().unwrap_or(Path::new("")).join(file);
-    let failed = |source| ConfigError::Io {
-        path: path.clone(),
-        op: "read the file that java.security.auth.login.config names",
-        source,
-    };
     let mut text = String::new();
     std::fs::File::open(&path)
         .and_then(|f| f.take(JAAS_LEN_MAX).read_to_string(&mut text))
-        .map_err(failed)?;
+        .map_err(|source| ConfigError::Io {
+            path: path.clone(),
+            op: "read the file that java.security.auth.login.config names",
+            source,
+        })?;
+    Ok(Some((path, text)))
+}
+
+/// The users of the JAAS file; `None`: SASL is not configured.
+fn sasl_users(r: &Reader) -> Result<Option<BTreeMap<String, Secret>>, ConfigError> {
+    let section = r.text("sasl.serverconfig").unwrap_or("Server").to_owned();
+    let super_password = r.text("SASLAuthenticationProvider.superPassword");
+    let Some((path, text)) = jaas_text(r)? else {
+        return Ok(None);
+    };
     let users = jaas::users(&text, &section).map_err(|e| ConfigError::Jaas {
         path: path.clone(),
         line: e.line,

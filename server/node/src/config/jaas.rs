@@ -41,11 +41,32 @@ pub(super) fn users(
     text: &str,
     section: &str,
 ) -> Result<Option<BTreeMap<String, Secret>>, JaasError> {
+    Ok(module(text, section)?.map(|found| found.users))
+}
+
+/// Name and password by which a client logs in, as `section` says; `None` when there is none.
+///
+/// # Errors
+/// As [`users`].
+pub(super) fn login(text: &str, section: &str) -> Result<Option<(String, Secret)>, JaasError> {
+    let found = module(text, section)?.unwrap_or_default();
+    Ok(found.username.zip(found.password))
+}
+
+/// What a login module of DIGEST-MD5 is told.
+#[derive(Default)]
+struct Module {
+    users: BTreeMap<String, Secret>,
+    username: Option<String>,
+    password: Option<Secret>,
+}
+
+fn module(text: &str, section: &str) -> Result<Option<Module>, JaasError> {
     let mut tokens = Tokens::new(text);
     let mut found = None;
     while let Some(name) = tokens.next()? {
         tokens.expect("{")?;
-        let mut users = BTreeMap::new();
+        let mut users = Module::default();
         let mut other_module = None;
         loop {
             let module = tokens.word("a login module, or }")?;
@@ -73,10 +94,7 @@ pub(super) fn users(
     Ok(found)
 }
 
-fn module_options(
-    tokens: &mut Tokens<'_>,
-    users: &mut BTreeMap<String, Secret>,
-) -> Result<(), JaasError> {
+fn module_options(tokens: &mut Tokens<'_>, into: &mut Module) -> Result<(), JaasError> {
     loop {
         let option = tokens.word("an option, or ;")?;
         if option == ";" {
@@ -85,7 +103,11 @@ fn module_options(
         tokens.expect("=")?;
         let value = tokens.word("a value")?;
         if let Some(user) = option.strip_prefix(USER_PREFIX) {
-            users.insert(user.to_owned(), Secret(value));
+            into.users.insert(user.to_owned(), Secret(value));
+        } else if option == "username" {
+            into.username = Some(value);
+        } else if option == "password" {
+            into.password = Some(Secret(value));
         }
     }
 }

@@ -8,7 +8,7 @@ use zk_core::{AuthSettings, NodeKinds, ReconfigSettings, SessionKinds};
 use zk_wire::Sid;
 use zk_wire::membership::{HostPort, Membership};
 
-use super::auth;
+use super::auth::{self, PeerAuthSettings};
 use super::error::ConfigError;
 use super::flags::Flags;
 use super::identity::PodIdentity;
@@ -80,6 +80,8 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// TLS between servers; `None`: they speak plainly.
     pub peer_tls: Option<PeerTlsSettings>,
+    /// How servers prove who they are; `None`: they do not.
+    pub peer_auth: Option<PeerAuthSettings>,
     /// Who clients can be.
     pub auth: AuthSettings,
     /// Sessions.
@@ -104,6 +106,8 @@ pub struct Settings {
     pub create_data_dir: bool,
     /// `db.autocreate`.
     pub create_database: bool,
+    /// `snapshotSizeFactor`; `None` when negative: the log on disk is not read for learners.
+    pub diff_factor: Option<f64>,
     /// `fsync.warningthresholdms`.
     pub fsync_warning: Duration,
     /// `autopurge.snapRetainCount`, or `None` when `autopurge.purgeInterval` is 0.
@@ -201,6 +205,7 @@ impl Settings {
             client,
             client_backlog: backlog(r)?,
             limits: Limits::read(r, &mode)?,
+            peer_auth: auth::read_peers(r)?,
             auth: auth::read(r, has_secure_port)?,
             tls,
             peer_tls: tls::read_peers(r)?,
@@ -217,6 +222,7 @@ impl Settings {
                 .saturating_mul(1024),
             create_data_dir: r.flag("datadir.autocreate", true)?,
             create_database: r.flag("db.autocreate", true)?,
+            diff_factor: diff_factor(r)?,
             fsync_warning: ms(r.count("fsync.warningthresholdms", 1000, 0, "1000")?),
             retain,
             quorum_listen_all: r.flag("quorumListenOnAllIPs", false)?,
@@ -238,6 +244,20 @@ impl Settings {
 
 /// Apache's 50 makes clients that reconnect all at once wait for SYN retries.
 const DEFAULT_BACKLOG: u32 = 1024;
+
+/// As Apache: above 1 is the default.
+fn diff_factor(r: &Reader) -> Result<Option<f64>, ConfigError> {
+    let key = "snapshotSizeFactor";
+    let Some(text) = r.text(key) else {
+        return Ok(Some(zk_storage::DIFF_FACTOR));
+    };
+    match text.trim().parse::<f64>() {
+        Ok(factor) if factor < 0.0 => Ok(None),
+        Ok(factor) if factor <= 1.0 => Ok(Some(factor)),
+        Ok(factor) if factor > 1.0 => Ok(Some(zk_storage::DIFF_FACTOR)),
+        _ => Err(r.bad(key, "write a number from 0 to 1, or -1 for no such reading")),
+    }
+}
 
 pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)

@@ -163,11 +163,17 @@ pub(super) fn read_peers(r: &Reader) -> Result<Option<PeerTlsSettings>, ConfigEr
     let unification = r.flag("portUnification", false)?;
     if !dials && !unification {
         if !r.with_prefix("ssl.quorum.keyStore.").is_empty() {
-            r.warn("ssl.quorum.*: without effect while neither sslQuorum nor portUnification is set");
+            r.warn(
+                "ssl.quorum.*: without effect while neither sslQuorum nor portUnification is set",
+            );
         }
         return Ok(None);
     }
-    let cause = if dials { "sslQuorum" } else { "portUnification" };
+    let cause = if dials {
+        "sslQuorum"
+    } else {
+        "portUnification"
+    };
     let Some(key_store) = store(r, "ssl.quorum.keyStore")? else {
         let why = "it needs the server's key; add ssl.quorum.keyStore.location=<file.pem>";
         return Err(r.bad(cause, why));

@@ -57,6 +57,7 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
         },
         autocreate: settings.create_data_dir,
         db_autocreate: settings.create_database,
+        diff_factor: settings.diff_factor,
         ..StorageConfig::new(settings.data_dir.clone())
     };
     let mut storage = Storage::open(StdFs, config)?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use tracing::{info, warn};
+use zk_core::db::Entry;
 use zk_core::{DiskOp, DiskSeq};
 use zk_storage::{SnapshotJob, SnapshotOutcome, StdFs, Storage, StorageError, TruncOutcome};
 
@@ -92,6 +93,19 @@ impl Worker {
                         self.queue.leave(DiskReport::Done(before));
                     }
                     self.truncate(seq, to)?;
+                    continue;
+                }
+                DiskOp::ReadLog { after, link } => {
+                    self.flush()?;
+                    if let Some(before) = done.take() {
+                        self.queue.leave(DiskReport::Done(before));
+                    }
+                    let found = self.storage.log_after(after)?;
+                    let entries = found.map(|entries| {
+                        let entry = |(txn, raw)| Entry { txn, raw };
+                        entries.into_iter().map(entry).collect()
+                    });
+                    self.queue.leave(DiskReport::LogRead(seq, link, entries));
                     continue;
                 }
                 DiskOp::InstallSnapshot { zxid, body, digest } => {

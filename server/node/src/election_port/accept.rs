@@ -91,6 +91,8 @@ async fn introduce(port: &Arc<ElectionPort>, stream: TcpStream) -> Result<(), St
     let hello = timeout(port.handshake_timeout, read_hello(&mut stream))
         .await
         .map_err(|_| "no initial message in time".to_owned())??;
+    // Before the ids are compared: whoever is dialed back has proved who it is, too.
+    let stream = port.auth.accepted(stream).await?;
     let sid = hello.sid;
     let Some(slot) = port.slots.get(&sid) else {
         return Err(format!("server {sid} is not in the configuration"));

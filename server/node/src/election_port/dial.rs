@@ -72,7 +72,7 @@ async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>,
                 stream.flush().await
             };
             said.await.map_err(|e| e.to_string())?;
-            Ok::<_, String>(stream)
+            port.auth.dialed(stream).await
         };
         match timeout(port.connect_timeout, connect).await {
             Ok(Ok(stream)) if port.sid > slot.sid => return Ok(Some(stream)),

@@ -41,6 +41,7 @@ async fn servers(n: i64, running: &[i64]) -> BTreeMap<i64, Server> {
             connect_timeout: PATIENCE,
             handshake_timeout: PATIENCE,
             security: PeerSecurity::default(),
+            auth: PeerAuth::default(),
         };
         let port = ElectionPort::new(Handle::current(), settings, to_core);
         let address = listener.local_addr().unwrap().to_string();

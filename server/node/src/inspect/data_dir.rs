@@ -146,7 +146,7 @@ fn print(lines: &mut Lines, found: &Survey, replay: &Replay, wrong: usize) {
     lines.put(format_args!("currentEpoch: {}", epoch(found.current_epoch)));
     for snapshot in &found.snapshots {
         let state = match (snapshot.compressed, snapshot.complete) {
-            (true, _) => "compressed: cannot be read here",
+            (true, _) => "compressed",
             (false, true) => "written to its end",
             (false, false) => "not written to its end",
         };

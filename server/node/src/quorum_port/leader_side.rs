@@ -18,6 +18,7 @@ use crate::config::BindAddress;
 use crate::listen::{ACCEPT_PAUSE, between_servers, listen};
 use crate::messages::PeerMessage;
 use crate::outbox::Outbox;
+use crate::peer_auth::PeerAuth;
 use crate::tls::PeerSecurity;
 
 /// Connections that may be open at once; an ensemble has far fewer learners, and strangers get no
@@ -39,6 +40,8 @@ pub struct LeaderPort {
     pub field_len_max: usize,
     /// Whether and how connections are secured.
     pub security: PeerSecurity,
+    /// Whether and how learners prove who they are.
+    pub auth: PeerAuth,
     /// To the core.
     pub to_core: mpsc::Sender<PeerMessage>,
 }
@@ -125,6 +128,10 @@ async fn serve(
         return e.to_string();
     }
     let stream = match port.security.accepted(stream).await {
+        Ok(stream) => port.auth.accepted(stream).await,
+        Err(why) => Err(why),
+    };
+    let stream = match stream {
         Ok(stream) => stream,
         Err(why) => {
             warn!("quorum port: a learner is refused: {why}");

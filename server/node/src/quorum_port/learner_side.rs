@@ -21,6 +21,7 @@ use super::{LINK_QUEUE_MAX_BYTES, next_packet, read_more};
 use crate::listen::between_servers;
 use crate::messages::PeerMessage;
 use crate::outbox::Outbox;
+use crate::peer_auth::PeerAuth;
 use crate::resolve;
 use crate::tls::{PeerSecurity, PeerStream};
 
@@ -50,6 +51,8 @@ pub struct LearnerSide {
     pub field_len_max: usize,
     /// Whether and how connections are secured.
     pub security: PeerSecurity,
+    /// Whether and how this server proves who it is.
+    pub auth: PeerAuth,
     /// To the core.
     pub to_core: mpsc::Sender<PeerMessage>,
 }
@@ -114,7 +117,11 @@ impl LearnerSide {
                     Ok(stream) => self.security.dialed(stream, &leader.host).await,
                     Err(e) => Err(e.to_string()),
                 };
-                match secured {
+                let proven = match secured {
+                    Ok(stream) => self.auth.dialed(stream).await,
+                    Err(e) => Err(e),
+                };
+                match proven {
                     Ok(stream) => return Ok(stream),
                     Err(e) => last = format!("{leader} ({address}): {e}"),
                 }

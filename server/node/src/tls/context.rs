@@ -122,7 +122,9 @@ fn client(
     let mut roots = RootCertStore::empty();
     let (_, unusable) = roots.add_parsable_certificates(trusted);
     if unusable > 0 {
-        return Err(bad(format!("{unusable} of its certificates cannot be used")));
+        return Err(bad(format!(
+            "{unusable} of its certificates cannot be used"
+        )));
     }
     let roots = Arc::new(roots);
     let builder = ClientConfig::builder_with_provider(provider.clone())

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -60,7 +61,7 @@ impl PeerSecurity {
     /// The peer does not speak TLS, or is not who it should be.
     pub async fn dialed(&self, stream: TcpStream, host: &str) -> Result<PeerStream, String> {
         let Some(tls) = self.tls.as_ref().filter(|tls| tls.dials) else {
-            return Ok(PeerStream::Plain(stream));
+            return Ok(PeerStream::plain(stream));
         };
         let context = tls.contexts.present();
         let config = context.client.clone().ok_or("TLS: no keys to dial with")?;
@@ -68,7 +69,7 @@ impl PeerSecurity {
             .map_err(|e| format!("TLS: {host} is no name: {e}"))?;
         let connect = TlsConnector::from(config).connect(name, stream);
         match timeout(HANDSHAKE_MAX, connect).await {
-            Ok(Ok(stream)) => Ok(PeerStream::Tls(Box::new(stream.into()))),
+            Ok(Ok(stream)) => Ok(PeerStream::tls(stream.into())),
             Ok(Err(e)) => Err(format!("TLS: {e}")),
             Err(_) => Err("TLS: no handshake in time".into()),
         }
@@ -80,7 +81,7 @@ impl PeerSecurity {
     /// The peer speaks plainly where it must not, or is not let in.
     pub async fn accepted(&self, stream: TcpStream) -> Result<PeerStream, String> {
         let Some(tls) = &self.tls else {
-            return Ok(PeerStream::Plain(stream));
+            return Ok(PeerStream::plain(stream));
         };
         let mut first = [0];
         let detection = tls.contexts.settings.detection_timeout;
@@ -93,7 +94,7 @@ impl PeerSecurity {
         };
         if !speaks_tls {
             return match tls.takes_plain {
-                true => Ok(PeerStream::Plain(stream)),
+                true => Ok(PeerStream::plain(stream)),
                 false => Err(
                     "the peer does not speak TLS, and sslQuorum without portUnification asks for it"
                         .into(),
@@ -109,7 +110,7 @@ impl PeerSecurity {
             })
         });
         match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(outcome) => Ok(PeerStream::Tls(Box::new(outcome?.into()))),
+            Ok(outcome) => Ok(PeerStream::tls(outcome?.into())),
             Err(_) => Err("TLS: no handshake in time".into()),
         }
     }
@@ -117,10 +118,15 @@ impl PeerSecurity {
 
 /// A connection between servers.
 #[derive(Debug)]
-pub enum PeerStream {
-    /// Without TLS.
+pub struct PeerStream {
+    socket: PeerSocket,
+    /// Read and given back.
+    unread: BytesMut,
+}
+
+#[derive(Debug)]
+enum PeerSocket {
     Plain(TcpStream),
-    /// With TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -131,17 +137,39 @@ pub type PeerReader = Box<dyn AsyncRead + Send + Unpin>;
 pub type PeerWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
 impl PeerStream {
+    /// Without TLS.
+    #[must_use]
+    pub fn plain(stream: TcpStream) -> Self {
+        Self {
+            socket: PeerSocket::Plain(stream),
+            unread: BytesMut::new(),
+        }
+    }
+
+    fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self {
+            socket: PeerSocket::Tls(Box::new(stream)),
+            unread: BytesMut::new(),
+        }
+    }
+
+    /// Gives back what was read and is for the next reader; nothing is given back then.
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+    }
+
     /// Both directions, to be served at the same time.
     #[must_use]
     pub fn into_split(self) -> (PeerReader, PeerWriter) {
-        match self {
-            Self::Plain(stream) => {
+        let unread = std::io::Cursor::new(self.unread.freeze());
+        match self.socket {
+            PeerSocket::Plain(stream) => {
                 let (reader, writer) = stream.into_split();
-                (Box::new(reader), Box::new(writer))
+                (Box::new(unread.chain(reader)), Box::new(writer))
             }
-            Self::Tls(stream) => {
+            PeerSocket::Tls(stream) => {
                 let (reader, writer) = tokio::io::split(*stream);
-                (Box::new(reader), Box::new(writer))
+                (Box::new(unread.chain(reader)), Box::new(writer))
             }
         }
     }
@@ -153,9 +181,15 @@ impl AsyncRead for PeerStream {
         cx: &mut TaskContext<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+        let this = self.get_mut();
+        if !this.unread.is_empty() {
+            let len = this.unread.len().min(buf.remaining());
+            buf.put_slice(&this.unread.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.socket {
+            PeerSocket::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            PeerSocket::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
         }
     }
 }
@@ -166,23 +200,23 @@ impl AsyncWrite for PeerStream {
         cx: &mut TaskContext<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
+        match &mut self.get_mut().socket {
+            PeerSocket::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            PeerSocket::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        match &mut self.get_mut().socket {
+            PeerSocket::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            PeerSocket::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        match &mut self.get_mut().socket {
+            PeerSocket::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            PeerSocket::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Zab, phase 3: a leader commits what a quorum has acknowledged, and a follower acknowledges what
 //! it has written to stable storage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zk_wire::Zxid;
 
@@ -21,6 +21,9 @@ pub(crate) struct Durability {
     /// A cut (TRUNC or a snapshot from the leader) that a crash interrupted or that is under way:
     /// either state may come back.
     cuts: BTreeMap<u8, Zxid>,
+    /// Servers whose disk was emptied or damaged and that have not been brought level since: what
+    /// they had acknowledged before was there when it counted.
+    lost: BTreeSet<u8>,
 }
 
 impl Durability {
@@ -34,6 +37,27 @@ impl Durability {
     /// Where the durable log of a server ends.
     pub(crate) fn end(&self, sid: u8) -> Zxid {
         self.durable.get(&sid).copied().unwrap_or(Zxid::ZERO)
+    }
+
+    /// A disk was emptied or damaged.
+    pub(crate) fn disk_lost(&mut self, sid: u8) {
+        self.lost.insert(sid);
+    }
+
+    /// What is left of it is not used.
+    pub(crate) fn forget(&mut self, sid: u8) {
+        self.durable.remove(&sid);
+        self.cuts.remove(&sid);
+    }
+
+    /// A server is level again.
+    pub(crate) fn found_again(&mut self, sid: u8) {
+        self.lost.remove(&sid);
+    }
+
+    /// Servers that may have lost what they acknowledged.
+    pub(crate) fn lost(&self) -> &BTreeSet<u8> {
+        &self.lost
     }
 
     /// A sync succeeded: the server's log is durable through `zxid`.
@@ -55,9 +79,12 @@ impl Durability {
             .filter(|(_, end)| history.contains(**end, zxid))
             .map(|(sid, _)| *sid)
             .collect();
-        ensure(holders.len() * 2 > self.servers, NAME, || {
-            format!("{zxid} is committed, but only the disks of {holders:?} hold it")
-        })
+        let lost = self.lost.iter().filter(|sid| !holders.contains(sid));
+        ensure(
+            (holders.len() + lost.count()) * 2 > self.servers,
+            NAME,
+            || format!("{zxid} is committed, but only the disks of {holders:?} hold it"),
+        )
     }
 
     /// A server found `end` as the last transaction on its disk.

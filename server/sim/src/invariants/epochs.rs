@@ -4,7 +4,7 @@
 //! also after a crash; an epoch is established when a quorum has stored it as its current epoch.
 //! An epoch that is acknowledged but not stored lets a later election prefer a shorter history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zk_wire::Epoch;
 
@@ -44,9 +44,17 @@ impl Epochs {
         })
     }
 
-    /// A leader begins to broadcast in `epoch`.
-    pub(crate) fn established(&self, epoch: Epoch) -> Verdict {
-        let knowing = self.current.values().filter(|e| **e >= epoch).count();
+    /// The files of a server are gone.
+    pub(crate) fn forget(&mut self, sid: u8) {
+        self.accepted.remove(&sid);
+        self.current.remove(&sid);
+    }
+
+    /// A leader begins to broadcast in `epoch`; of those in `lost` it is not known what they knew.
+    pub(crate) fn established(&self, epoch: Epoch, lost: &BTreeSet<u8>) -> Verdict {
+        let knowing = |sid: &u8| lost.contains(sid) || self.current.get(sid) >= Some(&epoch);
+        let all: BTreeSet<u8> = self.current.keys().chain(lost).copied().collect();
+        let knowing = all.iter().filter(|sid| knowing(sid)).count();
         ensure(knowing * 2 > self.servers, NAME, || {
             format!(
                 "epoch {epoch} is established, but the current epochs on the disks are {:?}",
@@ -64,9 +72,9 @@ mod tests {
     fn an_epoch_that_few_stored_is_found() {
         let mut epochs = Epochs::new(3);
         epochs.current(1, Epoch(2)).unwrap();
-        assert!(epochs.established(Epoch(2)).is_err());
+        assert!(epochs.established(Epoch(2), &BTreeSet::new()).is_err());
         epochs.current(3, Epoch(2)).unwrap();
-        assert!(epochs.established(Epoch(2)).is_ok());
+        assert!(epochs.established(Epoch(2), &BTreeSet::new()).is_ok());
     }
 
     #[test]

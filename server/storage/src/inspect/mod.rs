@@ -38,7 +38,10 @@ pub fn read_snapshot(
     path: &Path,
     item: &mut dyn FnMut(u64, SnapshotItem) -> Result<(), String>,
 ) -> Result<SnapshotEnd, StorageError> {
-    let trailer = reader::read_at(&StdFs, path, item)?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let named = name.and_then(crate::snapshot::format::parse_name);
+    let compression = named.and_then(|name| name.compression);
+    let trailer = reader::read_at(&StdFs, path, compression, item)?;
     Ok(SnapshotEnd {
         digest: trailer.digest,
         last_zxid: trailer.last_zxid,

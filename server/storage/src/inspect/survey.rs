@@ -27,7 +27,7 @@ pub struct SnapshotFile {
     pub len: u64,
     /// Whether it was written to its end, by the looks of it.
     pub complete: bool,
-    /// Whether it is compressed, and so cannot be read here.
+    /// Whether it is compressed: its end does not tell whether it is whole.
     pub compressed: bool,
 }
 
@@ -88,8 +88,8 @@ pub fn survey(
         let path = dirs.snap.join(name.file);
         snapshots.push(SnapshotFile {
             len: StdFs.len(&path).on("look at", &path)?.unwrap_or(0),
-            complete: !name.compressed && looks_complete(&StdFs, &path)?,
-            compressed: name.compressed,
+            complete: name.compression.is_none() && looks_complete(&StdFs, &path)?,
+            compressed: name.compression.is_some(),
             zxid: name.zxid,
             path,
         });

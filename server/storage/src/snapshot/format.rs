@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use zk_wire::Zxid;
 
+use super::compressed::Compression;
+
 /// The header that is written; readers check the magic number only.
 pub(crate) const HEADER: [u8; 16] = [
     b'Z', b'K', b'S', b'N', 0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -50,22 +52,23 @@ pub(crate) fn path(dir: &Path, zxid: Zxid) -> PathBuf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SnapshotName {
     pub(crate) zxid: Zxid,
-    pub(crate) compressed: bool,
+    pub(crate) compression: Option<Compression>,
     pub(crate) file: String,
 }
 
 /// Reads a file name; `None` when it is no snapshot's.
 pub(crate) fn parse_name(name: &str) -> Option<SnapshotName> {
     let rest = name.strip_prefix("snapshot.")?;
-    let (hex, compressed) = match rest.split_once('.') {
-        None => (rest, false),
-        Some((hex, "gz" | "snappy")) => (hex, true),
+    let (hex, compression) = match rest.split_once('.') {
+        None => (rest, None),
+        Some((hex, "gz")) => (hex, Some(Compression::Gzip)),
+        Some((hex, "snappy")) => (hex, Some(Compression::Snappy)),
         Some(_) => return None,
     };
     let zxid = u64::from_str_radix(hex, 16).ok()?;
     (format!("{zxid:x}") == hex).then(|| SnapshotName {
         zxid: Zxid::from_u64(zxid),
-        compressed,
+        compression,
         file: name.to_owned(),
     })
 }

@@ -1,5 +1,6 @@
 //! Snapshot files: one whole tree each, named after the last zxid in it.
 
+pub(crate) mod compressed;
 pub(crate) mod format;
 pub(crate) mod pristine;
 pub(crate) mod reader;

@@ -9,6 +9,7 @@ use zk_wire::Zxid;
 use zk_wire::snapshot::{BodyParser, Progress, SnapshotItem};
 use zk_wire::txn::DIGEST_VERSION;
 
+use super::compressed::{Compression, Source};
 use super::format::{
     DIGEST_LEN, END, HEADER, LAST_ZXID_LEN, MAGIC_LEN, SEAL_LEN, TRAILER_LEN_MAX, seal,
 };
@@ -57,18 +58,20 @@ pub(crate) fn looks_complete<F: Fs>(fs: &F, path: &Path) -> Result<bool, Storage
 pub(crate) fn read<F: Fs>(
     fs: &F,
     path: &Path,
+    compression: Option<Compression>,
     item: &mut dyn FnMut(SnapshotItem) -> Result<(), String>,
 ) -> Result<Trailer, StorageError> {
-    read_at(fs, path, &mut |_, next| item(next))
+    read_at(fs, path, compression, &mut |_, next| item(next))
 }
 
 /// The same, with the offset of each item.
 pub(crate) fn read_at<F: Fs>(
     fs: &F,
     path: &Path,
+    compression: Option<Compression>,
     item: &mut dyn FnMut(u64, SnapshotItem) -> Result<(), String>,
 ) -> Result<Trailer, StorageError> {
-    let mut input = Input::open(fs, path)?;
+    let mut input = Input::open(fs, path, compression)?;
     input.header()?;
     let mut parser = BodyParser::new(FIELD_LEN_MAX);
     loop {
@@ -91,7 +94,9 @@ pub(crate) fn read_at<F: Fs>(
 
 struct Input<R> {
     path: PathBuf,
-    reader: R,
+    reader: Source<R>,
+    compressed: bool,
+    /// Uncompressed.
     file_len: u64,
     /// Read, not parsed.
     buf: BytesMut,
@@ -103,11 +108,26 @@ struct Input<R> {
 }
 
 impl<R: Read> Input<R> {
-    fn open<F: Fs<Reader = R>>(fs: &F, path: &Path) -> Result<Self, StorageError> {
+    fn open<F: Fs<Reader = R>>(
+        fs: &F,
+        path: &Path,
+        compression: Option<Compression>,
+    ) -> Result<Self, StorageError> {
+        let open = || fs.open_read(path, 0).on("open", path);
+        let file_len = match compression {
+            None => fs.len(path).on("look at", path)?.unwrap_or(0),
+            // Where the seals begin is known from the end only.
+            Some(_) => {
+                let mut source = Source::new(open()?, compression);
+                std::io::copy(&mut source, &mut std::io::sink())
+                    .map_err(|e| unpacked(path, 0, e))?
+            }
+        };
         Ok(Self {
             path: path.to_owned(),
-            file_len: fs.len(path).on("look at", path)?.unwrap_or(0),
-            reader: fs.open_read(path, 0).on("open", path)?,
+            file_len,
+            reader: Source::new(open()?, compression),
+            compressed: compression.is_some(),
             buf: BytesMut::new(),
             read: 0,
             adler: Adler32::new(),
@@ -132,6 +152,7 @@ impl<R: Read> Input<R> {
         let got = loop {
             match self.reader.read(&mut chunk) {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if self.compressed => return Err(unpacked(&self.path, self.read, e)),
                 other => break other.on("read", &self.path)?,
             }
         };
@@ -219,6 +240,19 @@ impl<R: Read> Input<R> {
 
     fn corrupt(&self, why: impl Into<String>) -> StorageError {
         StorageError::corrupt(&self.path, self.offset(), why)
+    }
+}
+
+/// What went wrong while a file was uncompressed: its content, unless the system says otherwise.
+fn unpacked(path: &Path, offset: u64, e: std::io::Error) -> StorageError {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    if matches!(e.kind(), InvalidData | InvalidInput | UnexpectedEof) {
+        return StorageError::corrupt(path, offset, format!("the compressed file: {e}"));
+    }
+    StorageError::Io {
+        path: path.to_owned(),
+        op: "read",
+        source: e,
     }
 }
 

@@ -1,5 +1,6 @@
-//! The server's side of DIGEST-MD5 (RFC 2831), as ZooKeeper uses it: one realm, no protection layer,
-//! no second authentication (client.md section 20.1, `com.sun.security.sasl.digest`).
+//! DIGEST-MD5 (RFC 2831) as ZooKeeper uses it: one realm, no protection layer, no second
+//! authentication (client.md section 20.1, quorum.md section 1.8, `com.sun.security.sasl.digest`). The
+//! server's side for clients; both sides for servers among themselves.
 //!
 //! ```text
 //! client                         server
@@ -21,8 +22,28 @@ use crate::config::Secret;
 /// Length of the random part of a challenge, bytes.
 pub const NONCE_LEN: usize = 30;
 
-const REALM: &str = "zk-sasl-md5";
-const DIGEST_URI: &str = "zookeeper/zk-sasl-md5";
+/// Who talks to whom: each kind of connection has names of its own, so that nobody can pass on what
+/// was said on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// The realm of the users.
+    realm: &'static str,
+    /// What the response is good for.
+    digest_uri: &'static str,
+}
+
+impl Service {
+    /// Clients and a server.
+    pub const CLIENTS: Self = Self {
+        realm: "zk-sasl-md5",
+        digest_uri: "zookeeper/zk-sasl-md5",
+    };
+    /// Servers among themselves.
+    pub const QUORUM: Self = Self {
+        realm: "zk-quorum-sasl-md5",
+        digest_uri: "zookeeper-quorum/zk-quorum-sasl-md5",
+    };
+}
 
 /// A response longer than this is none.
 const RESPONSE_MAX: usize = 4096;
@@ -30,11 +51,11 @@ const RESPONSE_MAX: usize = 4096;
 /// Why a client has not proved its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("SASL: {0}")]
-pub(crate) struct NotProven(&'static str);
+pub struct NotProven(&'static str);
 
 /// What a token led to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// The client has to answer this.
     Challenge(Bytes),
     /// The exchange is complete.
@@ -56,22 +77,28 @@ enum State {
 
 /// One exchange.
 #[derive(Debug)]
-pub(crate) struct DigestMd5 {
+pub struct DigestMd5 {
+    service: Service,
     nonce: String,
     state: State,
 }
 
 impl DigestMd5 {
     /// An exchange that has not begun; the random bytes must never have been used before.
-    pub(crate) fn new(random: [u8; NONCE_LEN]) -> Self {
+    #[must_use]
+    pub fn new(service: Service, random: [u8; NONCE_LEN]) -> Self {
         Self {
+            service,
             nonce: STANDARD.encode(random),
             state: State::Fresh,
         }
     }
 
     /// Takes the client's next token.
-    pub(crate) fn step(
+    ///
+    /// # Errors
+    /// The client has not proved its name, and gets no second attempt.
+    pub fn step(
         &mut self,
         token: &[u8],
         users: &BTreeMap<String, Secret>,
@@ -80,12 +107,12 @@ impl DigestMd5 {
             State::Fresh => {
                 self.state = State::Challenged;
                 let challenge = format!(
-                    "realm=\"{REALM}\",nonce=\"{}\",charset=utf-8,algorithm=md5-sess",
-                    self.nonce
+                    "realm=\"{}\",nonce=\"{}\",charset=utf-8,algorithm=md5-sess",
+                    self.service.realm, self.nonce
                 );
                 Ok(Step::Challenge(challenge.into()))
             }
-            State::Challenged => verify(&self.nonce, token, users),
+            State::Challenged => verify(self.service, &self.nonce, token, users),
             State::Over => Err(NotProven("the exchange is over")),
         }
     }
@@ -99,7 +126,12 @@ struct Claim<'a> {
     digest_uri: &'a str,
 }
 
-fn verify(nonce: &str, token: &[u8], users: &BTreeMap<String, Secret>) -> Result<Step, NotProven> {
+fn verify(
+    service: Service,
+    nonce: &str,
+    token: &[u8],
+    users: &BTreeMap<String, Secret>,
+) -> Result<Step, NotProven> {
     if token.len() > RESPONSE_MAX {
         return Err(NotProven("the response is too long"));
     }
@@ -116,7 +148,7 @@ fn verify(nonce: &str, token: &[u8], users: &BTreeMap<String, Secret>) -> Result
         require("charset", b"utf-8", "another charset than utf-8")?;
     }
     let name = get("username").ok_or(NotProven("no username"))?;
-    require("realm", REALM.as_bytes(), "another realm")?;
+    require("realm", service.realm.as_bytes(), "another realm")?;
     require("nonce", nonce.as_bytes(), "another nonce")?;
     let cnonce = get("cnonce").ok_or(NotProven("no cnonce"))?;
     if get("nc").is_some_and(|nc| !is_hex_one(nc)) {
@@ -125,7 +157,8 @@ fn verify(nonce: &str, token: &[u8], users: &BTreeMap<String, Secret>) -> Result
     if get("qop").is_some() {
         require("qop", b"auth", "a protection layer that was not offered")?;
     }
-    require("digest-uri", DIGEST_URI.as_bytes(), "another service")?;
+    let uri = service.digest_uri;
+    require("digest-uri", uri.as_bytes(), "another service")?;
     let response = get("response").ok_or(NotProven("no response"))?;
     let user = String::from_utf8_lossy(name).into_owned();
     let password = users.get(&user).ok_or(NotProven("unknown user"))?;
@@ -133,9 +166,9 @@ fn verify(nonce: &str, token: &[u8], users: &BTreeMap<String, Secret>) -> Result
         nonce,
         cnonce,
         authzid: get("authzid"),
-        digest_uri: DIGEST_URI,
+        digest_uri: uri,
     };
-    let secret = user_secret(&user, REALM, &password.0);
+    let secret = user_secret(&user, service.realm, &password.0);
     let expected = claim.response(&secret, "AUTHENTICATE");
     if !same(expected.as_bytes(), response) {
         return Err(NotProven("wrong response"));
@@ -145,6 +178,77 @@ fn verify(nonce: &str, token: &[u8], users: &BTreeMap<String, Secret>) -> Result
         user,
         answer: answer.into(),
     })
+}
+
+/// The client's side of one exchange.
+#[derive(Debug)]
+pub struct Client {
+    expected: String,
+    token: Bytes,
+}
+
+impl Client {
+    /// Answers a server's challenge; the random bytes must never have been used before.
+    ///
+    /// # Errors
+    /// A challenge that is none.
+    pub fn answer(
+        service: Service,
+        user: &str,
+        password: &Secret,
+        challenge: &[u8],
+        random: [u8; NONCE_LEN],
+    ) -> Result<Self, NotProven> {
+        if challenge.len() > RESPONSE_MAX {
+            return Err(NotProven("the challenge is too long"));
+        }
+        let offered = parse(challenge)?;
+        let nonce = offered.get("nonce").ok_or(NotProven("no nonce"))?;
+        let nonce = std::str::from_utf8(nonce).map_err(|_| NotProven("a nonce that is no text"))?;
+        if nonce.contains(['"', '\\']) || user.contains(['"', '\\']) {
+            return Err(NotProven("a quote in a name or nonce"));
+        }
+        let cnonce = STANDARD.encode(random);
+        let claim = Claim {
+            nonce,
+            cnonce: cnonce.as_bytes(),
+            authzid: None,
+            digest_uri: service.digest_uri,
+        };
+        let secret = user_secret(user, service.realm, &password.0);
+        let response = claim.response(&secret, "AUTHENTICATE");
+        let Service { realm, digest_uri } = service;
+        let token = format!(
+            "charset=utf-8,username=\"{user}\",realm=\"{realm}\",nonce=\"{nonce}\",nc=00000001,\
+             cnonce=\"{cnonce}\",digest-uri=\"{digest_uri}\",maxbuf=65536,response={response},qop=auth"
+        );
+        Ok(Self {
+            expected: claim.response(&secret, ""),
+            token: token.into(),
+        })
+    }
+
+    /// What the server must get.
+    #[must_use]
+    pub fn token(&self) -> Bytes {
+        self.token.clone()
+    }
+
+    /// Whether the server's last word proves that it knows the password, too.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn check(&self, last: &[u8]) -> Result<(), NotProven> {
+        let said = parse(last)?;
+        let proof = said
+            .get("rspauth")
+            .ok_or(NotProven("no proof of the server"))?;
+        if same(self.expected.as_bytes(), proof) {
+            Ok(())
+        } else {
+            Err(NotProven("the server does not know the password"))
+        }
+    }
 }
 
 impl Claim<'_> {
@@ -245,6 +349,39 @@ fn parse(token: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, NotProven> {
 mod tests {
     use super::*;
 
+    const REALM: &str = Service::CLIENTS.realm;
+    const DIGEST_URI: &str = Service::CLIENTS.digest_uri;
+
+    #[test]
+    fn both_sides_of_servers_know_each_other() {
+        let mut server = DigestMd5::new(Service::QUORUM, [1; NONCE_LEN]);
+        let Ok(Step::Challenge(challenge)) = server.step(b"", &users()) else {
+            panic!("no challenge");
+        };
+        let secret = |word: &str| Secret(word.to_owned());
+        let answer = |password: &str| {
+            let password = secret(password);
+            Client::answer(
+                Service::QUORUM,
+                "bob",
+                &password,
+                &challenge,
+                [2; NONCE_LEN],
+            )
+            .unwrap()
+        };
+        let client = answer("bobsecret");
+        let Ok(Step::Proven { user, answer: last }) = server.step(&client.token(), &users()) else {
+            panic!("not proven");
+        };
+        assert_eq!(user, "bob");
+        assert!(client.check(&last).is_ok());
+        assert!(answer("other").check(&last).is_err());
+        let mut other = DigestMd5::new(Service::CLIENTS, [1; NONCE_LEN]);
+        assert!(other.step(b"", &users()).is_ok());
+        assert!(other.step(&client.token(), &users()).is_err());
+    }
+
     fn users() -> BTreeMap<String, Secret> {
         let users = [("bob", "bobsecret"), ("super", "adminsecret")];
         users
@@ -304,7 +441,7 @@ mod tests {
     }
 
     fn challenged() -> (DigestMd5, Bytes) {
-        let mut exchange = DigestMd5::new([7; NONCE_LEN]);
+        let mut exchange = DigestMd5::new(Service::CLIENTS, [7; NONCE_LEN]);
         let Ok(Step::Challenge(challenge)) = exchange.step(b"", &users()) else {
             panic!("no challenge");
         };

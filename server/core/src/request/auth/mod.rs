@@ -12,8 +12,7 @@ use zk_wire::client::ClientInfo;
 
 use crate::config::AuthSettings;
 
-pub use digest_md5::NONCE_LEN;
-pub(crate) use digest_md5::{DigestMd5, Step};
+pub use digest_md5::{Client, DigestMd5, NONCE_LEN, NotProven, Service, Step};
 
 /// The scheme that passes every check.
 const SUPER: &str = "super";

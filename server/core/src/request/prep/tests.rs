@@ -36,6 +36,7 @@ fn settings() -> PeerConfig {
         session_timeout_max_ms: 40_000,
         snap_count: 100_000,
         snap_bytes: 1 << 32,
+        history_len: 500,
         seed: 1,
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),

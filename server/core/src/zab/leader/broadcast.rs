@@ -9,6 +9,7 @@ use zk_wire::quorum::{ForwardedRequest, Packet};
 use zk_wire::txn::{Txn, TxnBody, TxnHeader};
 use zk_wire::{Epoch, Id, SessionId, Sid, Xid, Zxid};
 
+use super::link::LinkState;
 use super::sweep::Sweep;
 use super::{Leading, RoleOver, Stage};
 use crate::db::Entry;
@@ -457,7 +458,10 @@ impl Leading {
                     txn: entry.raw.clone(),
                 };
                 out.push(Output::ToLink { link: *id, packet });
-                link.oldest_unacked.get_or_insert((zxid, now.mono));
+                // While it takes over the history, initLimit bounds it.
+                if link.state == LinkState::Serving {
+                    link.oldest_unacked.get_or_insert((zxid, now.mono));
+                }
             }
         }
         local.append(&entry, Some(After::SelfAck(zxid)), out);

@@ -154,7 +154,7 @@ impl Leading {
         };
         let Some(sid) = link.sid else { return Ok(()) };
         let Stage::EpochAcks { acked, .. } = &mut self.stage else {
-            self.start_sync(id, last_zxid, local, now, out);
+            self.start_sync(id, last_zxid, local, out);
             return Ok(());
         };
         if let Some(theirs) = current_epoch {
@@ -201,7 +201,7 @@ impl Leading {
             })
             .collect();
         for (id, last_zxid) in waiting {
-            self.start_sync(id, last_zxid, local, now, out);
+            self.start_sync(id, last_zxid, local, out);
         }
     }
 }

@@ -18,6 +18,11 @@ pub(crate) enum LinkState {
         /// The last zxid that it has.
         last_zxid: Zxid,
     },
+    /// Nothing: the log on disk is being read for it.
+    AwaitLog {
+        /// The last zxid that it has.
+        last_zxid: Zxid,
+    },
     /// The acknowledgement of NEWLEADER.
     ExpectNewLeaderAck,
     /// Nothing: the quorum of NEWLEADER acknowledgements is not complete.

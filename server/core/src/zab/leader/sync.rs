@@ -8,21 +8,83 @@ use zk_wire::{Sid, Zxid};
 use super::broadcast::Broadcast;
 use super::link::LinkState;
 use super::{Leading, Stage};
-use crate::io::{LinkId, Output, Outputs};
+use crate::db::Entry;
+use crate::io::{DiskOp, LinkId, Output, Outputs};
 use crate::peer::local::Local;
 use crate::status::{PeerEvent, Phase};
 use crate::time::Now;
 use crate::zab::history::SyncPlan;
 
 impl Leading {
-    /// Queues everything that brings a learner level, and from here on live traffic. Nothing is
-    /// proposed or committed in between, since one input is handled at a time.
+    /// Begins to bring a learner level: from memory, or, when it is behind that, as the log on disk
+    /// allows.
     pub(super) fn start_sync(
         &mut self,
         id: LinkId,
         last_zxid: Zxid,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) {
+        let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        // Zero is said by who wants a snapshot, too.
+        if plan == SyncPlan::Snap
+            && last_zxid != Zxid::ZERO
+            && local.history.begins_after(last_zxid)
+        {
+            link.state = LinkState::AwaitLog { last_zxid };
+            let op = DiskOp::ReadLog {
+                after: last_zxid,
+                link: id,
+            };
+            local.disk(op, None, out);
+            return;
+        }
+        self.sync_by(id, last_zxid, plan, &[], local, out);
+    }
+
+    /// The log was read for a learner that waits.
+    pub(crate) fn log_read(
+        &mut self,
+        id: LinkId,
+        entries: Option<Vec<Entry>>,
         local: &Local,
-        now: Now,
+        out: &mut Outputs,
+    ) {
+        let waiting = self.links.get(&id).map(|link| link.state);
+        let Some(LinkState::AwaitLog { last_zxid }) = waiting else {
+            return;
+        };
+        // What is in memory is committed; the end of the log need not be.
+        let mut from_disk = entries.unwrap_or_default();
+        let first = local.history.first();
+        from_disk.retain(|entry| Some(entry.zxid()) < first);
+        let whole = match (from_disk.last(), first) {
+            (Some(last), Some(first)) => {
+                first.epoch() > last.zxid().epoch() || last.zxid().next() == Some(first)
+            }
+            _ => false,
+        };
+        if whole {
+            self.sync_by(id, last_zxid, SyncPlan::Diff, &from_disk, local, out);
+        } else {
+            // What is in memory may have become enough, or have gone on meanwhile.
+            let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
+            self.sync_by(id, last_zxid, plan, &[], local, out);
+        }
+    }
+
+    /// Queues everything that brings a learner level, and from here on live traffic. Nothing is
+    /// proposed or committed in between, since one input is handled at a time.
+    fn sync_by(
+        &mut self,
+        id: LinkId,
+        last_zxid: Zxid,
+        plan: SyncPlan,
+        from_disk: &[Entry],
+        local: &Local,
         out: &mut Outputs,
     ) {
         let Some(epoch) = self.epoch() else { return };
@@ -32,12 +94,11 @@ impl Leading {
         link.state = LinkState::ExpectNewLeaderAck;
         let (sid, observer) = (link.sid, link.observer);
         let mut send = |packet| out.push(Output::ToLink { link: id, packet });
-        let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
         let end = local.db.last_applied();
         match plan {
             SyncPlan::Diff => {
                 send(Packet::Diff(end));
-                for entry in local.history.after(last_zxid) {
+                for entry in from_disk.iter().chain(local.history.after(last_zxid)) {
                     let zxid = entry.zxid();
                     send(Packet::Proposal {
                         zxid,
@@ -64,7 +125,6 @@ impl Leading {
                 for (zxid, txn) in broadcast.proposals() {
                     let packet = Packet::Proposal { zxid, txn };
                     out.push(Output::ToLink { link: id, packet });
-                    link.oldest_unacked.get_or_insert((zxid, now.mono));
                 }
             }
         }
@@ -76,6 +136,7 @@ impl Leading {
         out.push(Output::ToLink { link: id, packet });
         if let Some(sid) = sid {
             let how = match plan {
+                SyncPlan::Diff if !from_disk.is_empty() => "DIFF from the log",
                 SyncPlan::Diff => "DIFF",
                 SyncPlan::Trunc { .. } => "TRUNC",
                 SyncPlan::Snap => "SNAP",

@@ -192,20 +192,51 @@ impl Learner {
         };
         let epoch = *epoch;
         incoming.new_leader = true;
+        let from_snapshot = incoming.snapshot.is_some();
         if let Some(database) = incoming.snapshot.take() {
             local.install(*database, now, out);
         }
-        log_committed(incoming, local, out)?;
+        let bugs = local.cfg.bugs;
+        let ack = After::Ack(self.link, Zxid::new(epoch, 0));
+        if bugs.zk4643_epoch_before_history() {
+            local.disk(DiskOp::CurrentEpoch(epoch), None, out);
+        }
+        if bugs.zk4785_history_after_epoch_and_ack() {
+            local.disk(DiskOp::CurrentEpoch(epoch), Some(ack), out);
+        }
+        for late in std::mem::take(&mut local.late) {
+            let (zxid, raw) = (late.zxid(), late.raw);
+            local.disk(DiskOp::Append { zxid, raw }, None, out);
+        }
+        if bugs.zk4394_uncommitted_taken_for_committed() {
+            incoming.committed = incoming.staged.iter().map(Entry::zxid).collect();
+        }
+        if !bugs.zk3911_history_logged_at_uptodate() {
+            log_committed(incoming, from_snapshot, local, out)?;
+        }
+        if bugs.zk4685_proposals_acked_first() {
+            let staged: Vec<Entry> = incoming.staged.drain(..).collect();
+            for entry in staged {
+                self.log_proposal(entry, local, out)?;
+            }
+        }
         // With this on disk, and no election before it is, the server has what its leader has.
         local.trust = Trust::Whole;
         // A client that saw the epoch begin elsewhere is not ahead of this server.
         local.db.begin_epoch(Zxid::new(epoch, 0));
-        let after = After::Ack(self.link, Zxid::new(epoch, 0));
-        if local.cfg.bugs.current_epoch_too_late() {
-            self.durable(after, out);
+        if bugs.current_epoch_too_late() {
+            self.durable(ack, out);
             return Ok(());
         }
-        self.begin_epoch(epoch, local, Some(after), out);
+        let mut after = Some(ack);
+        if bugs.zk4646_new_leader_acked_too_early() {
+            self.durable(ack, out);
+            after = None;
+        }
+        if bugs.zk4785_history_after_epoch_and_ack() {
+            after = None;
+        }
+        self.begin_epoch(epoch, local, after, out);
         Ok(())
     }
 
@@ -284,9 +315,11 @@ pub(super) fn decode(raw: bytes::Bytes) -> Result<Entry, RoleOver> {
     Ok(Entry { txn, raw })
 }
 
-/// Logs and applies the proposals whose commit came; the others stay.
+/// Logs and applies the proposals whose commit came; the others stay. Behind a snapshot they are all
+/// that a leader may have applied while it sent it.
 fn log_committed(
     incoming: &mut Incoming,
+    from_snapshot: bool,
     local: &mut Local,
     out: &mut Outputs,
 ) -> Result<(), RoleOver> {
@@ -305,8 +338,11 @@ fn log_committed(
             )));
         }
         incoming.committed.pop_front();
+        let more = !incoming.committed.is_empty() && !incoming.staged.is_empty();
+        local.fuzzy = from_snapshot && more;
         local.append(&entry, None, out);
         local.apply_committed(entry, out);
     }
+    local.fuzzy = false;
     Ok(())
 }

@@ -106,6 +106,13 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("ssl.handshakeDetectionTimeoutMillis", Prefixed),
     ("ssl.authProvider", Prefixed),
     ("X509AuthenticationProvider.superUser", Prefixed),
+    ("snapshotSizeFactor", Prefixed),
+    // SASL between servers.
+    ("quorum.auth.enableSasl", Field),
+    ("quorum.auth.learnerRequireSasl", Field),
+    ("quorum.auth.serverRequireSasl", Field),
+    ("quorum.auth.learner.saslLoginContext", Field),
+    ("quorum.auth.server.saslLoginContext", Field),
     // TLS between servers.
     ("sslQuorum", Field),
     ("portUnification", Field),
@@ -329,7 +336,6 @@ pub(super) const NO_MEANING: &[(&str, Scope, &str)] = &[
         Prefixed,
         "one kind of connection serves plain and TLS clients",
     ),
-    ("snapshotSizeFactor", Prefixed, SYNCS),
     (
         "ssl.clientHostnameVerification",
         Prefixed,
@@ -454,19 +460,7 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
         "quorum.auth.kerberos.servicePrincipal",
         Field,
         "",
-        "no SASL between servers",
-    ),
-    (
-        "quorum.auth.learner.saslLoginContext",
-        Field,
-        "",
-        "no SASL between servers",
-    ),
-    (
-        "quorum.auth.server.saslLoginContext",
-        Field,
-        "",
-        "no SASL between servers",
+        "servers prove who they are by DIGEST-MD5 only",
     ),
     (
         "serializeLastProcessedZxid.enabled",
@@ -478,7 +472,7 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
         "snapshot.compression.method",
         Prefixed,
         "",
-        "snapshots are not compressed",
+        "compressed snapshots are read, not written",
     ),
     (
         "snapshot.trust.empty",
@@ -507,7 +501,6 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
 ];
 
 const ADMIN_TLS: &str = "the admin port has no TLS yet";
-const QUORUM_SASL: &str = "servers do not know each other by SASL yet";
 const GROUPS: &str = "groups and weights (hierarchical quorums) are not there yet; remove the line to \
                       let the majority of all voters decide";
 
@@ -517,9 +510,6 @@ pub(super) const GUARDED: &[(&str, Scope, &str)] = &[
     ("admin.needClientAuth", Prefixed, ADMIN_TLS),
     ("admin.portUnification", Prefixed, ADMIN_TLS),
     ("group.N", Field, GROUPS),
-    ("quorum.auth.enableSasl", Field, QUORUM_SASL),
-    ("quorum.auth.learnerRequireSasl", Field, QUORUM_SASL),
-    ("quorum.auth.serverRequireSasl", Field, QUORUM_SASL),
     (
         "ssl.crl",
         Prefixed,
