@@ -528,10 +528,17 @@ impl Fs for SimFs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.disk();
         disk.burn()?;
-        disk.file(from)?.ok_or_else(|| not_found(from))?;
-        let (_, target) = disk.dir_of(to)?;
+        let inode = disk.file(from)?.ok_or_else(|| not_found(from))?;
+        let (other, target) = disk.dir_of(to)?;
+        if from.parent() == to.parent() {
+            let (dir, source) = disk.dir_of(from)?;
+            dir.change(DirOp::Rename(source, target));
+            return Ok(());
+        }
+        // Each directory remembers its part by itself: a loss of power may leave both names.
+        other.change(DirOp::Put(target, Entry::File(inode)));
         let (dir, source) = disk.dir_of(from)?;
-        dir.change(DirOp::Rename(source, target));
+        dir.change(DirOp::Remove(source));
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use zk_wire::election::{Notification, ServerState};
 use zk_wire::{SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
-use crate::db::{Entry, Recovery};
+use crate::db::{Entry, Recovery, Trust};
 use crate::election::{Looking, Outcome, Vote};
 use crate::io::{DiskSeq, Input, LinkId, Output, Outputs};
 use crate::request::order::Newcomer;
@@ -416,7 +416,7 @@ impl Peer {
             phase,
             serving: local.serving,
             read_only: local.clients.is_read_only(),
-            has_vote: local.has_vote() && local.ensemble.is_voter(local.cfg.sid),
+            has_vote: local.trust == Trust::Whole && local.ensemble.is_voter(local.cfg.sid),
             leader,
             epoch: local.current_epoch,
             zxid_logged: local.last_logged,
