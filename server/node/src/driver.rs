@@ -174,6 +174,7 @@ impl Run {
                     | Input::TruncateImpossible { .. }
                     | Input::Notification { .. }
                     | Input::LearnerConnected { .. }
+                    | Input::HandOver { .. }
                     | Input::ClientConnect { .. }
                     | Input::ClientFrame { .. }
                     | Input::ClientClosed { .. } => true,

@@ -184,6 +184,9 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         auth: s.auth.clone(),
         sessions: s.sessions.kinds,
         kinds: s.kinds,
+        roll_over_at: zk_core::config::ROLL_OVER_AT,
+        hand_over: true,
+        hold: s.hold,
         reconfig: s.reconfig,
         bugs: Bugs::default(),
     }

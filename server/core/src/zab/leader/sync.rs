@@ -32,8 +32,8 @@ impl Leading {
         link.state = LinkState::ExpectNewLeaderAck;
         let (sid, observer) = (link.sid, link.observer);
         let mut send = |packet| out.push(Output::ToLink { link: id, packet });
-        let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
-        let end = local.db.last_applied();
+        let end = local.history_last();
+        let plan = local.history.sync_plan(end, last_zxid);
         match plan {
             SyncPlan::Diff => {
                 send(Packet::Diff(end));
@@ -48,7 +48,7 @@ impl Leading {
             }
             SyncPlan::Trunc { keep } => send(Packet::Trunc(keep)),
             SyncPlan::Snap => {
-                let body = local.db.to_snapshot_body();
+                let body = local.history_snapshot();
                 out.push(Output::SnapshotToLink {
                     link: id,
                     zxid: end,
@@ -139,10 +139,9 @@ impl Leading {
             return;
         }
         let epoch = *epoch;
-        local.db.begin_epoch(Zxid::new(epoch, 0));
+        local.begin_serving(epoch, out);
         local.show_config(now);
         local.vote.epoch = Some(epoch);
-        local.serving = true;
         self.stage = Stage::Broadcast(Box::new(Broadcast::new(local, epoch, now)));
         self.quorum_check_at = now.mono.plus(local.cfg.tick_ms);
         let silent_at = now.mono.plus(local.ticks(local.cfg.sync_limit));

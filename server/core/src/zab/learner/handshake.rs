@@ -23,6 +23,7 @@ impl Learner {
             accepted_epoch: local.accepted_epoch,
             sid: local.cfg.sid,
             config_version: local.ensemble.version,
+            hands_over: local.cfg.hand_over,
         };
         let packet = if self.observer {
             Packet::ObserverInfo(info)
@@ -194,8 +195,6 @@ impl Learner {
             local.install(*database, now, out);
         }
         log_committed(incoming, local, out)?;
-        // A client that saw the epoch begin elsewhere is not ahead of this server.
-        local.db.begin_epoch(Zxid::new(epoch, 0));
         let after = After::Ack(self.link, Zxid::new(epoch, 0));
         if local.cfg.bugs.current_epoch_too_late() {
             self.durable(after, out);
@@ -235,7 +234,7 @@ impl Learner {
         });
         self.stage = Stage::Serving;
         Local::event_phase(self.state(), Phase::Broadcast, Some(self.leader), out);
-        local.serving = true;
+        local.begin_serving(epoch, out);
         local.vote.epoch = Some(epoch);
         while let Some(entry) = incoming.staged.pop_front() {
             self.log_proposal(entry, local, out)?;
@@ -280,14 +279,15 @@ pub(super) fn decode(raw: bytes::Bytes) -> Result<Entry, RoleOver> {
     Ok(Entry { txn, raw })
 }
 
-/// Logs and applies the proposals whose commit came; the others stay.
+/// Logs the proposals whose commit came; the others stay. They are part of the leader's history,
+/// which is committed when the leader is established.
 fn log_committed(
     incoming: &mut Incoming,
     local: &mut Local,
     out: &mut Outputs,
 ) -> Result<(), RoleOver> {
     while let Some(zxid) = incoming.committed.front().copied() {
-        if zxid <= local.db.last_applied() {
+        if zxid <= local.last_logged {
             incoming.committed.pop_front();
             continue;
         }
@@ -302,7 +302,7 @@ fn log_committed(
         }
         incoming.committed.pop_front();
         local.append(&entry, None, out);
-        local.apply_committed(entry, out);
+        local.take_ahead(entry, out);
     }
     Ok(())
 }
