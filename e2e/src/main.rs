@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
+use quorate_e2e::handover;
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
 use quorate_e2e::peers::tool::{self, PeerJob};
@@ -47,6 +48,8 @@ enum Job {
     Suites(suites::Plan),
     /// Send the same requests to Apache's server and to ours, and compare every byte.
     Twin(twin::job::Arguments),
+    /// Pass on the lead and kill leaders while clients write and watch.
+    Handover(handover::Plan),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
     Demo {
         /// The cluster's name.
@@ -180,6 +183,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Job::Peers(job) => tool::run(&progress, job)?,
         Job::Suites(plan) => suites::run(&progress, &plan)?,
+        Job::Handover(plan) => handover::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {
             image::load(&progress, &Layout::new(&cluster)?, &archive)?;

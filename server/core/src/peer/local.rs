@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use zk_wire::client::ErrorCode;
-use zk_wire::election::ServerState;
+use zk_wire::election::{Notification, ServerState};
 use zk_wire::txn::TxnBody;
 use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
@@ -84,6 +84,10 @@ pub(crate) struct Local {
     pub(crate) wants_snapshot: bool,
     /// Frames of sessions that were just settled, to be handled as if they came now.
     pub(crate) released: Vec<Released>,
+    /// The leader whose connection ended; for the next election only.
+    pub(crate) lost_leader: Option<Sid>,
+    /// Votes that came before this server could look; the last of each voter.
+    pub(crate) early_votes: BTreeMap<Sid, Notification>,
     /// Who is to lead next; for the next election only.
     pub(crate) next: Option<Next>,
     /// Why the next election is held.
@@ -129,6 +133,8 @@ impl Local {
             promised_elsewhere: Epoch::default(),
             wants_snapshot: false,
             released: Vec::new(),
+            lost_leader: None,
+            early_votes: BTreeMap::new(),
             next: None,
             cause: ElectionCause::Start,
             resume_due: false,

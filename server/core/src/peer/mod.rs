@@ -279,6 +279,7 @@ impl Peer {
             &local.ensemble,
             now.mono,
             local.cfg.bugs.vote_ignores_zxid(),
+            local.lost_leader.take(),
             out,
         );
         local.vote_round = looking.round();
@@ -286,6 +287,11 @@ impl Peer {
         let outcome = looking.start(&local.ensemble, now.mono);
         self.role = Role::Looking(looking);
         self.elected(outcome, now, out);
+        for (from, notification) in std::mem::take(&mut self.local.early_votes) {
+            if matches!(self.role, Role::Looking(_)) {
+                self.notification(from, &notification, now, out);
+            }
+        }
     }
 
     fn elected(&mut self, outcome: Option<Outcome>, now: Now, out: &mut Outputs) {
@@ -426,6 +432,7 @@ impl Peer {
                 if self.local.serving {
                     let tick_ms = self.local.cfg.tick_ms;
                     self.local.parting.link_ended(now.mono, tick_ms);
+                    self.local.lost_leader = Some(learner.leader);
                 }
                 self.end_role("the connection to the leader ended", false, now, out);
             }
@@ -451,7 +458,12 @@ impl Peer {
             });
         };
         let outcome = match &mut self.role {
-            Role::Draining => return,
+            Role::Draining => {
+                if is_looking && local.ensemble.is_voter(from) {
+                    self.local.early_votes.insert(from, n.clone());
+                }
+                return;
+            }
             // Answered only when it asks: two servers that answer each other's answers never end.
             _ if !local.ensemble.is_voter(from) && !is_looking => return,
             Role::Looking(looking) => {
@@ -459,7 +471,7 @@ impl Peer {
                     answer(looking.proposal(), looking.round(), out);
                     return;
                 }
-                if is_looking && n.round < looking.round() {
+                if is_looking && (n.round < looking.round() || looking.knows_better(n)) {
                     answer(looking.proposal(), looking.round(), out);
                 }
                 looking.notification(from, n, &local.ensemble, now.mono, out)

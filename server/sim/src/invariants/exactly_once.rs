@@ -73,7 +73,12 @@ impl ExactlyOnce {
     /// A client's requests have their effects in the order in which it asked for them, wherever it
     /// was connected.
     fn in_order(&mut self, txn: &Txn) -> Verdict {
-        if matches!(txn.body, TxnBody::Error { .. }) {
+        let failed = |body: &TxnBody| matches!(body, TxnBody::Error { .. });
+        let fruitless = match &txn.body {
+            TxnBody::Multi(bodies) => bodies.iter().all(failed),
+            body => failed(body),
+        };
+        if fruitless {
             return Ok(());
         }
         let (session, xid, zxid) = (txn.header.session, txn.header.xid, txn.header.zxid);
