@@ -9,6 +9,7 @@ pub mod bench;
 pub mod cache;
 pub mod cluster;
 pub mod faults;
+pub mod handover;
 pub mod image;
 pub mod kube;
 pub mod migrate;

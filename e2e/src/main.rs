@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
+use quorate_e2e::handover;
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
 use quorate_e2e::migrate;
@@ -53,6 +54,8 @@ enum Job {
     Migrate(migrate::Arguments),
     /// Break ensembles of Apache's servers and ours in every way, and look for lost writes.
     Mixed(mixed::Arguments),
+    /// Pass on the lead and kill leaders while clients write and watch.
+    Handover(handover::Plan),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
     Demo {
         /// The cluster's name.
@@ -188,6 +191,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::Suites(plan) => suites::run(&progress, &plan)?,
         Job::Migrate(job) => migrate::run(&progress, &job)?,
         Job::Mixed(job) => mixed::run(&progress, &job)?,
+        Job::Handover(plan) => handover::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {
             image::load(&progress, &Layout::new(&cluster)?, &archive)?;

@@ -306,6 +306,7 @@ fn quorum_packets() -> Vec<Packet> {
         accepted_epoch: Epoch(0),
         sid: STRANGER,
         config_version: 0,
+        hands_over: false,
     };
     vec![
         Packet::FollowerInfo(learner.clone()),

@@ -72,4 +72,14 @@ bugs! {
     lost_history_acks_epoch;
     /// Lets session deadlines run on through an election instead of starting them anew.
     expire_during_election;
+    /// Asks again for writes that the history has.
+    resubmit_without_looking;
+    /// Answers writes from history that nobody has committed.
+    answer_from_uncommitted;
+    /// Answers held reads before the writes in front of them.
+    held_reads_too_early;
+    /// Takes it that no client has moved to another server, however long nobody led.
+    nobody_moved;
+    /// Forgets the watches of the connections that are held.
+    drop_watches;
 }

@@ -38,6 +38,12 @@ pub struct PeerConfig {
     pub sessions: SessionKinds,
     /// Containers, TTL nodes, quotas.
     pub kinds: NodeKinds,
+    /// Counter of the zxid from which on a new epoch is begun.
+    pub roll_over_at: u32,
+    /// Whether to take part in passing on the lead without an election.
+    pub hand_over: bool,
+    /// What clients may leave here while there is no leader.
+    pub hold: HoldSettings,
     /// Changes of the membership while it runs.
     pub reconfig: ReconfigSettings,
     /// Known mistakes to make; none outside of the simulator.
@@ -53,6 +59,31 @@ pub struct SessionKinds {
     pub local_upgrading: bool,
     /// `readonlymode.enabled`: reads are served without a quorum.
     pub read_only_mode: bool,
+}
+
+/// Where a new epoch is begun: the last zxids of one are left for an attempt that fails.
+pub const ROLL_OVER_AT: u32 = 0xffff_fff0;
+
+/// Bounds of what is held for clients while there is no leader; past them a connection closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldSettings {
+    /// Longest time without a leader, ms; also at most half of the session's time-out. 0: every
+    /// connection closes when a role ends, as with Apache.
+    pub time_max_ms: u64,
+    /// Requests of all connections together.
+    pub requests_max: u64,
+    /// Bytes of their bodies together.
+    pub bytes_max: u64,
+}
+
+impl Default for HoldSettings {
+    fn default() -> Self {
+        Self {
+            time_max_ms: 10_000,
+            requests_max: 10_000,
+            bytes_max: 64 << 20,
+        }
+    }
 }
 
 /// What reconfig may do.

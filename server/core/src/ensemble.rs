@@ -54,11 +54,6 @@ impl Ensemble {
         self.voters.iter().copied()
     }
 
-    /// Number of voters.
-    pub(crate) fn voter_count(&self) -> usize {
-        self.voters.len()
-    }
-
     /// Whether these servers, voters counted once and others not at all, are more than half.
     pub(crate) fn is_quorum(&self, sids: impl IntoIterator<Item = Sid>) -> bool {
         let present: BTreeSet<Sid> = sids.into_iter().filter(|s| self.is_voter(*s)).collect();

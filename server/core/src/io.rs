@@ -8,7 +8,7 @@ use zk_wire::{DecodeError, Epoch, Id, Sid, Xid, Zxid};
 
 use crate::db::{Database, Entry, Recovery};
 pub use crate::request::auth::NONCE_LEN;
-use crate::status::PeerEvent;
+use crate::status::{ElectionCause, PeerEvent};
 
 /// A client connection; chosen by the shell, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +121,16 @@ pub enum Input {
         conn: ConnId,
         /// What.
         frame: ClientFrame,
+    },
+    /// The lead is to be passed on, if this server has it: answered by one of the events
+    /// `HandedOver`, `HandOverFailed` and `HandOverRefused`.
+    HandOver {
+        /// To this voter; `None`: to whichever has most.
+        to: Option<Sid>,
+        /// Given up after this time, ms.
+        patience_ms: u64,
+        /// Why.
+        cause: ElectionCause,
     },
     /// A client connection ended; not given after [`Output::CloseClient`].
     ClientClosed {

@@ -40,10 +40,11 @@ mod zab;
 
 pub use bugs::Bugs;
 pub use config::{
-    AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, ReconfigSettings, Secret, SessionKinds,
+    AuthSettings, DigestAlgorithm, HoldSettings, NodeKinds, PeerConfig, ReconfigSettings, Secret,
+    SessionKinds,
 };
 pub use db::{Database, Recovery, RecoveryBuilder, Trust};
 pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs};
 pub use peer::Peer;
-pub use status::{PeerEvent, Status};
+pub use status::{ElectionCause, HoldEnd, PeerEvent, Status};
 pub use time::{Mono, Now};

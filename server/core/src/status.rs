@@ -95,6 +95,98 @@ pub struct Status {
     pub digest_mismatches: u64,
 }
 
+/// Why a connection that was held while there was no leader closed at last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldEnd {
+    /// There was no leader for too long.
+    Time,
+    /// More requests than may be held.
+    Requests,
+    /// More bytes of requests than may be held.
+    Bytes,
+    /// Nobody can tell what came of a write, or which events were missed.
+    Unknowable,
+    /// The next leader does not know the session.
+    SessionGone,
+}
+
+impl HoldEnd {
+    /// All, for counters.
+    pub const ALL: [Self; 5] = [
+        Self::Time,
+        Self::Requests,
+        Self::Bytes,
+        Self::Unknowable,
+        Self::SessionGone,
+    ];
+
+    /// For the log.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Time => "without a leader for too long",
+            Self::Requests => "too many requests are held",
+            Self::Bytes => "too many bytes of requests are held",
+            Self::Unknowable => "what came of its requests without a leader cannot be known",
+            Self::SessionGone => "the next leader does not know the session",
+        }
+    }
+
+    /// For metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Requests => "requests",
+            Self::Bytes => "bytes",
+            Self::Unknowable => "unknowable",
+            Self::SessionGone => "session_gone",
+        }
+    }
+}
+
+/// Why there was an election, or a leader without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElectionCause {
+    /// This server started.
+    Start,
+    /// It lost its leader.
+    LeaderLost,
+    /// It led, and lost its followers.
+    QuorumLost,
+    /// The lead was passed on.
+    HandOver,
+    /// The zxids of an epoch were used up.
+    RollOver,
+    /// A change of the membership.
+    Reconfig,
+}
+
+impl ElectionCause {
+    /// All, for counters.
+    pub const ALL: [Self; 6] = [
+        Self::Start,
+        Self::LeaderLost,
+        Self::QuorumLost,
+        Self::HandOver,
+        Self::RollOver,
+        Self::Reconfig,
+    ];
+
+    /// For metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::LeaderLost => "leader_lost",
+            Self::QuorumLost => "quorum_lost",
+            Self::HandOver => "hand_over",
+            Self::RollOver => "roll_over",
+            Self::Reconfig => "reconfig",
+        }
+    }
+}
+
 /// Something that an operator may want to see in the log or counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEvent {
@@ -113,6 +205,8 @@ pub enum PeerEvent {
         leader: Sid,
         /// Time spent looking, ms.
         took_ms: u64,
+        /// Why there was one.
+        cause: ElectionCause,
     },
     /// A role ended.
     RoleLost {
@@ -137,6 +231,37 @@ pub enum PeerEvent {
     LocalSessionExpired {
         /// Which.
         session: SessionId,
+    },
+    /// This leader passed on the lead.
+    HandedOver {
+        /// To whom.
+        to: Sid,
+    },
+    /// A hand-over did not come to be; the leader is the same.
+    HandOverFailed {
+        /// Why.
+        why: &'static str,
+    },
+    /// A hand-over that was asked for cannot be.
+    HandOverRefused {
+        /// Why.
+        why: String,
+    },
+    /// A connection that was held without a leader closed.
+    HoldEnded {
+        /// Why.
+        why: HoldEnd,
+    },
+    /// A connection that was held goes on under the next leader.
+    WentOn {
+        /// Whose session.
+        session: SessionId,
+        /// Its time-out, ms.
+        timeout_ms: i32,
+        /// Requests that were asked again.
+        again: u64,
+        /// Requests that came in the meantime.
+        held: u64,
     },
     /// Clients that asked for it may read without a quorum, or no longer.
     ReadOnly {

@@ -2,7 +2,9 @@
 
 mod commands;
 mod json;
+mod transfer;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -108,8 +110,10 @@ pub async fn run(monitor: Arc<Monitor>, listener: TcpListener) -> std::io::Resul
         .route("/readyz", routing::get(readyz))
         .route("/metrics", routing::get(metrics_page))
         .route("/v1/status", routing::get(status))
+        .route("/v1/leader/transfer", routing::post(transfer::post))
         .with_state(monitor)
         .merge(commands.unwrap_or_default());
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).await
 }
 

@@ -103,7 +103,10 @@ impl Run {
                 done = self.d.disk.report() => report = Some(done),
                 _ = self.d.peers.recv_many(&mut peers, TURN_MAX) => {}
                 _ = self.d.clients.recv_many(&mut clients, TURN_MAX), if room => {}
-                Some(query) = self.d.queries.recv() => query.answer(&self.d.peer),
+                Some(query) = self.d.queries.recv() => match query {
+                    Query::Ask(question) => question(&self.d.peer),
+                    Query::Do(input) => self.handle(input),
+                },
                 () = tokio::time::sleep_until(wake_at) => {}
             }
             if let Some(report) = report {
@@ -178,6 +181,7 @@ impl Run {
                     | Input::TruncateImpossible { .. }
                     | Input::Notification { .. }
                     | Input::LearnerConnected { .. }
+                    | Input::HandOver { .. }
                     | Input::ClientConnect { .. }
                     | Input::ClientFrame { .. }
                     | Input::ClientClosed { .. } => true,

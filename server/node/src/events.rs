@@ -23,12 +23,20 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             let leader = leader.map_or_else(|| "none".to_owned(), |sid| sid.to_string());
             info!("{state:?}, {}, leader {leader}", phase.name());
         }
-        PeerEvent::Elected { leader, took_ms } => {
+        PeerEvent::Elected {
+            leader,
+            took_ms,
+            cause,
+        } => {
             metrics.elections.inc();
+            metrics.elections_by_cause.count(cause.name());
             metrics
                 .election_time
                 .observe_ms(Duration::from_millis(*took_ms));
-            info!("server {leader} is elected after {took_ms} ms");
+            info!(
+                "server {leader} is elected after {took_ms} ms ({})",
+                cause.name()
+            );
         }
         PeerEvent::RoleLost { state, why } => warn!("no longer {state:?}: {why}"),
         PeerEvent::Synchronized { sid, how } => {
@@ -42,6 +50,24 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
         PeerEvent::LocalSessionExpired { session } => {
             tracing::info!(%session, "local session expired");
         }
+        PeerEvent::WentOn { again, held, .. } => {
+            metrics.held_connections.inc();
+            metrics.held_requests.add(*held);
+            metrics.resubmitted_requests.add(*again);
+        }
+        PeerEvent::HoldEnded { why } => {
+            metrics.holds_ended.count(why.name());
+            debug!("a held connection closes: {}", why.reason());
+        }
+        PeerEvent::HandedOver { to } => {
+            metrics.hand_overs.inc();
+            info!("server {to} leads on");
+        }
+        PeerEvent::HandOverFailed { why } => {
+            metrics.hand_overs_failed.inc();
+            warn!("the lead is not passed on: {why}");
+        }
+        PeerEvent::HandOverRefused { why } => warn!("the lead cannot be passed on: {why}"),
         PeerEvent::ReadOnly { serving: true } => {
             tracing::warn!("no leader yet: reads are served to clients that ask for it");
         }

@@ -11,6 +11,8 @@ mod text;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use zk_core::{ElectionCause, HoldEnd};
+
 use quantiles::Quantiles;
 pub use text::{mntr_lines, prometheus_text, values};
 
@@ -38,6 +40,57 @@ impl Counter {
     /// Begins at zero again.
     pub fn reset(&self) {
         self.0.store(0, Relaxed);
+    }
+}
+
+/// Counters of the kinds of something, each with its name.
+#[derive(Debug)]
+pub struct ByKind<const N: usize>([(&'static str, Counter); N]);
+
+impl<const N: usize> ByKind<N> {
+    /// Counts one of a kind.
+    pub fn count(&self, name: &str) {
+        for (kind, counter) in &self.0 {
+            if kind.ends_with(&format!("_{name}_total")) {
+                counter.inc();
+            }
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
+        self.0.iter().map(|(name, counter)| (*name, counter))
+    }
+}
+
+impl Default for ByKind<{ ElectionCause::ALL.len() }> {
+    fn default() -> Self {
+        Self(
+            [
+                "zk_elections_start_total",
+                "zk_elections_leader_lost_total",
+                "zk_elections_quorum_lost_total",
+                "zk_elections_hand_over_total",
+                "zk_elections_roll_over_total",
+                "zk_elections_reconfig_total",
+            ]
+            .map(|name| (name, Counter::default())),
+        )
+    }
+}
+
+impl Default for ByKind<{ HoldEnd::ALL.len() }> {
+    fn default() -> Self {
+        Self(
+            [
+                "zk_holds_ended_time_total",
+                "zk_holds_ended_requests_total",
+                "zk_holds_ended_bytes_total",
+                "zk_holds_ended_unknowable_total",
+                "zk_holds_ended_session_gone_total",
+            ]
+            .map(|name| (name, Counter::default())),
+        )
     }
 }
 
@@ -255,6 +308,20 @@ pub struct Metrics {
     pub looking: Counter,
     /// Elections that ended with a leader.
     pub elections: Counter,
+    /// The same by their causes.
+    pub elections_by_cause: ByKind<{ ElectionCause::ALL.len() }>,
+    /// Times that this server passed on the lead.
+    pub hand_overs: Counter,
+    /// Times that it could not.
+    pub hand_overs_failed: Counter,
+    /// Connections that were held between two leaders and went on.
+    pub held_connections: Counter,
+    /// Requests that were held.
+    pub held_requests: Counter,
+    /// Requests that the next leader was asked again.
+    pub resubmitted_requests: Counter,
+    /// Connections that were held and closed, by what ended them.
+    pub holds_ended: ByKind<{ HoldEnd::ALL.len() }>,
     /// Learners synchronized by DIFF or TRUNC.
     pub diff: Counter,
     /// Learners synchronized by SNAP.

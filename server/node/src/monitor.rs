@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tokio::sync::watch;
 use zk_core::{ConnId, Status};
-use zk_wire::Zxid;
 use zk_wire::election::ServerState;
+use zk_wire::{Sid, Zxid};
 
 use crate::client_port::Client;
 use crate::clock::Clock;
@@ -31,6 +32,9 @@ pub struct Published {
     pub served_at_ms: Option<u64>,
 }
 
+/// The new leader, or why there is none.
+pub type HandOver = Result<Sid, String>;
+
 /// Shared by the driver, the ports and the admin pages.
 #[derive(Debug)]
 pub struct Monitor {
@@ -42,6 +46,8 @@ pub struct Monitor {
     pub settings: Settings,
     /// For what the picture does not tell.
     pub queries: Queries,
+    /// How the last attempt to pass on the lead ended.
+    pub hand_overs: watch::Sender<Option<HandOver>>,
     visitors: AtomicU64,
     trace_mask: AtomicI64,
     last_snapshot: Mutex<(Zxid, i64)>,
@@ -76,6 +82,7 @@ impl Monitor {
             metrics: Metrics::default(),
             settings,
             queries,
+            hand_overs: watch::Sender::new(None),
             visitors: AtomicU64::new(0),
             trace_mask: AtomicI64::new(TRACE_MASK),
             last_snapshot: Mutex::new((zxid, clock.wall_ms())),

@@ -4,24 +4,22 @@
 //! must be quick: read, copy, no more.
 
 use tokio::sync::{mpsc, oneshot};
-use zk_core::Peer;
+use zk_core::{Input, Peer};
 
 /// Questions that may wait; whoever asks more waits too.
 pub const QUERIES_MAX: usize = 16;
 
-/// A question with its way back.
-pub struct Query(Box<dyn FnOnce(&Peer) + Send>);
+/// What an operator wants of the core.
+pub enum Query {
+    /// A question with its way back.
+    Ask(Box<dyn FnOnce(&Peer) + Send>),
+    /// Something to be done.
+    Do(Input),
+}
 
 impl std::fmt::Debug for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Query")
-    }
-}
-
-impl Query {
-    /// Answers it.
-    pub fn answer(self, peer: &Peer) {
-        (self.0)(peer);
     }
 }
 
@@ -43,11 +41,16 @@ impl Queries {
         question: impl FnOnce(&Peer) -> T + Send + 'static,
     ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        let query = Query(Box::new(move |peer| {
+        let query = Query::Ask(Box::new(move |peer| {
             // Whoever asked may have gone.
             drop(reply.send(question(peer)));
         }));
         self.0.send(query).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Has something done; false when the server is going down.
+    pub async fn tell(&self, input: Input) -> bool {
+        self.0.send(Query::Do(input)).await.is_ok()
     }
 }

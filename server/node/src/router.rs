@@ -170,6 +170,15 @@ impl Router {
                 if let PeerEvent::Applied { zxid, .. } = &event {
                     self.zxid_applied = zxid.to_wire();
                 }
+                let ended = match &event {
+                    PeerEvent::HandedOver { to } => Some(Ok(*to)),
+                    PeerEvent::HandOverFailed { why } => Some(Err((*why).to_owned())),
+                    PeerEvent::HandOverRefused { why } => Some(Err(why.clone())),
+                    _ => None,
+                };
+                if ended.is_some() {
+                    self.monitor.hand_overs.send_replace(ended);
+                }
                 events::note(&self.monitor.metrics, &event);
             }
         }

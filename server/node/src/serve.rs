@@ -30,7 +30,7 @@ use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
 use crate::tls::{self as client_tls, Contexts, PeerSecurity, StoreError, TlsAcceptor};
-use crate::{admin, shutdown::requested};
+use crate::{admin, shutdown::requested, transfer};
 
 /// The id that marks the sessions of a server alone.
 const STANDALONE_SID: Sid = Sid(1);
@@ -139,6 +139,7 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     }
 
     requested().await?;
+    transfer::before_stop(&monitor).await;
     stop(stop_tx, core_thread, queue, storage_thread).await;
     // The channels must outlive the driver, which takes a closed one for an endless stream.
     drop((client_tx, peer_tx));
@@ -188,6 +189,9 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         auth: s.auth.clone(),
         sessions: s.sessions.kinds,
         kinds: s.kinds,
+        roll_over_at: zk_core::config::ROLL_OVER_AT,
+        hand_over: true,
+        hold: s.hold,
         reconfig: s.reconfig,
         bugs: Bugs::default(),
     }

@@ -52,6 +52,16 @@ pub struct Counts {
     pub read_only: u64,
     /// Learners brought level by DIFF, TRUNC, SNAP, and DIFF from the log on disk.
     pub syncs: [u64; 4],
+    /// Times that the lead was passed on.
+    pub hand_overs: u64,
+    /// Connections that went on under another leader.
+    pub went_on: u64,
+    /// Requests that were asked again then.
+    pub asked_again: u64,
+    /// Requests that were held until then.
+    pub held: u64,
+    /// Connections that did not last until then.
+    pub holds_ended: u64,
     /// Committed transactions.
     pub committed: u64,
 }
@@ -74,6 +84,11 @@ impl Counts {
             (&mut self.expired_locally, other.expired_locally),
             (&mut self.upgraded, other.upgraded),
             (&mut self.read_only, other.read_only),
+            (&mut self.hand_overs, other.hand_overs),
+            (&mut self.went_on, other.went_on),
+            (&mut self.asked_again, other.asked_again),
+            (&mut self.held, other.held),
+            (&mut self.holds_ended, other.holds_ended),
         ];
         for (to, more) in pairs {
             *to += more;

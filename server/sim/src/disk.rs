@@ -283,11 +283,16 @@ impl Server {
             .durability
             .recovered(self.sid, end, &checks.history)?;
         checks.history.set_log_end(self.sid, end);
-        checks.total_order.starts_at(self.sid, end);
         let recovery = Box::new(recovery);
         self.run(cx, |peer, now, out| {
             peer.handle(now, Input::Truncated { seq, recovery }, out);
-        })
+        })?;
+        // What is logged behind the tree is applied when a leader is established.
+        if let Some(process) = &self.process {
+            let applied = process.peer.status().zxid_applied;
+            cx.checks.total_order.starts_at(self.sid, applied);
+        }
+        Ok(())
     }
 
     /// The snapshot beside the log is written now.

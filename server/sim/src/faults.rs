@@ -44,11 +44,15 @@ pub(crate) enum Fault {
     LagThenBlackout,
     /// The leader dies while the others cannot reach each other.
     LongElection,
+    /// The leader is told to pass on the lead, to any or to a certain server.
+    HandOver,
+    /// The same, and one of the servers dies in the middle of it.
+    BrokenHandOver,
 }
 
 impl Fault {
     /// All of them; the weights of a run are in this order.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Kill,
         Self::PowerLoss,
         Self::LeaderLoss,
@@ -65,6 +69,8 @@ impl Fault {
         Self::SlowDisk,
         Self::LagThenBlackout,
         Self::LongElection,
+        Self::HandOver,
+        Self::BrokenHandOver,
     ];
 
     /// Draws one by `weights`.
@@ -111,6 +117,6 @@ mod tests {
         for _ in 0..50 {
             assert_eq!(Fault::draw(&mut dice, &weights), Fault::Pause);
         }
-        assert_eq!(Fault::draw(&mut dice, &[0; 16]), Fault::Kill);
+        assert_eq!(Fault::draw(&mut dice, &[0; 18]), Fault::Kill);
     }
 }

@@ -149,6 +149,17 @@ impl World {
                 self.cx.q.after(us, Event::QuickDisk { sid });
             }
             Fault::LagThenBlackout => self.lag_then_blackout(sid, &others),
+            Fault::HandOver => self.hand_over(sid),
+            Fault::BrokenHandOver => {
+                self.hand_over(sid);
+                let pause = self.cx.dice.between(100, 20_000);
+                let which = if self.cx.dice.percent(50) {
+                    self.leader().unwrap_or(sid)
+                } else {
+                    sid
+                };
+                self.cx.q.after(pause, Event::Kill { sid: which });
+            }
             Fault::CutStream => {
                 let cx = &mut self.cx;
                 cx.net.cut_one(&mut cx.q, &mut cx.dice);
@@ -160,6 +171,21 @@ impl World {
             | Fault::CutClient
             | Fault::LongElection => self.cut_ways(fault, sid, sids, &others),
         }
+    }
+
+    /// Tells whoever leads to pass on the lead; half of the time to `sid`.
+    fn hand_over(&mut self, sid: u8) {
+        let Some(leader) = self.leader() else {
+            return;
+        };
+        let to = self.cx.dice.percent(50).then_some(sid);
+        let patience_ms = self.cx.dice.between(5, 400);
+        let event = Event::HandOver {
+            sid: leader,
+            to,
+            patience_ms,
+        };
+        self.cx.q.after(0, event);
     }
 
     fn pause(&mut self, sid: u8) {
@@ -209,6 +235,8 @@ impl World {
             | Fault::KillAll
             | Fault::Pause
             | Fault::CutStream
+            | Fault::HandOver
+            | Fault::BrokenHandOver
             | Fault::SlowDisk
             | Fault::LagThenBlackout => between(&[sid], others),
         };

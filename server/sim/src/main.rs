@@ -249,4 +249,9 @@ fn print_counts(counts: &Counts, virtual_us: u64) {
         counts.expired_locally,
         counts.read_only,
     );
+    println!(
+        "leads passed on {}; connections that went on {}, requests asked again {}, held {}; holds \
+         ended {}",
+        counts.hand_overs, counts.went_on, counts.asked_again, counts.held, counts.holds_ended,
+    );
 }

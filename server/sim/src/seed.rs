@@ -91,6 +91,10 @@ pub(crate) struct Parameters {
     pub fault_weights: Vec<u64>,
     /// Whether sessions begin as local ones.
     pub local_sessions: bool,
+    /// Counter at which a new epoch begins in place.
+    pub roll_over_at: u32,
+    /// How long connections are held without a leader, ms; 0: not at all.
+    pub hold_ms: u64,
     /// Whether servers serve reads without a quorum, and clients ask for that.
     pub read_only: bool,
     /// Applied transactions that are kept in memory.
@@ -139,6 +143,8 @@ impl Parameters {
             read_only: kinds.percent(40),
             history_len: kinds.pick(&[5, 40, 500]).unwrap_or(500),
             disk_faults: Self::disk_dice(config.seed).percent(30),
+            roll_over_at: kinds.pick(&[u32::MAX, 30, 200]).unwrap_or(u32::MAX),
+            hold_ms: kinds.pick(&[0, 300, 5_000, 5_000, 5_000]).unwrap_or(5_000),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use zk_core::{Now, Peer, PeerConfig, SessionKinds};
+use zk_core::{HoldSettings, Now, Peer, PeerConfig, SessionKinds};
 use zk_storage::Storage;
 use zk_wire::Sid;
 use zk_wire::membership::{Membership, Role, ServerSpec};
@@ -89,6 +89,12 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
             read_only_mode: cx.params.read_only,
         },
         kinds: Default::default(),
+        roll_over_at: cx.params.roll_over_at,
+        hand_over: true,
+        hold: HoldSettings {
+            time_max_ms: cx.params.hold_ms,
+            ..HoldSettings::default()
+        },
         reconfig: Default::default(),
         bugs,
     }
@@ -257,6 +263,16 @@ impl Server {
             Event::Dialed { link, stream, .. } => self.dialed(cx, link, stream)?,
             Event::Accepted { stream, from, .. } => self.accepted(cx, stream, from)?,
             Event::Tick { .. } => self.tick(cx)?,
+            Event::HandOver {
+                to, patience_ms, ..
+            } => {
+                let input = zk_core::Input::HandOver {
+                    to: to.map(|sid| Sid(i64::from(sid))),
+                    patience_ms,
+                    cause: zk_core::ElectionCause::HandOver,
+                };
+                self.run(cx, |peer, now, out| peer.handle(now, input, out))?;
+            }
             Event::DiskEnd { .. } => return self.disk_end(cx),
             Event::SnapshotJob { job, .. } => return self.snapshot_job(cx, job),
             Event::Arrive { .. }
@@ -267,6 +283,7 @@ impl Server {
             | Event::Resume { .. }
             | Event::Fault
             | Event::DiskFault
+            | Event::Kill { .. }
             | Event::Blackout
             | Event::Heal { .. }
             | Event::QuickDisk { .. } => {}

@@ -267,7 +267,6 @@ impl Process {
                     (ServerState::Following, Phase::Broadcast) => {
                         cx.checks.committed(status.zxid_applied)?;
                     }
-                    // What is logged is in the tree now, as after a restart.
                     (ServerState::Looking, _) => {
                         let applied = status.zxid_applied;
                         cx.checks.total_order.starts_at(sid, applied);
@@ -305,7 +304,25 @@ impl Process {
             PeerEvent::LocalSessionExpired { session } => {
                 cx.checks.expires_locally(sid, session, now_ms)
             }
-            PeerEvent::Elected { .. } | PeerEvent::ReadOnly { .. } => Ok(()),
+            PeerEvent::WentOn { again, held, .. } => {
+                let counts = &mut cx.checks.counts;
+                counts.went_on += 1;
+                counts.asked_again += again;
+                counts.held += held;
+                Ok(())
+            }
+            PeerEvent::HoldEnded { .. } => {
+                cx.checks.counts.holds_ended += 1;
+                Ok(())
+            }
+            PeerEvent::HandedOver { .. } => {
+                cx.checks.counts.hand_overs += 1;
+                Ok(())
+            }
+            PeerEvent::Elected { .. }
+            | PeerEvent::ReadOnly { .. }
+            | PeerEvent::HandOverFailed { .. }
+            | PeerEvent::HandOverRefused { .. } => Ok(()),
         }
     }
 }

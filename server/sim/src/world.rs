@@ -89,6 +89,14 @@ pub(crate) enum Event {
     Heal { ways: Vec<(Host, Host)> },
     /// A disk is as quick as before.
     QuickDisk { sid: u8 },
+    /// A server is told to pass on the lead.
+    HandOver {
+        sid: u8,
+        to: Option<u8>,
+        patience_ms: u64,
+    },
+    /// kill -9 of one server.
+    Kill { sid: u8 },
 }
 
 /// The world.
@@ -352,6 +360,13 @@ impl World {
                 self.cx.slow_disks.remove(&sid);
                 Ok(())
             }
+            Event::Kill { sid } => {
+                if self.cx.faults {
+                    self.crash(sid, crate::disk::Crash::Process, None);
+                }
+                Ok(())
+            }
+            Event::HandOver { sid, .. } => self.for_server(sid, None, event),
             Event::MailArrive { to, .. } => self.for_server(to, None, event),
             Event::Accepted { sid, .. } => self.for_server(sid, None, event),
             Event::Dial(dial) => self.for_server(dial.sid, Some(dial.incarnation), event),

@@ -22,6 +22,56 @@ pub struct LearnerInfo {
     pub sid: Sid,
     /// Version of its committed config.
     pub config_version: i64,
+    /// Whether it understands [`Packet::HandOver`]: a blob behind what Apache reads.
+    pub hands_over: bool,
+}
+
+/// Marks what a server of ours can do, behind what Apache reads of a record.
+const CAPABILITIES_MAGIC: i32 = 0x5152_5431;
+
+/// It understands [`Packet::HandOver`].
+const HANDS_OVER: i32 = 1;
+
+/// Number of [`Packet::HandOver`]; Apache has none above 19.
+const HAND_OVER: i32 = 1101;
+
+/// Passing on the lead; only said to servers that announced to understand it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOver {
+    /// Leader to successor: lead next, if this is the end of your history.
+    Offer(Zxid),
+    /// Successor to leader: it leads from here on.
+    Accepted,
+    /// Successor to leader: it will not.
+    Refused,
+    /// Leader to learner: this one leads from here on.
+    Follow(Sid),
+}
+
+impl HandOver {
+    fn parts(self) -> (Zxid, Bytes) {
+        let (zxid, step, sid) = match self {
+            Self::Offer(zxid) => (zxid, 1, 0),
+            Self::Accepted => (Zxid::ZERO, 2, 0),
+            Self::Refused => (Zxid::ZERO, 3, 0),
+            Self::Follow(sid) => (Zxid::ZERO, 4, sid.0),
+        };
+        let mut w = Writer::with_capacity(12);
+        w.i32(step);
+        w.i64(sid);
+        (zxid, w.into_bytes())
+    }
+
+    fn decode(zxid: Zxid, mut r: Reader) -> Result<Option<Self>, DecodeError> {
+        let (step, sid) = (r.i32()?, Sid(r.i64()?));
+        Ok(match step {
+            1 => Some(Self::Offer(zxid)),
+            2 => Some(Self::Accepted),
+            3 => Some(Self::Refused),
+            4 => Some(Self::Follow(sid)),
+            _ => None,
+        })
+    }
 }
 
 /// A request that a learner forwards for its client, or makes for a session.
@@ -118,6 +168,8 @@ pub enum Packet {
         /// Epoch of the last leader that it acknowledged.
         current_epoch: Option<Epoch>,
     },
+    /// 1101, ours: passing on the lead.
+    HandOver(HandOver),
     /// Anything else, which both sides ignore outside of the handshake.
     Unknown {
         /// The number on the wire.
@@ -216,6 +268,10 @@ impl Packet {
                 let data = Bytes::copy_from_slice(&epoch.to_be_bytes());
                 (18, last_zxid.to_wire(), Some(data), None)
             }
+            Self::HandOver(step) => {
+                let (zxid, data) = step.parts();
+                (HAND_OVER, zxid.to_wire(), Some(data), None)
+            }
             Self::Unknown { kind } => simple(*kind, Zxid::ZERO),
         }
     }
@@ -296,6 +352,10 @@ impl Packet {
                 last_zxid: zxid,
                 current_epoch: epoch_of(reader()?.i32()?),
             },
+            (HAND_OVER, _) => match HandOver::decode(zxid, reader()?)? {
+                Some(step) => Self::HandOver(step),
+                None => Self::Unknown { kind },
+            },
             _ => Self::Unknown { kind },
         })
     }
@@ -367,6 +427,10 @@ impl LearnerInfo {
         w.i64(self.sid.0);
         w.i32(PROTOCOL_VERSION);
         w.i64(self.config_version);
+        if self.hands_over {
+            w.i32(CAPABILITIES_MAGIC);
+            w.i32(HANDS_OVER);
+        }
         w.into_bytes()
     }
 
@@ -379,10 +443,13 @@ impl LearnerInfo {
             )));
         }
         let config_version = if r.remaining() >= 8 { r.i64()? } else { 0 };
+        let hands_over =
+            r.remaining() >= 8 && r.i32()? == CAPABILITIES_MAGIC && r.i32()? & HANDS_OVER != 0;
         Ok(Self {
             accepted_epoch: zxid.epoch(),
             sid,
             config_version,
+            hands_over,
         })
     }
 }
@@ -434,6 +501,7 @@ mod tests {
             accepted_epoch: Epoch(3),
             sid: Sid(1),
             config_version: 0x1_0000_0000,
+            hands_over: false,
         };
         let request = ForwardedRequest {
             session: SessionId(5),

@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod clients;
 mod files;
+mod handover;
 mod inspect;
 mod migrate;
 mod mixed;

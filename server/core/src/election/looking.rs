@@ -47,6 +47,8 @@ pub(crate) struct Looking {
     /// Whether this server has a vote. One without follows who is elected already, and supports
     /// nobody: Apache's servers whose last zxid is -1 do the same.
     votes: bool,
+    /// The leader whose connection just ended: no vote of it is waited for.
+    lost: Option<Sid>,
 }
 
 impl Looking {
@@ -58,6 +60,7 @@ impl Looking {
         ensemble: &Ensemble,
         now: Mono,
         ignore_zxid: bool,
+        lost: Option<Sid>,
         out: &mut Outputs,
     ) -> Self {
         let votes = own.leader.is_some();
@@ -74,6 +77,7 @@ impl Looking {
             since: now,
             ignore_zxid,
             votes: votes || !ensemble.is_voter(me),
+            lost,
         };
         looking.broadcast(ensemble, out);
         looking
@@ -91,6 +95,13 @@ impl Looking {
     pub(crate) fn deadline(&self) -> Mono {
         self.finalize_at
             .map_or(self.resend_at, |at| at.min(self.resend_at))
+    }
+
+    /// Whether a vote of this round is worse than the present proposal, so that its server has to
+    /// hear of that one: it may have begun to look after it was sent.
+    pub(crate) fn knows_better(&self, n: &Notification) -> bool {
+        let vote = Vote::from_wire(n.vote);
+        n.round == self.round && self.proposal.beats(&vote, self.ignore_zxid)
     }
 
     fn cast(&self, vote: Vote) -> Cast {
@@ -121,14 +132,15 @@ impl Looking {
     fn tally(&mut self, ensemble: &Ensemble, now: Mono) -> Option<Outcome> {
         let with = self.cast(self.proposal);
         let leader = self.proposal.leader?;
-        if self.this_round.is_unanimous(ensemble, with) {
+        let quorum = self.this_round.has_quorum(ensemble, with);
+        if quorum && self.this_round.is_unanimous(ensemble, with, self.lost) {
             return Some(Outcome {
                 vote: self.proposal,
                 leader,
                 round: self.round,
             });
         }
-        if self.this_round.has_quorum(ensemble, with) {
+        if quorum {
             self.finalize_at.get_or_insert(now.plus(FINALIZE_MS));
         } else {
             self.finalize_at = None;

@@ -1,6 +1,6 @@
 //! Votes received, and whether enough of them agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zk_wire::election::ServerState;
 use zk_wire::{Round, Sid};
@@ -56,12 +56,10 @@ impl Tally {
         ensemble.is_quorum(self.agreeing(with))
     }
 
-    /// Whether every voter agrees with a vote.
-    pub(super) fn is_unanimous(&self, ensemble: &Ensemble, with: Cast) -> bool {
-        self.agreeing(with)
-            .filter(|sid| ensemble.is_voter(*sid))
-            .count()
-            == ensemble.voter_count()
+    /// Whether every voter agrees with a vote, whatever `but` thinks.
+    pub(super) fn is_unanimous(&self, ensemble: &Ensemble, with: Cast, but: Option<Sid>) -> bool {
+        let agreed: BTreeSet<Sid> = self.agreeing(with).chain(but).collect();
+        ensemble.voters().all(|sid| agreed.contains(&sid))
     }
 
     /// Whether the server said of itself that it leads.

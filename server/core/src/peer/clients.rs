@@ -83,7 +83,7 @@ impl Peer {
     }
 
     /// Makes a session known to all.
-    fn create_session(
+    pub(super) fn create_session(
         &mut self,
         session: SessionId,
         timeout_ms: i32,
@@ -162,6 +162,10 @@ impl Peer {
         let Some((session, timeout_ms)) = self.local.clients.session_of(conn) else {
             return Ok(());
         };
+        if self.local.clients.is_suspended(conn) {
+            self.hold_frame(conn, frame, out);
+            return Ok(());
+        }
         if !self.touch(session, timeout_ms, now) {
             // The session is ending, and its connection with it: there is no answer.
             return Ok(());
@@ -192,7 +196,7 @@ impl Peer {
     }
 
     /// A sign of life; false when the session is gone or closing, as far as this server knows.
-    fn touch(&mut self, session: SessionId, timeout_ms: i32, now: Now) -> bool {
+    pub(super) fn touch(&mut self, session: SessionId, timeout_ms: i32, now: Now) -> bool {
         let local = &mut self.local.local_sessions;
         if local.touch(session, timeout_ms, now.mono) {
             return true;
@@ -283,7 +287,7 @@ impl Peer {
         }
     }
 
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         submission: Submission,
         now: Now,
@@ -296,18 +300,6 @@ impl Peer {
                 Ok(())
             }
             Role::Draining | Role::Looking(_) => Ok(()),
-        }
-    }
-
-    /// Frames that waited for their session to be settled.
-    pub(super) fn handle_released(&mut self, now: Now, out: &mut Outputs) {
-        while let Some((conn, frames)) = self.local.released.pop() {
-            for frame in frames {
-                if let Err(RoleOver(why)) = self.client_frame(conn, frame, now, out) {
-                    self.end_role(&why, true, now, out);
-                    return;
-                }
-            }
         }
     }
 }

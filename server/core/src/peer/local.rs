@@ -3,22 +3,45 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use zk_wire::client::ErrorCode;
-use zk_wire::election::ServerState;
+use zk_wire::election::{Notification, ServerState};
 use zk_wire::txn::TxnBody;
 use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
 use super::disk::{After, Disk};
+use super::held::Parting;
 use crate::config::PeerConfig;
 use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, Trust, TxnOutcome};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
-use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
+use crate::io::{DiskOp, LinkId, Output, Outputs};
 use crate::report::{DIGEST_INTERVAL, DIGESTS_MAX};
-use crate::request::order::Clients;
+use crate::request::order::{Clients, Released};
 use crate::session::{LocalSessions, LocalView, SessionIds};
-use crate::status::{PeerEvent, Phase};
+use crate::status::{ElectionCause, PeerEvent, Phase};
 use crate::time::{Mono, Now};
 use crate::zab::history::History;
+
+/// Bytes of history that wait for a leader to be established at most.
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
+
+/// Who is to lead next, as the last leader left it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Next {
+    /// This server, without an election.
+    Designated {
+        /// Who.
+        leader: Sid,
+        /// Why.
+        cause: ElectionCause,
+    },
+    /// The next election is to elect this one.
+    Steered {
+        /// Who.
+        to: Sid,
+        /// Why.
+        cause: ElectionCause,
+    },
+}
 
 /// Shared by all roles.
 #[derive(Debug)]
@@ -27,6 +50,10 @@ pub(crate) struct Local {
     pub(crate) ensemble: Ensemble,
     pub(crate) db: Database,
     pub(crate) history: History,
+    /// Logged transactions that are not known to be committed while no leader is established, oldest
+    /// first: they are applied, answered and told of when one is.
+    ahead: VecDeque<Entry>,
+    ahead_bytes: u64,
     /// Last transaction handed to the log.
     pub(crate) last_logged: Zxid,
     pub(crate) accepted_epoch: Epoch,
@@ -59,12 +86,24 @@ pub(crate) struct Local {
     /// has brought it level.
     pub(crate) trust: Trust,
     /// Frames of sessions that were just settled, to be handled as if they came now.
-    pub(crate) released: Vec<(ConnId, VecDeque<crate::io::ClientFrame>)>,
-    /// The state came from a leader that went on while it sent it (Apache's do), and has not caught up
-    /// with what was in it by chance: its digests mean nothing yet.
-    pub(crate) fuzzy: bool,
+    pub(crate) released: Vec<Released>,
+    /// Until here the state that a leader sent while it went on (Apache's do) has what came later in
+    /// it by chance: its digests mean nothing before.
+    pub(crate) fuzzy_until: Option<Zxid>,
     /// What a past role writes on, with the mistake of that name.
     pub(crate) late: Vec<Entry>,
+    /// The leader whose connection ended; for the next election only.
+    pub(crate) lost_leader: Option<Sid>,
+    /// Votes that came before this server could look; the last of each voter.
+    pub(crate) early_votes: BTreeMap<Sid, Notification>,
+    /// Who is to lead next; for the next election only.
+    pub(crate) next: Option<Next>,
+    /// Why the next election is held.
+    pub(crate) cause: ElectionCause,
+    /// Whether a leader was just established: suspended clients go on.
+    pub(crate) resume_due: bool,
+    /// How the last epoch in which this server served came to its end.
+    pub(crate) parting: Parting,
     txns_since_snapshot: u64,
     bytes_since_snapshot: u64,
     snapshot_after: u64,
@@ -82,6 +121,8 @@ impl Local {
             last_logged: recovery.database.last_applied(),
             db: recovery.database,
             history: History::new(recovery.recent, cfg.history_len),
+            ahead: VecDeque::new(),
+            ahead_bytes: 0,
             accepted_epoch: recovery.accepted_epoch,
             current_epoch: recovery.current_epoch,
             clients: Clients::new(&cfg),
@@ -101,8 +142,14 @@ impl Local {
             wants_snapshot: recovery.trust == Trust::Damaged,
             trust: recovery.trust,
             released: Vec::new(),
-            fuzzy: false,
+            fuzzy_until: None,
             late: Vec::new(),
+            lost_leader: None,
+            early_votes: BTreeMap::new(),
+            next: None,
+            cause: ElectionCause::Start,
+            resume_due: false,
+            parting: Parting::default(),
             txns_since_snapshot: 0,
             bytes_since_snapshot: 0,
             snapshot_after: 0,
@@ -165,6 +212,12 @@ impl Local {
 
     /// Applies a committed transaction: state, events, replies.
     pub(crate) fn apply_committed(&mut self, entry: Entry, out: &mut Outputs) {
+        self.apply(&entry, out);
+        self.history.push(entry);
+        self.snapshot_if_due(out);
+    }
+
+    fn apply(&mut self, entry: &Entry, out: &mut Outputs) {
         let header = entry.txn.header;
         let zxid = header.zxid;
         let mut changes: Vec<Change> = Vec::new();
@@ -177,7 +230,9 @@ impl Local {
             self.local_sessions.remove(header.session);
         }
         let digest = self.db.digest();
-        let told = entry.txn.digest.filter(|d| *d != digest && !self.fuzzy);
+        self.fuzzy_until = self.fuzzy_until.filter(|until| zxid < *until);
+        let settled = self.fuzzy_until.is_none();
+        let told = entry.txn.digest.filter(|d| *d != digest && settled);
         if let Some(expected) = told {
             self.digest_mismatches += 1;
             let event = PeerEvent::DigestMismatch {
@@ -187,19 +242,17 @@ impl Local {
             };
             out.push(Output::Event(event));
         }
-        if zxid.as_u64().is_multiple_of(DIGEST_INTERVAL) && !self.fuzzy {
+        if zxid.as_u64().is_multiple_of(DIGEST_INTERVAL) && settled {
             if self.digests.len() == DIGESTS_MAX {
                 self.digests.pop_front();
             }
             self.digests.push_back((zxid, digest));
         }
         out.push(Output::Event(PeerEvent::Applied { zxid, digest }));
-        self.history.push(entry);
         let released = self
             .clients
             .applied(&self.db, &header, outcome, &changes, out);
         self.released.extend(released);
-        self.snapshot_if_due(out);
     }
 
     /// Settles the session of a connection that waits for it.
@@ -228,19 +281,72 @@ impl Local {
         self.instead.clear();
     }
 
-    /// Takes over logged transactions that no leader has committed, before this server looks for
-    /// one: its vote and its state are what a restart would find. What never was is cut by the next
-    /// leader's TRUNC or SNAP.
-    pub(crate) fn absorb_tail(&mut self, tail: impl IntoIterator<Item = Entry>) {
-        for entry in tail {
-            self.db.apply(&entry.txn, &mut Vec::new());
-            self.history.push(entry);
+    /// Takes over a logged transaction that is not known to be committed. Votes and
+    /// synchronization count with it, as they would after a restart; the tree, clients and watches
+    /// do not, until a leader is established. What never was is cut by its TRUNC or SNAP.
+    pub(crate) fn take_ahead(&mut self, entry: Entry, out: &mut Outputs) {
+        if self.cfg.bugs.answer_from_uncommitted() {
+            self.apply_committed(entry, out);
+            return;
+        }
+        self.ahead_bytes += entry.raw.len() as u64;
+        self.ahead.push_back(entry.clone());
+        self.history.push(entry);
+        if self.ahead_bytes > AHEAD_BYTES_MAX {
+            // Too much to wait with: nobody is told what came of it.
+            self.clients.state_replaced(false, out);
+            self.ahead_bytes = 0;
+            for entry in std::mem::take(&mut self.ahead) {
+                self.apply(&entry, out);
+            }
         }
     }
 
-    /// Replaces everything by what is on disk after a TRUNC.
-    pub(crate) fn reload(&mut self, recovery: Recovery, now: Now) {
-        self.last_logged = recovery.database.last_applied();
+    /// The last transaction of this server's history, committed or not.
+    pub(crate) fn history_last(&self) -> Zxid {
+        let ahead = self.ahead.back().map(Entry::zxid);
+        ahead.map_or(self.db.last_applied(), |z| z.max(self.db.last_applied()))
+    }
+
+    /// The state at [`Local::history_last`], serialized.
+    pub(crate) fn history_snapshot(&self) -> bytes::Bytes {
+        if self.ahead.is_empty() {
+            return self.db.to_snapshot_body();
+        }
+        let mut db = self.db.clone();
+        for entry in &self.ahead {
+            db.apply(&entry.txn, &mut Vec::new());
+        }
+        db.to_snapshot_body()
+    }
+
+    /// A leader is established in this epoch, and so the whole history: it is applied, and clients
+    /// are served.
+    pub(crate) fn begin_serving(&mut self, epoch: Epoch, out: &mut Outputs) {
+        self.serving = true;
+        self.ahead_bytes = 0;
+        for entry in std::mem::take(&mut self.ahead) {
+            self.apply(&entry, out);
+        }
+        // A client that saw the epoch begin elsewhere is not ahead of this server.
+        self.db.begin_epoch(Zxid::new(epoch, 0));
+        self.resume_due = true;
+        self.snapshot_if_due(out);
+    }
+
+    /// The log was cut: what is behind the cut never was. The tree stays, unless it has some of it.
+    pub(crate) fn reload(&mut self, recovery: Recovery, now: Now, out: &mut Outputs) {
+        let to = recovery.database.last_applied();
+        self.ahead.retain(|entry| entry.zxid() <= to);
+        if self.history_last() == to {
+            self.last_logged = to;
+            self.history.cut(to);
+            return;
+        }
+        self.ahead.clear();
+        self.clients
+            .state_replaced(to < self.db.last_applied(), out);
+        self.last_logged = to;
         self.db = recovery.database;
         self.history = History::new(recovery.recent, self.cfg.history_len);
         self.show_config(now);
@@ -248,6 +354,10 @@ impl Local {
 
     /// Replaces everything by a leader's snapshot, in memory and on disk.
     pub(crate) fn install(&mut self, database: Database, now: Now, out: &mut Outputs) {
+        self.ahead.clear();
+        self.fuzzy_until = None;
+        let goes_back = database.last_applied() < self.db.last_applied();
+        self.clients.state_replaced(goes_back, out);
         self.db = database;
         self.wants_snapshot = false;
         self.history.clear();
@@ -315,6 +425,16 @@ impl Local {
         Vote {
             leader: Some(self.cfg.sid),
             zxid: Some(self.last_logged),
+            epoch: Some(self.current_epoch),
+        }
+    }
+
+    /// The first vote of an election that is to elect `to`: for a history longer than any of this
+    /// epoch, so that whoever looks takes it over.
+    pub(crate) fn steered_vote(&self, to: Sid) -> Vote {
+        Vote {
+            leader: Some(to),
+            zxid: Some(Zxid::new(self.current_epoch, u32::MAX)),
             epoch: Some(self.current_epoch),
         }
     }

@@ -10,25 +10,26 @@
 
 mod clients;
 pub(crate) mod disk;
+pub(crate) mod held;
 pub(crate) mod local;
 mod read_only;
 
 use std::collections::VecDeque;
 
 use zk_wire::election::{Notification, ServerState};
-use zk_wire::{SessionId, Sid, Zxid};
+use zk_wire::{Round, SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
 use crate::db::{Entry, Recovery, Trust};
 use crate::election::{Looking, Outcome, Vote};
 use crate::io::{DiskSeq, Input, LinkId, Output, Outputs};
 use crate::request::order::Newcomer;
-use crate::status::{PeerEvent, Phase, Status};
+use crate::status::{ElectionCause, PeerEvent, Phase, Status};
 use crate::time::{Mono, Now};
 use crate::zab::leader::{Leading, RoleOver};
 use crate::zab::learner::Learner;
 
-use local::Local;
+use local::{Local, Next};
 
 #[derive(Debug)]
 enum Role {
@@ -113,6 +114,7 @@ impl Peer {
         [
             role,
             self.local.local_sessions.next_deadline(),
+            self.local.clients.hold_deadline(),
             self.read_only_at(),
         ]
         .into_iter()
@@ -125,6 +127,7 @@ impl Peer {
         if let Err(RoleOver(why)) = self.dispatch(now, input, out) {
             self.end_role(&why, true, now, out);
         }
+        self.resume_clients(now, out);
         self.handle_released(now, out);
     }
 
@@ -186,10 +189,7 @@ impl Peer {
                 Some(learner) => learner.snapshot(zxid, database, &self.local, now),
                 None => Ok(()),
             },
-            Input::LinkClosed { link } => {
-                self.link_closed(link, now, out);
-                Ok(())
-            }
+            Input::LinkClosed { link } => self.link_closed(link, now, out),
             Input::ClientConnect {
                 conn,
                 ip,
@@ -205,6 +205,11 @@ impl Peer {
                 self.client_connect(conn, who, &request, now, out)
             }
             Input::ClientFrame { conn, frame } => self.client_frame(conn, frame, now, out),
+            Input::HandOver {
+                to,
+                patience_ms,
+                cause,
+            } => self.hand_over(to, patience_ms, cause, now, out),
             Input::ClientClosed { conn } => {
                 self.local.clients.drop_conn(conn);
                 Ok(())
@@ -214,6 +219,7 @@ impl Peer {
 
     fn tick(&mut self, now: Now, out: &mut Outputs) -> Result<(), RoleOver> {
         self.expire_local_sessions(now, out);
+        self.local.clients.close_overdue(now.mono, out);
         let outcome = match &mut self.role {
             Role::Draining => None,
             Role::Looking(looking) => looking.tick(&self.local.ensemble, now.mono, out),
@@ -248,7 +254,7 @@ impl Peer {
             learner.truncated(recovery, &mut self.local, now, out)?;
         } else {
             // The role ended meanwhile; the log is cut all the same.
-            self.local.reload(recovery, now);
+            self.local.reload(recovery, now, out);
         }
         self.disk_done(seq, now, out)
     }
@@ -258,14 +264,28 @@ impl Peer {
         if !matches!(self.role, Role::Draining) || !self.local.disk.is_idle() {
             return;
         }
+        let steered = match self.local.next.take() {
+            Some(Next::Designated { leader, cause }) => {
+                self.local.cause = cause;
+                self.follow_designated(leader, now, out);
+                return;
+            }
+            Some(Next::Steered { to, cause }) => {
+                self.local.cause = cause;
+                Some(to)
+            }
+            None => None,
+        };
         let local = &mut self.local;
+        let vote = steered.map_or_else(|| local.own_vote(), |to| local.steered_vote(to));
         let mut looking = Looking::new(
             local.cfg.sid,
-            local.own_vote(),
+            vote,
             local.vote_round,
             &local.ensemble,
             now.mono,
             local.cfg.bugs.vote_ignores_zxid(),
+            local.lost_leader.take(),
             out,
         );
         local.vote_round = looking.round();
@@ -273,6 +293,11 @@ impl Peer {
         let outcome = looking.start(&local.ensemble, now.mono);
         self.role = Role::Looking(looking);
         self.elected(outcome, now, out);
+        for (from, notification) in std::mem::take(&mut self.local.early_votes) {
+            if matches!(self.role, Role::Looking(_)) {
+                self.notification(from, &notification, now, out);
+            }
+        }
     }
 
     fn elected(&mut self, outcome: Option<Outcome>, now: Now, out: &mut Outputs) {
@@ -280,25 +305,82 @@ impl Peer {
             return;
         };
         let took_ms = u64::try_from(now.mono.since(looking.since).as_millis()).unwrap_or(u64::MAX);
+        let patience_ms = self.local.ticks(self.local.cfg.init_limit);
+        self.begin_role(outcome, took_ms, patience_ms, now, out);
+    }
+
+    /// Goes on under the leader that the last one named, without an election: in the round after
+    /// the last, so that its vote is comparable. It has less time than one that was elected.
+    fn follow_designated(&mut self, leader: Sid, now: Now, out: &mut Outputs) {
+        let local = &self.local;
+        let vote = Vote {
+            leader: Some(leader),
+            zxid: Some(local.last_logged),
+            epoch: Some(local.current_epoch),
+        };
+        let round = Round(local.vote_round.0 + 1);
+        let outcome = Outcome {
+            vote,
+            leader,
+            round,
+        };
+        let patience_ms = local.ticks(local.cfg.sync_limit);
+        self.begin_role(outcome, 0, patience_ms, now, out);
+    }
+
+    fn begin_role(
+        &mut self,
+        outcome: Outcome,
+        took_ms: u64,
+        patience_ms: u64,
+        now: Now,
+        out: &mut Outputs,
+    ) {
         out.push(Output::Event(PeerEvent::Elected {
             leader: outcome.leader,
             took_ms,
+            cause: self.local.cause,
         }));
         self.local.stop_read_only(out);
         let local = &mut self.local;
+        local.parting.elected(now.mono);
         local.role_no += 1;
         local.vote = outcome.vote;
         local.vote_round = outcome.round;
         let leader = Some(outcome.leader);
         if outcome.leader == local.cfg.sid {
             Local::event_phase(ServerState::Leading, Phase::Discovery, leader, out);
-            self.role = Role::Leading(Box::new(Leading::new(local, now, out)));
+            let leading = Leading::new(local, patience_ms, now, out);
+            self.role = Role::Leading(Box::new(leading));
         } else {
             let state = self.learner_state();
             Local::event_phase(state, Phase::Discovery, leader, out);
-            let learner = Learner::new(outcome.leader, &mut self.local, now, out);
+            let learner = Learner::new(outcome.leader, patience_ms, &mut self.local, now, out);
             self.role = Role::Learner(Box::new(learner));
         }
+    }
+
+    /// Begins to pass on the lead.
+    fn hand_over(
+        &mut self,
+        to: Option<Sid>,
+        patience_ms: u64,
+        cause: ElectionCause,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let outcome = match &mut self.role {
+            Role::Leading(leading) => {
+                leading.hand_over(to, cause, patience_ms, &mut self.local, now, out)
+            }
+            Role::Draining | Role::Looking(_) | Role::Learner(_) => {
+                Err("this server does not lead".to_owned())
+            }
+        };
+        outcome.unwrap_or_else(|why| {
+            out.push(Output::Event(PeerEvent::HandOverRefused { why }));
+            Ok(())
+        })
     }
 
     fn learner_state(&self) -> ServerState {
@@ -317,9 +399,20 @@ impl Peer {
         }
     }
 
-    /// Ends the role: nobody is served until there is a leader again.
+    /// Ends the role: clients wait until there is a leader again.
     fn end_role(&mut self, why: &str, link_is_open: bool, now: Now, out: &mut Outputs) {
         let state = self.state();
+        if self.local.serving && state == ServerState::Leading {
+            self.local.parting.led();
+        }
+        if matches!(self.local.next, Some(Next::Designated { .. })) {
+            self.local.parting.given_up();
+        } else if self.local.next.is_none() {
+            self.local.cause = match state {
+                ServerState::Leading => ElectionCause::QuorumLost,
+                _ => ElectionCause::LeaderLost,
+            };
+        }
         let tail: VecDeque<Entry> = match std::mem::replace(&mut self.role, Role::Draining) {
             Role::Leading(leading) => leading.end(out).into(),
             Role::Learner(learner) => learner.end(why, link_is_open, out),
@@ -331,36 +424,45 @@ impl Peer {
         }));
         self.local.role_no += 1;
         self.local.serving = false;
-        self.local.released.clear();
-        self.local
-            .clients
-            .close_all("this server lost its leader", out);
-        self.local.forget_local_sessions();
+        self.suspend_clients(now, out);
         let bugs = self.local.cfg.bugs;
         if bugs.zk2845_tail_is_forgotten() {
-            self.local.last_logged = self.local.db.last_applied();
+            self.local.last_logged = self.local.history_last();
         } else {
             if bugs.zk4712_past_role_writes_on() {
                 self.local.late.extend(tail.iter().cloned());
             }
-            self.local.absorb_tail(tail);
+            for entry in tail {
+                self.local.take_ahead(entry, out);
+            }
         }
         self.look_when_drained(now, out);
     }
 
-    fn link_closed(&mut self, link: LinkId, now: Now, out: &mut Outputs) {
+    fn link_closed(&mut self, link: LinkId, now: Now, out: &mut Outputs) -> Result<(), RoleOver> {
         match &mut self.role {
-            Role::Leading(leading) => leading.closed(link),
+            Role::Leading(leading) => return leading.closed(link, &mut self.local, now, out),
             Role::Learner(learner) if learner.is_link(link) => {
+                if self.local.serving {
+                    let tick_ms = self.local.cfg.tick_ms;
+                    self.local.parting.link_ended(now.mono, tick_ms);
+                    self.local.lost_leader = Some(learner.leader);
+                }
                 self.end_role("the connection to the leader ended", false, now, out);
             }
             Role::Draining | Role::Looking(_) | Role::Learner(_) => {}
         }
+        Ok(())
     }
 
     /// A message on the election port: for the election, or for someone who looks.
     fn notification(&mut self, from: Sid, n: &Notification, now: Now, out: &mut Outputs) {
         let state = self.state();
+        let is_looking = n.state == ServerState::Looking;
+        let unled = matches!(self.role, Role::Draining | Role::Looking(_));
+        if n.state == ServerState::Leading && unled {
+            self.local.parting.hears_leader(n.vote.epoch);
+        }
         let local = &self.local;
         let answer = |vote: Vote, round, out: &mut Outputs| {
             let notification = vote.notify(state, round, &local.ensemble.text);
@@ -369,9 +471,13 @@ impl Peer {
                 notification,
             });
         };
-        let is_looking = n.state == ServerState::Looking;
         let outcome = match &mut self.role {
-            Role::Draining => return,
+            Role::Draining => {
+                if is_looking && local.ensemble.is_voter(from) {
+                    self.local.early_votes.insert(from, n.clone());
+                }
+                return;
+            }
             // Answered only when it asks: two servers that answer each other's answers never end.
             _ if !local.ensemble.is_voter(from) && !is_looking => return,
             Role::Looking(looking) => {
@@ -379,7 +485,7 @@ impl Peer {
                     answer(looking.proposal(), looking.round(), out);
                     return;
                 }
-                if is_looking && n.round < looking.round() {
+                if is_looking && (n.round < looking.round() || looking.knows_better(n)) {
                     answer(looking.proposal(), looking.round(), out);
                 }
                 looking.notification(from, n, &local.ensemble, now.mono, out)

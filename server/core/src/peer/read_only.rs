@@ -1,6 +1,7 @@
 //! Read-only mode (`ReadOnlyZooKeeperServer`): a member that has looked for a leader for a while lets
 //! clients that ask for it read its last state, which may end in transactions that never were. It
-//! ends with the election.
+//! ends with the election. Connections that are held wait on, but for those of clients that are content
+//! to read.
 
 use super::local::Local;
 use super::{Peer, Role};
@@ -25,6 +26,7 @@ impl Peer {
     pub(super) fn serve_read_only_if_due(&mut self, now: Now, out: &mut Outputs) {
         if self.read_only_at().is_some_and(|at| at <= now.mono) {
             self.local.clients.set_read_only(true);
+            self.local.clients.close_those_content_to_read(out);
             out.push(Output::Event(PeerEvent::ReadOnly { serving: true }));
         }
     }
@@ -37,7 +39,7 @@ impl Local {
             return;
         }
         self.clients.set_read_only(false);
-        self.clients.close_all("this server found a leader", out);
+        self.clients.close_visitors(out);
         self.forget_local_sessions();
         out.push(Output::Event(PeerEvent::ReadOnly { serving: false }));
     }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod conn;
+mod hold;
 mod intake;
 mod reply;
 
@@ -18,9 +19,11 @@ use zk_wire::{Id, SessionId};
 
 use conn::{Conn, Waiting};
 pub(crate) use conn::{Submission, Submitted};
+pub(crate) use hold::{Released, Resume, Sure};
 
-use crate::config::{AuthSettings, PeerConfig};
-use crate::io::{ClientFrame, ConnId, Output, Outputs};
+use crate::bugs::Bugs;
+use crate::config::{AuthSettings, HoldSettings, PeerConfig};
+use crate::io::{ConnId, Output, Outputs};
 use crate::request::auth::{self, DigestMd5, NONCE_LEN, Service};
 use crate::watch::WatchTable;
 
@@ -46,6 +49,9 @@ pub(crate) struct Clients {
     watches: WatchTable,
     /// Whether this server serves without a quorum.
     read_only: bool,
+    hold: HoldSettings,
+    held: hold::Held,
+    bugs: Bugs,
 }
 
 impl Clients {
@@ -59,6 +65,9 @@ impl Clients {
             by_session: BTreeMap::new(),
             watches: WatchTable::default(),
             read_only: false,
+            hold: config.hold,
+            held: hold::Held::default(),
+            bugs: config.bugs,
         }
     }
 
@@ -128,6 +137,8 @@ impl Clients {
             sasl: sasl.then(|| Box::new(DigestMd5::new(Service::CLIENTS, nonce))),
             read_only,
             open: false,
+            suspended: None,
+            moved: false,
             deaf: false,
             held: VecDeque::new(),
             queue: VecDeque::new(),
@@ -154,7 +165,7 @@ impl Clients {
         session: SessionId,
         valid: bool,
         out: &mut Outputs,
-    ) -> Option<(ConnId, VecDeque<ClientFrame>)> {
+    ) -> Option<Released> {
         let id = *self.by_session.get(&session)?;
         let conn = self
             .conns
@@ -171,7 +182,7 @@ impl Clients {
             conn: id,
             frame: reply::accepted(conn, self.read_only),
         });
-        Some((id, std::mem::take(&mut conn.held)))
+        Some(Released::frames(id, std::mem::take(&mut conn.held)))
     }
 
     /// Closes a connection after what was sent before.

@@ -42,6 +42,13 @@ impl History {
         self.recent.push_back(entry);
     }
 
+    /// Forgets what is behind `to`.
+    pub(crate) fn cut(&mut self, to: Zxid) {
+        while self.recent.back().is_some_and(|e| e.zxid() > to) {
+            self.recent.pop_back();
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.recent.clear();
     }

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use zk_core::db::Entry;
 use zk_core::{
-    AuthSettings, Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, Mono, NONCE_LEN,
-    NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder, SessionKinds,
+    AuthSettings, Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, ElectionCause, Input, LinkId, Mono,
+    NONCE_LEN, NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder,
+    SessionKinds,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
@@ -123,6 +124,8 @@ pub(crate) struct Cluster {
     pub(crate) auth: AuthSettings,
     /// What the next clients say of read-only mode.
     pub(crate) wants_read_only: bool,
+    /// As above.
+    pub(crate) roll_over_at: u32,
     /// What the last client got that had no answer to its first frame.
     pub(crate) turned_away: Vec<Got>,
 }
@@ -150,6 +153,7 @@ impl Cluster {
             kinds: NodeKinds::default(),
             auth: AuthSettings::default(),
             wants_read_only: false,
+            roll_over_at: zk_core::config::ROLL_OVER_AT,
             turned_away: Vec::new(),
         }
     }
@@ -178,6 +182,9 @@ impl Cluster {
             auth: self.auth.clone(),
             sessions: self.sessions,
             kinds: self.kinds,
+            roll_over_at: self.roll_over_at,
+            hand_over: true,
+            hold: Default::default(),
             reconfig: Default::default(),
             bugs: Bugs::default(),
         };
@@ -341,6 +348,12 @@ impl Cluster {
                 Output::Event(PeerEvent::DigestMismatch { zxid, .. }) => {
                     panic!("{me}: digest mismatch at {zxid}");
                 }
+                Output::Event(
+                    event @ (PeerEvent::HandedOver { .. }
+                    | PeerEvent::HandOverFailed { .. }
+                    | PeerEvent::HandOverRefused { .. }
+                    | PeerEvent::HoldEnded { .. }),
+                ) => self.story.push(format!("{me}: {event:?}")),
                 Output::Event(_) => {}
             }
         }
@@ -447,6 +460,35 @@ impl Cluster {
             let frame = ClientFrame::decode(frame, 1 << 20).unwrap();
             self.give(Sid(sid), Input::ClientFrame { conn, frame });
         }
+        self.settle();
+    }
+
+    /// Sends a request and goes on only until somebody has said `until`.
+    pub(crate) fn send_until(
+        &mut self,
+        sid: i64,
+        conn: ConnId,
+        (xid, request): (i32, Request),
+        until: &str,
+    ) {
+        let frame = request.encode_with_header(Xid(xid));
+        let frame = ClientFrame::decode(frame, 1 << 20).unwrap();
+        let said = self.story.len();
+        self.give(Sid(sid), Input::ClientFrame { conn, frame });
+        while !self.story[said..].iter().any(|s| s.contains(until)) {
+            let (to, input) = self.queue.pop_front().unwrap();
+            self.give(to, input);
+        }
+    }
+
+    /// Tells a server to pass on the lead.
+    pub(crate) fn hand_over(&mut self, sid: i64, to: Option<i64>) {
+        let input = Input::HandOver {
+            to: to.map(Sid),
+            patience_ms: 1000,
+            cause: ElectionCause::HandOver,
+        };
+        self.give(Sid(sid), input);
         self.settle();
     }
 

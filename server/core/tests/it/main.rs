@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod cluster;
+mod held;
 mod identities;
 mod sessions;
 mod stories;

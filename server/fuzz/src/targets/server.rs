@@ -143,6 +143,9 @@ fn plain_config() -> PeerConfig {
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
+        roll_over_at: zk_core::config::ROLL_OVER_AT,
+        hand_over: true,
+        hold: zk_core::HoldSettings::default(),
         reconfig: zk_core::config::ReconfigSettings::default(),
         bugs: Bugs::default(),
     }

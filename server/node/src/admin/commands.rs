@@ -20,7 +20,9 @@ use axum::{Router, routing};
 use super::json::Json;
 use crate::client_port::NOT_SERVING;
 use crate::monitor::Monitor;
+
 use snapshot::Limiter;
+pub(super) use snapshot::authorize;
 
 /// Name and other names of each command.
 const COMMANDS: [(&str, &[&str]); 28] = [

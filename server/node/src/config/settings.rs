@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use zk_core::{AuthSettings, NodeKinds, ReconfigSettings, SessionKinds};
+use zk_core::{AuthSettings, HoldSettings, NodeKinds, ReconfigSettings, SessionKinds};
 use zk_wire::Sid;
 use zk_wire::membership::{HostPort, Membership};
 
@@ -88,6 +88,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// Containers, TTL nodes, quotas.
     pub kinds: NodeKinds,
+    /// What clients may leave here while there is no leader.
+    pub hold: HoldSettings,
     /// What reconfig may do.
     pub reconfig: ReconfigSettings,
     /// `tickTime`, ms.
@@ -211,6 +213,7 @@ impl Settings {
             peer_tls: tls::read_peers(r)?,
             sessions,
             kinds: node_kinds(r)?,
+            hold: hold(r)?,
             reconfig: reconfig(r)?,
             tick_ms,
             init_limit,
@@ -299,6 +302,16 @@ fn sessions(r: &Reader, tick_ms: u64) -> Result<SessionSettings, ConfigError> {
             local_upgrading: r.flag("localSessionsUpgradingEnabled", false)?,
             read_only_mode: r.flag("readonlymode.enabled", false)?,
         },
+    })
+}
+
+/// Bounds of what is held for clients between two leaders.
+fn hold(r: &Reader) -> Result<HoldSettings, ConfigError> {
+    let default = HoldSettings::default();
+    Ok(HoldSettings {
+        time_max_ms: r.count("quorate.hold.timeMaxMs", default.time_max_ms, 0, "10000")?,
+        requests_max: r.count("quorate.hold.requestsMax", default.requests_max, 1, "10000")?,
+        bytes_max: r.count("quorate.hold.bytesMax", default.bytes_max, 1, "67108864")?,
     })
 }
 

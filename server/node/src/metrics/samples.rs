@@ -89,6 +89,11 @@ pub(super) fn of_process(m: &Metrics) -> Vec<Sample<'_>> {
             Some(&m.connection_token_deficit),
         ),
         Counter("zk_elections_total", &m.elections),
+        Counter("zk_hand_overs_total", &m.hand_overs),
+        Counter("zk_hand_overs_failed_total", &m.hand_overs_failed),
+        Counter("zk_held_connections_total", &m.held_connections),
+        Counter("zk_held_requests_total", &m.held_requests),
+        Counter("zk_resubmitted_requests_total", &m.resubmitted_requests),
         Counter("zk_fsync_threshold_exceeded_total", &m.fsync_slow),
         Summary("fsynctime", Basic, Some(&m.fsync)),
         Summary("sync_processor_batch_size", Basic, Some(&m.batch_size)),
@@ -97,6 +102,10 @@ pub(super) fn of_process(m: &Metrics) -> Vec<Sample<'_>> {
         Summary("readlatency", Advanced, Some(&m.read_latency)),
         Summary("updatelatency", Advanced, Some(&m.update_latency)),
     ];
+    let causes = m.elections_by_cause.iter();
+    out.extend(causes.map(|(name, counter)| Counter(name, counter)));
+    let ends = m.holds_ended.iter();
+    out.extend(ends.map(|(name, counter)| Counter(name, counter)));
     out.extend(families::COUNTERS.map(Zero));
     out.extend(families::BASIC.map(|name| Summary(name, Basic, None)));
     out.extend(families::ADVANCED.map(|name| Summary(name, Advanced, None)));

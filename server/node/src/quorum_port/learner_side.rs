@@ -8,7 +8,7 @@ use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info};
 use zk_core::{Database, Input, LinkId, RecoveryBuilder};
 use zk_wire::Zxid;
@@ -20,14 +20,18 @@ use zk_wire::snapshot::{BodyParser, Progress, SNAP_SIGNATURE};
 use super::{LINK_QUEUE_MAX_BYTES, next_packet, read_more};
 use crate::listen::between_servers;
 use crate::messages::PeerMessage;
+use crate::nonce;
 use crate::outbox::Outbox;
 use crate::peer_auth::PeerAuth;
 use crate::resolve;
 use crate::tls::{PeerSecurity, PeerStream};
 
-/// Attempts to connect. A leader that has won opens its port at once; one that does not within
-/// these is better elected anew. Apache tries 5 times.
+/// Longest pauses that attempts to connect may take together. A leader that has won opens its port
+/// at once; one that does not within these is better elected anew. Apache tries 5 times.
 const ATTEMPTS: u32 = 10;
+
+/// Pause after the first attempt; it doubles up to `leaderConnectDelayDuringRetryMs`.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// A connection to be made.
 #[derive(Debug)]
@@ -55,6 +59,12 @@ pub struct LearnerSide {
     pub auth: PeerAuth,
     /// To the core.
     pub to_core: mpsc::Sender<PeerMessage>,
+}
+
+/// Up to half as much again, so that learners do not come all at once.
+fn jitter(pause: Duration) -> Duration {
+    let [random, ..] = nonce::fresh();
+    pause * u32::from(random) / 512
 }
 
 impl LearnerSide {
@@ -100,9 +110,12 @@ impl LearnerSide {
 
     async fn connect(&self, leader: &HostPort) -> Result<PeerStream, String> {
         let mut last = String::new();
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                sleep(self.retry_delay).await;
+        let end = Instant::now() + self.retry_delay * ATTEMPTS;
+        let mut pause = PAUSE_MIN.min(self.retry_delay);
+        while Instant::now() < end {
+            if !last.is_empty() {
+                sleep(pause + jitter(pause)).await;
+                pause = (pause * 2).min(self.retry_delay);
             }
             let addresses = match resolve::addresses(&leader.host, leader.port).await {
                 Ok(addresses) => addresses,

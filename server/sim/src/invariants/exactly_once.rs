@@ -17,6 +17,8 @@ const NAME: &str = "exactly once";
 #[derive(Debug, Default)]
 pub(crate) struct ExactlyOnce {
     requests: BTreeMap<(SessionId, Xid), Zxid>,
+    /// The last request of each session that had an effect.
+    newest: BTreeMap<SessionId, Xid>,
     ended: BTreeMap<SessionId, Zxid>,
     begun: BTreeMap<SessionId, Zxid>,
     /// Whether a session may write before it begins for all.
@@ -59,12 +61,31 @@ impl ExactlyOnce {
         }
         // The ensemble's own requests of a session, its expiry, have no number.
         if xid.0 > 0 {
+            self.in_order(txn)?;
             let first = *self.requests.entry((session, xid)).or_insert(zxid);
             ensure(first == zxid, NAME, || {
                 format!("request {xid} of session {session} is both {first} and {zxid}")
             })?;
         }
         Ok(())
+    }
+
+    /// A client's requests have their effects in the order in which it asked for them, wherever it
+    /// was connected.
+    fn in_order(&mut self, txn: &Txn) -> Verdict {
+        let failed = |body: &TxnBody| matches!(body, TxnBody::Error { .. });
+        let fruitless = match &txn.body {
+            TxnBody::Multi(bodies) => bodies.iter().all(failed),
+            body => failed(body),
+        };
+        if fruitless {
+            return Ok(());
+        }
+        let (session, xid, zxid) = (txn.header.session, txn.header.xid, txn.header.zxid);
+        let newest = self.newest.insert(session, xid).unwrap_or_default();
+        ensure(newest <= xid, NAME, || {
+            format!("{zxid} is request {xid} of session {session}, which had {newest} before")
+        })
     }
 
     /// Whether the history has the end of a session.

@@ -38,6 +38,7 @@ impl Bench {
             &ensemble,
             Mono::from_ms(0),
             false,
+            None,
             &mut out,
         );
         Self {

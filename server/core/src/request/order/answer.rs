@@ -1,7 +1,5 @@
 //! Answers: to what waits for nothing more, and to what a transaction was waited for.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use zk_wire::client::response::{encode_error, encode_multi_read_refusal};
 use zk_wire::client::{ErrorCode, Request, Response};
@@ -9,11 +7,11 @@ use zk_wire::data::perms;
 use zk_wire::txn::TxnHeader;
 use zk_wire::{Id, SessionId, Xid};
 
-use super::Clients;
 use super::conn::Waiting;
 use super::reply::{accepted, encode_outcome, says_moved};
+use super::{Clients, Released};
 use crate::db::{Change, Database, TxnOutcome};
-use crate::io::{ClientFrame, ConnId, Output, Outputs};
+use crate::io::{ConnId, Output, Outputs};
 use crate::request::acl;
 use crate::request::read::{Asker, read};
 use crate::watch::{self, Mode, WatcherType};
@@ -107,7 +105,7 @@ impl Clients {
         outcome: TxnOutcome,
         changes: &[Change],
         out: &mut Outputs,
-    ) -> Option<(ConnId, VecDeque<ClientFrame>)> {
+    ) -> Option<Released> {
         for change in changes {
             self.tell(header, change, out);
         }
@@ -144,7 +142,7 @@ impl Clients {
         header: &TxnHeader,
         outcome: TxnOutcome,
         out: &mut Outputs,
-    ) -> Option<(ConnId, VecDeque<ClientFrame>)> {
+    ) -> Option<Released> {
         let conn = self.conns.get_mut(&id)?;
         let session_txn = matches!(
             outcome,
@@ -152,7 +150,7 @@ impl Clients {
         );
         let mine = match conn.queue.front() {
             Some(Waiting::Connect) => outcome == TxnOutcome::SessionCreated,
-            Some(Waiting::Write { xid }) => *xid == header.xid && !session_txn,
+            Some(Waiting::Write { xid, .. }) => *xid == header.xid && !session_txn,
             Some(Waiting::Close { xid }) => {
                 *xid == header.xid && outcome == TxnOutcome::SessionClosed
             }
@@ -167,7 +165,9 @@ impl Clients {
             )
             | None => false,
         };
-        if !mine {
+        let unseen = self.bugs.resubmit_without_looking() && conn.suspended.is_some();
+        if !mine || unseen {
+            self.doubt(id, header.xid, out);
             return None;
         }
         let was_connect = matches!(conn.queue.pop_front(), Some(Waiting::Connect));
@@ -175,7 +175,7 @@ impl Clients {
             conn.open = true;
             let frame = accepted(conn, false);
             out.push(Output::ToClient { conn: id, frame });
-            return Some((id, std::mem::take(&mut conn.held)));
+            return Some(Released::frames(id, std::mem::take(&mut conn.held)));
         }
         if says_moved(&outcome) {
             self.close(id, "the session moved", out);

@@ -9,6 +9,15 @@ use zk_wire::{Id, SessionId, Xid};
 
 use crate::io::{ClientFrame, ConnId};
 use crate::request::auth::DigestMd5;
+use crate::time::Mono;
+
+/// A write under way, as it was asked: what the next leader is asked in case it never came to be.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) op: OpCode,
+    pub(super) body: Bytes,
+    pub(super) identities: Arc<[Id]>,
+}
 
 /// What a connection waits for, oldest first.
 #[derive(Debug)]
@@ -16,7 +25,7 @@ pub(super) enum Waiting {
     /// The transaction that creates its session.
     Connect,
     /// A write of its own.
-    Write { xid: Xid },
+    Write { xid: Xid, kept: Kept },
     /// Its closeSession.
     Close { xid: Xid },
     /// Nothing but what is before it; then the end of a session that no other server knows.
@@ -25,6 +34,7 @@ pub(super) enum Waiting {
     Sync {
         xid: Xid,
         path: Option<String>,
+        body: Bytes,
         done: bool,
     },
     /// Nothing but what is before it; asked by whoever the client was at that time.
@@ -58,6 +68,11 @@ pub(super) struct Conn {
     pub(super) read_only: Option<bool>,
     /// Whether the session is settled; until then frames are held.
     pub(super) open: bool,
+    /// Without a leader that knows the session: frames are held, and this is when the connection
+    /// closes at last.
+    pub(super) suspended: Option<Mono>,
+    /// Whether the client came back through another server while this one led.
+    pub(super) moved: bool,
     /// Whether the last frame that counts has come: the end is in the queue.
     pub(super) deaf: bool,
     pub(super) held: VecDeque<ClientFrame>,

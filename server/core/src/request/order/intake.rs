@@ -9,14 +9,14 @@ use zk_wire::client::response::{encode_error, encode_sasl_refusal};
 use zk_wire::client::{ErrorCode, OpCode, Request, Response};
 
 use super::Clients;
-use super::conn::{Conn, Submission, Submitted, Waiting};
+use super::conn::{Conn, Kept, Submission, Submitted, Waiting};
 use crate::config::AuthSettings;
 use crate::db::Database;
 use crate::io::{ClientFrame, ConnId, Outputs};
 use crate::request::auth::{self, eager};
 
 /// The xid of every answer to a ping.
-const PING_XID: Xid = Xid(-2);
+pub(super) const PING_XID: Xid = Xid(-2);
 
 /// zxid of answers that no state is behind.
 const NO_ZXID: i64 = 0;
@@ -135,7 +135,7 @@ fn admit(
             let code = ErrorCode::ThrottledOp;
             (Waiting::Error { xid, code }, None)
         }
-        ClientFrame::Undecodable { op, body, .. } => undecodable(xid, op, body),
+        ClientFrame::Undecodable { op, body, .. } => undecodable(conn, xid, op, body),
         ClientFrame::WritesInMultiRead { .. } => {
             let code = ErrorCode::MarshallingError;
             (Waiting::MultiReadError { xid, code }, None)
@@ -148,20 +148,30 @@ fn admit(
     }
 }
 
+fn kept(conn: &Conn, op: OpCode, body: Bytes) -> Kept {
+    let identities = Arc::clone(&conn.identities);
+    Kept {
+        op,
+        body,
+        identities,
+    }
+}
+
 fn last(xid: Xid, zxid: i64, code: ErrorCode, why: &'static str) -> Waiting {
     let frame = Some(encode_error(xid, zxid, code.to_wire()));
     Waiting::Last { frame, why }
 }
 
 /// Some take their place among the writes even so, as in Apache.
-fn undecodable(xid: Xid, op: OpCode, body: Bytes) -> (Waiting, Option<Submitted>) {
+fn undecodable(conn: &Conn, xid: Xid, op: OpCode, body: Bytes) -> (Waiting, Option<Submitted>) {
     if op == OpCode::Multi && has_null_acl(&body) {
         let code = ErrorCode::MarshallingError;
         return (Waiting::Error { xid, code }, None);
     }
     if op == OpCode::Multi || has_null_path(op, &body) {
+        let kept = kept(conn, op, body.clone());
         let what = Submitted::Undecodable(op, body);
-        return (Waiting::Write { xid }, Some(what));
+        return (Waiting::Write { xid, kept }, Some(what));
     }
     let code = ErrorCode::MarshallingError;
     (Waiting::Error { xid, code }, None)
@@ -198,18 +208,21 @@ fn admit_request(
 ) -> (Waiting, Option<Submitted>) {
     let op = request.op();
     if op.is_write() {
+        let kept = kept(conn, op, body.clone());
         let what = Submitted::Write(request, body);
-        return (Waiting::Write { xid }, Some(what));
+        return (Waiting::Write { xid, kept }, Some(what));
     }
     if op == OpCode::CloseSession {
         return (Waiting::Close { xid }, Some(Submitted::Close));
     }
     if let Request::Sync { path } = request {
-        let done = false;
-        return (
-            Waiting::Sync { xid, path, done },
-            Some(Submitted::Sync(body)),
-        );
+        let waiting = Waiting::Sync {
+            xid,
+            path,
+            body: body.clone(),
+            done: false,
+        };
+        return (waiting, Some(Submitted::Sync(body)));
     }
     let xid = if op == OpCode::Ping { PING_XID } else { xid };
     let identities = Arc::clone(&conn.identities);

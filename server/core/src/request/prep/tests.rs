@@ -41,6 +41,9 @@ fn settings() -> PeerConfig {
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
+        roll_over_at: crate::config::ROLL_OVER_AT,
+        hand_over: true,
+        hold: Default::default(),
         reconfig: ReconfigSettings::default(),
         bugs: Bugs::default(),
     }

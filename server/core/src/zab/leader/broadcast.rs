@@ -74,6 +74,16 @@ impl Broadcast {
         self.epoch
     }
 
+    /// Last zxid that was given out.
+    pub(super) fn last(&self) -> Zxid {
+        self.last
+    }
+
+    /// What a voter has acknowledged.
+    pub(super) fn acked_by(&self, sid: Sid) -> Zxid {
+        self.acked.get(&sid).copied().unwrap_or_default()
+    }
+
     pub(super) fn committed(&self) -> Zxid {
         self.committed
     }
@@ -141,7 +151,8 @@ impl Broadcast {
 }
 
 /// A request on its way to becoming a transaction.
-struct Ask {
+#[derive(Debug)]
+pub(super) struct Ask {
     owner: Owner,
     session: SessionId,
     xid: Xid,
@@ -237,6 +248,10 @@ impl Leading {
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
+        if self.hand_over.is_some() {
+            // The next leader counts anew.
+            return Ok(());
+        }
         for session in b.sessions.take_expired(now.mono) {
             out.push(Output::Event(PeerEvent::SessionExpired { session }));
             let write = Write::CloseSession;
@@ -301,11 +316,15 @@ impl Leading {
             } => {
                 let owner = Owner::Learner(id);
                 let valid = b.sessions.reopen(session, timeout_ms, owner, now.mono);
+                if valid {
+                    local.clients.moved_away(session);
+                }
                 let packet = Packet::Revalidated { session, valid };
                 out.push(Output::ToLink { link: id, packet });
                 Ok(())
             }
             Packet::Request(request) => self.learner_request(id, request, local, now, out),
+            Packet::HandOver(step) => self.hand_over_packet(id, step, local, now, out),
             // As Apache does: what this server does not know is no reason to part.
             _ => Ok(()),
         }
@@ -392,13 +411,16 @@ impl Leading {
     }
 
     /// Turns a request into a proposal.
-    fn propose(
+    pub(super) fn propose(
         &mut self,
         ask: Ask,
         local: &mut Local,
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
+        let Some(ask) = self.hold_ask(ask) else {
+            return Ok(());
+        };
         let standalone = self.standalone;
         let synced: Vec<Sid> = if let Write::Client(Request::Reconfig(_)) = &ask.write {
             self.synced().collect()
@@ -469,7 +491,7 @@ impl Leading {
         if local.cfg.bugs.ack_before_durable() {
             return self.acked(self.me, zxid, local, now, out);
         }
-        Ok(())
+        self.roll_over_if_due(zxid, local, now, out)
     }
 
     /// A voter has `zxid`, and so all before it, on disk.
@@ -531,7 +553,7 @@ impl Leading {
             }
         }
         local.last_served = now.mono;
-        Ok(())
+        self.go_on_handing_over(local, out)
     }
 
     /// A sync is through when everything proposed before it is committed.

@@ -43,6 +43,7 @@ impl Leading {
         if let Some(link) = self.links.get_mut(&id) {
             link.sid = Some(info.sid);
             link.observer = observer;
+            link.hands_over = info.hands_over;
             link.state = LinkState::AwaitEpoch;
         }
         match self.epoch() {

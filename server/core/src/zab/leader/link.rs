@@ -36,6 +36,8 @@ pub(crate) enum LinkState {
 pub(crate) struct Link {
     pub(crate) sid: Option<Sid>,
     pub(crate) observer: bool,
+    /// Whether it understands how the lead is passed on.
+    pub(crate) hands_over: bool,
     pub(crate) state: LinkState,
     /// When silence becomes too long.
     pub(crate) silent_at: Mono,
@@ -48,6 +50,7 @@ impl Link {
         Self {
             sid: None,
             observer: false,
+            hands_over: false,
             state: LinkState::ExpectInfo,
             silent_at,
             oldest_unacked: None,

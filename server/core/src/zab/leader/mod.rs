@@ -9,6 +9,7 @@
 
 mod broadcast;
 mod discovery;
+mod hand_over;
 mod late_promise;
 mod link;
 mod sweep;
@@ -26,6 +27,7 @@ use crate::status::{LearnerStatus, Phase};
 use crate::time::{Mono, Now};
 
 use broadcast::Broadcast;
+use hand_over::HandOver;
 use late_promise::LatePromises;
 use link::{Link, LinkState};
 
@@ -75,13 +77,15 @@ pub(crate) struct Leading {
     ping_at: Mono,
     quorum_check_at: Mono,
     late_promises: LatePromises,
+    hand_over: Option<HandOver>,
 }
 
 impl Leading {
     /// Begins to lead, on the promise of an election.
-    pub(crate) fn new(local: &mut Local, now: Now, out: &mut Outputs) -> Self {
+    pub(crate) fn new(local: &mut Local, patience_ms: u64, now: Now, out: &mut Outputs) -> Self {
         out.push(Output::QuorumPort { open: true });
         let mut leading = Self::at(local, now, Self::first_stage(local));
+        leading.stage_deadline = now.mono.plus(patience_ms);
         leading.promise(local, None, out);
         leading
     }
@@ -105,6 +109,7 @@ impl Leading {
             ping_at: now.mono,
             quorum_check_at: now.mono,
             late_promises: LatePromises::default(),
+            hand_over: None,
         }
     }
 
@@ -153,6 +158,7 @@ impl Leading {
             Some(b) => b.deadline(),
             None => self.stage_deadline,
         };
+        let at = self.hand_over.as_ref().map_or(at, |h| at.min(h.deadline()));
         Some(if self.standalone {
             at
         } else {
@@ -170,8 +176,15 @@ impl Leading {
     }
 
     /// A learner's connection ended.
-    pub(crate) fn closed(&mut self, id: LinkId) {
+    pub(crate) fn closed(
+        &mut self,
+        id: LinkId,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
         self.links.remove(&id);
+        self.check_hand_over(local, now, out)
     }
 
     fn drop_link(&mut self, id: LinkId, why: String, out: &mut Outputs) {
@@ -256,6 +269,7 @@ impl Leading {
     ) -> Result<(), RoleOver> {
         if let Stage::Broadcast(_) = self.stage {
             local.last_served = now.mono;
+            self.check_hand_over(local, now, out)?;
             self.expire_sessions(local, now, out)?;
             self.sweep(local, now, out)?;
         } else if self.stage_deadline <= now.mono {

@@ -25,7 +25,7 @@ impl Leading {
         local: &mut Local,
         out: &mut Outputs,
     ) {
-        let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
+        let plan = local.history.sync_plan(local.history_last(), last_zxid);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -71,7 +71,7 @@ impl Leading {
             self.sync_by(id, last_zxid, SyncPlan::Diff, &from_disk, local, out);
         } else {
             // What is in memory may have become enough, or have gone on meanwhile.
-            let plan = local.history.sync_plan(local.db.last_applied(), last_zxid);
+            let plan = local.history.sync_plan(local.history_last(), last_zxid);
             self.sync_by(id, last_zxid, plan, &[], local, out);
         }
     }
@@ -94,7 +94,7 @@ impl Leading {
         link.state = LinkState::ExpectNewLeaderAck;
         let (sid, observer) = (link.sid, link.observer);
         let mut send = |packet| out.push(Output::ToLink { link: id, packet });
-        let end = local.db.last_applied();
+        let end = local.history_last();
         match plan {
             SyncPlan::Diff => {
                 send(Packet::Diff(end));
@@ -109,7 +109,7 @@ impl Leading {
             }
             SyncPlan::Trunc { keep } => send(Packet::Trunc(keep)),
             SyncPlan::Snap => {
-                let body = local.db.to_snapshot_body();
+                let body = local.history_snapshot();
                 out.push(Output::SnapshotToLink {
                     link: id,
                     zxid: end,
@@ -200,10 +200,9 @@ impl Leading {
             return;
         }
         let epoch = *epoch;
-        local.db.begin_epoch(Zxid::new(epoch, 0));
+        local.begin_serving(epoch, out);
         local.show_config(now);
         local.vote.epoch = Some(epoch);
-        local.serving = true;
         self.stage = Stage::Broadcast(Box::new(Broadcast::new(local, epoch, now)));
         self.quorum_check_at = now.mono.plus(local.cfg.tick_ms);
         let silent_at = now.mono.plus(local.ticks(local.cfg.sync_limit));

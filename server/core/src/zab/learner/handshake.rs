@@ -23,6 +23,7 @@ impl Learner {
             accepted_epoch: local.accepted_epoch,
             sid: local.cfg.sid,
             config_version: local.ensemble.version,
+            hands_over: local.cfg.hand_over,
         };
         let packet = if self.observer {
             Packet::ObserverInfo(info)
@@ -222,8 +223,6 @@ impl Learner {
         }
         // With this on disk, and no election before it is, the server has what its leader has.
         local.trust = Trust::Whole;
-        // A client that saw the epoch begin elsewhere is not ahead of this server.
-        local.db.begin_epoch(Zxid::new(epoch, 0));
         if bugs.current_epoch_too_late() {
             self.durable(ack, out);
             return Ok(());
@@ -270,7 +269,7 @@ impl Learner {
         });
         self.stage = Stage::Serving;
         Local::event_phase(self.state(), Phase::Broadcast, Some(self.leader), out);
-        local.serving = true;
+        local.begin_serving(epoch, out);
         local.vote.epoch = Some(epoch);
         while let Some(entry) = incoming.staged.pop_front() {
             self.log_proposal(entry, local, out)?;
@@ -315,16 +314,20 @@ pub(super) fn decode(raw: bytes::Bytes) -> Result<Entry, RoleOver> {
     Ok(Entry { txn, raw })
 }
 
-/// Logs and applies the proposals whose commit came; the others stay. Behind a snapshot they are all
-/// that a leader may have applied while it sent it.
+/// Logs the proposals whose commit came; the others stay. They are part of the leader's history,
+/// which is committed when the leader is established. Behind a snapshot they are all that a leader
+/// may have applied while it sent it.
 fn log_committed(
     incoming: &mut Incoming,
     from_snapshot: bool,
     local: &mut Local,
     out: &mut Outputs,
 ) -> Result<(), RoleOver> {
+    if from_snapshot {
+        local.fuzzy_until = incoming.committed.back().copied();
+    }
     while let Some(zxid) = incoming.committed.front().copied() {
-        if zxid <= local.db.last_applied() {
+        if zxid <= local.last_logged {
             incoming.committed.pop_front();
             continue;
         }
@@ -338,11 +341,8 @@ fn log_committed(
             )));
         }
         incoming.committed.pop_front();
-        let more = !incoming.committed.is_empty() && !incoming.staged.is_empty();
-        local.fuzzy = from_snapshot && more;
         local.append(&entry, None, out);
-        local.apply_committed(entry, out);
+        local.take_ahead(entry, out);
     }
-    local.fuzzy = false;
     Ok(())
 }

@@ -80,9 +80,14 @@ pub(crate) struct Learner {
 
 impl Learner {
     /// Begins to follow or observe.
-    pub(crate) fn new(leader: Sid, local: &mut Local, now: Now, out: &mut Outputs) -> Self {
+    pub(crate) fn new(
+        leader: Sid,
+        patience_ms: u64,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Self {
         let link = local.new_link();
-        let patience_ms = local.ticks(local.cfg.init_limit);
         out.push(Output::DialLeader {
             link,
             leader,
@@ -217,7 +222,7 @@ impl Learner {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        local.reload(recovery, now);
+        local.reload(recovery, now, out);
         let Stage::Truncating { epoch, waiting } = &mut self.stage else {
             return Ok(());
         };

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use zk_wire::client::OpCode;
-use zk_wire::quorum::{ForwardedRequest, Packet};
+use zk_wire::quorum::{ForwardedRequest, HandOver, Packet};
 use zk_wire::txn::TxnBody;
 use zk_wire::{SessionId, Xid, Zxid};
 
@@ -11,8 +11,9 @@ use super::{Learner, Stage};
 use crate::db::Entry;
 use crate::io::{Output, Outputs};
 use crate::peer::disk::After;
-use crate::peer::local::Local;
+use crate::peer::local::{Local, Next};
 use crate::request::order::{Submission, Submitted};
+use crate::status::ElectionCause;
 use crate::time::Now;
 use crate::zab::leader::RoleOver;
 
@@ -55,6 +56,7 @@ impl Learner {
                 local.settle_session(session, valid, out);
                 Ok(())
             }
+            Packet::HandOver(step) => self.hand_over(step, local, out),
             Packet::Sync => {
                 if let Some(conn) = self.syncs.pop_front() {
                     local.clients.synced(&local.db, conn, out);
@@ -64,6 +66,48 @@ impl Learner {
             // As Apache does: what this server does not know is no reason to part.
             _ => Ok(()),
         }
+    }
+
+    /// The leader passes on the lead: to this server, if it has everything and all of it is
+    /// committed, or to another.
+    fn hand_over(
+        &self,
+        step: HandOver,
+        local: &mut Local,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let (leader, why) = match step {
+            HandOver::Offer(zxid) => {
+                let me = local.cfg.sid;
+                let level = local.last_logged == zxid && self.pending.is_empty();
+                let fit = local.ensemble.is_voter(me) && !self.observer;
+                let takes = fit && level;
+                let answer = if takes {
+                    HandOver::Accepted
+                } else {
+                    HandOver::Refused
+                };
+                out.push(Output::ToLink {
+                    link: self.link,
+                    packet: Packet::HandOver(answer),
+                });
+                if !takes {
+                    return Ok(());
+                }
+                (me, "this server leads on".to_owned())
+            }
+            HandOver::Follow(leader) if local.ensemble.is_voter(leader) => {
+                (leader, format!("server {leader} leads on"))
+            }
+            HandOver::Follow(_) | HandOver::Accepted | HandOver::Refused => return Ok(()),
+        };
+        let cause = if leader == self.leader {
+            ElectionCause::RollOver
+        } else {
+            ElectionCause::HandOver
+        };
+        local.next = Some(Next::Designated { leader, cause });
+        Err(RoleOver(why))
     }
 
     /// Logs a proposal; acknowledged when it is durable.

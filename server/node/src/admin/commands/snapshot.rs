@@ -38,7 +38,7 @@ impl Limiter {
 }
 
 /// A request that is refused: status and text.
-type Refusal = (StatusCode, &'static str);
+pub(in crate::admin) type Refusal = (StatusCode, &'static str);
 
 /// Whom the header names.
 fn identities(monitor: &Monitor, headers: &HeaderMap) -> Result<Vec<Id>, Refusal> {
@@ -81,7 +81,10 @@ fn digest_identity(credential: &str, algorithm: DigestAlgorithm) -> String {
 }
 
 /// Whether the header's bearer may do everything at the root.
-async fn authorize(monitor: &Monitor, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(in crate::admin) async fn authorize(
+    monitor: &Monitor,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
     let identities = identities(monitor, headers)?;
     let allowed = monitor
         .queries

@@ -151,6 +151,9 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("java.security.auth.login.config", Bare),
     // Our own.
     ("quorate.ensembleId", Prefixed),
+    ("quorate.hold.timeMaxMs", Prefixed),
+    ("quorate.hold.requestsMax", Prefixed),
+    ("quorate.hold.bytesMax", Prefixed),
 ];
 
 const THREADS: &str = "threads and queues of the Java server";

@@ -1,0 +1,169 @@
+//! Clients whose server loses its leader and finds another, and leads that are passed on.
+
+use zk_core::ConnId;
+use zk_wire::Acl;
+use zk_wire::client::Request;
+use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
+
+use crate::cluster::{Cluster, Got};
+
+const THREE: &str = "server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888";
+
+fn create(path: &str) -> Request {
+    let create = CreateRequest {
+        path: path.into(),
+        data: None,
+        acl: Some(vec![Acl::world(31)]),
+        flags: 0,
+        ttl_ms: NO_TTL,
+    };
+    Request::Create {
+        create,
+        op: CreateOp::Create,
+    }
+}
+
+fn exists(path: &str, watch: bool) -> Request {
+    Request::Exists {
+        path: path.into(),
+        watch,
+    }
+}
+
+/// Three members that elected the third, and a client of each.
+fn three() -> (Cluster, [ConnId; 3]) {
+    let mut c = Cluster::new(THREE);
+    for sid in [1, 2, 3] {
+        c.start(sid);
+    }
+    c.run(3000);
+    assert_eq!(c.leader(), Some(3));
+    let conns = [1, 2, 3].map(|sid| c.connect(sid, None).0);
+    (c, conns)
+}
+
+#[test]
+fn a_client_stays_connected_while_its_server_looks_for_a_leader() {
+    let (mut c, [one, two, _]) = three();
+    c.send(1, one, 1, exists("/w", true));
+    assert_eq!(c.headers(one), [(1, -101)]);
+    c.kill(3);
+    c.send(1, one, -2, Request::Ping);
+    assert_eq!(c.headers(one), [(-2, 0)], "pings are answered");
+    c.send(2, two, 1, create("/w"));
+    c.send(2, two, 2, exists("/w", false));
+    c.send(1, one, 2, exists("/w", false));
+    assert_eq!(c.take(two), [], "the rest is held");
+    c.run(2000);
+    assert_eq!(c.leader(), Some(2));
+    assert_eq!(c.headers(two), [(1, 0), (2, 0)]);
+    let told = c.headers(one);
+    assert!(
+        told == [(2, -101), (-1, 0)] || told == [(-1, 0), (2, 0)],
+        "{told:?}"
+    );
+    assert_eq!(c.status(1).connections, 1);
+}
+
+#[test]
+fn a_write_that_the_dead_leader_never_saw_is_asked_again() {
+    let (mut c, [one, ..]) = three();
+    c.send_until(1, one, (1, create("/a")), "1 says REQUEST");
+    c.kill(3);
+    c.run(2000);
+    assert_eq!(c.full_headers(one), [(1, 0x2_0000_0001, 0)]);
+}
+
+#[test]
+fn a_write_that_came_to_be_is_answered_from_the_history() {
+    let (mut c, [one, two, _]) = three();
+    c.send(2, two, 1, exists("/a", true));
+    c.take(two);
+    let before = c.status(1).zxid_applied.as_u64();
+    c.send_until(1, one, (1, create("/a")), "1 says Ack");
+    assert_eq!(c.status(1).zxid_applied.as_u64(), before);
+    c.kill(3);
+    assert_eq!(c.take(one), [], "nobody can know yet that it is committed");
+    c.run(2000);
+    assert_eq!(c.full_headers(one), [(1, before + 1, 0)]);
+    assert_eq!(c.full_headers(two), [(-1, before + 1, 0)]);
+}
+
+#[test]
+fn a_client_is_not_held_for_longer_than_half_of_its_time() {
+    let (mut c, [one, ..]) = three();
+    for sid in [2, 3] {
+        c.kill(sid);
+    }
+    c.run(2900);
+    assert_eq!(c.take(one), []);
+    c.run(200);
+    let closed = Got::Closed("without a leader for too long");
+    assert_eq!(c.take(one), [closed]);
+}
+
+#[test]
+fn writes_under_way_when_a_leader_fell_silent_close_their_connection_only() {
+    let (mut c, [one, two, three]) = three();
+    // Alone, the old leader goes on for a while, and its proposal is cut in the end.
+    c.kill(1);
+    c.kill(2);
+    c.send(3, three, 1, create("/lost"));
+    c.start(1);
+    c.start(2);
+    c.run(4000);
+    assert!(c.leader().is_some());
+    let got = c.headers(three);
+    assert!(got == [(1, 0)], "{got:?}");
+    let _ = (one, two);
+}
+
+#[test]
+fn the_lead_is_passed_on_without_an_election() {
+    let (mut c, conns) = three();
+    c.story.clear();
+    c.hand_over(3, None);
+    assert_eq!(c.leader(), Some(2), "{}", c.story.join("\n"));
+    for (sid, conn) in (1..).zip(conns) {
+        c.send(sid, conn, 1, create(&format!("/n{sid}")));
+        assert_eq!(c.headers(conn), [(1, 0)]);
+    }
+    c.hand_over(2, Some(1));
+    assert_eq!(c.leader(), Some(1));
+    assert!(c.story.iter().all(|s| !s.contains("Looking")));
+    assert_eq!(c.status(3).epoch.0, 3);
+    c.hand_over(2, Some(3));
+    let refused = "HandOverRefused { why: \"this server does not lead\" }";
+    assert!(c.story.iter().any(|s| s.contains(refused)));
+}
+
+#[test]
+fn a_lead_that_nobody_can_take_is_kept() {
+    let (mut c, [.., three]) = three();
+    c.kill(1);
+    c.hand_over(3, Some(1));
+    assert_eq!(c.leader(), Some(3));
+    let refused = "server 1 is no voter that is level";
+    assert!(c.story.iter().any(|s| s.contains(refused)));
+    c.send(3, three, 1, create("/a"));
+    assert_eq!(c.headers(three), [(1, 0)]);
+}
+
+#[test]
+fn a_new_epoch_begins_in_place_when_the_zxids_of_one_are_used_up() {
+    let mut c = Cluster::new(THREE);
+    c.roll_over_at = 8;
+    for sid in [1, 2, 3] {
+        c.start(sid);
+    }
+    c.run(3000);
+    c.story.clear();
+    let (conn, _) = c.connect(1, None);
+    for xid in 1..=20 {
+        c.send(1, conn, xid, create(&format!("/n{xid}")));
+        assert_eq!(c.headers(conn), [(xid, 0)]);
+    }
+    let status = c.status(1);
+    assert_eq!((status.epoch.0, status.leader.map(|s| s.0)), (3, Some(3)));
+    assert!(c.story.iter().all(|s| !s.contains("Looking")));
+}
