@@ -98,6 +98,7 @@ impl Run {
             let wake_at = self.d.monitor.clock.instant(self.wake_at());
             let room = self.d.disk.has_room();
             let mut report = None;
+            let mut wanted = None;
             tokio::select! {
                 _ = self.d.stop.wait_for(|stop| *stop) => return,
                 done = self.d.disk.report() => report = Some(done),
@@ -105,9 +106,12 @@ impl Run {
                 _ = self.d.clients.recv_many(&mut clients, TURN_MAX), if room => {}
                 Some(query) = self.d.queries.recv() => match query {
                     Query::Ask(question) => question(&self.d.peer),
-                    Query::Do(input) => self.handle(input),
+                    Query::Do(input) => wanted = Some(input),
                 },
                 () = tokio::time::sleep_until(wake_at) => {}
+            }
+            if let Some(input) = wanted {
+                self.handle(input);
             }
             if let Some(report) = report {
                 self.disk_report(report);

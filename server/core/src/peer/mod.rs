@@ -405,8 +405,14 @@ impl Peer {
         if self.local.serving && state == ServerState::Leading {
             self.local.parting.led();
         }
-        if matches!(self.local.next, Some(Next::Designated { .. })) {
-            self.local.parting.given_up();
+        if let Some(Next::Designated { leader, .. }) = self.local.next {
+            if leader == self.local.cfg.sid && state != ServerState::Leading {
+                // The old leader may have changed its mind before it heard.
+                let tick_ms = self.local.cfg.tick_ms;
+                self.local.parting.link_ended(now.mono, tick_ms);
+            } else {
+                self.local.parting.given_up();
+            }
         } else if self.local.next.is_none() {
             self.local.cause = match state {
                 ServerState::Leading => ElectionCause::QuorumLost,

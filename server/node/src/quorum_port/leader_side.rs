@@ -29,7 +29,7 @@ const LINKS_MAX: usize = 512;
 const BACKLOG: u32 = 128;
 
 /// Between attempts to bind; the core gives up leading by itself when nobody comes.
-const BIND_PAUSE: Duration = Duration::from_millis(250);
+const BIND_PAUSE: Duration = Duration::from_millis(25);
 
 /// What every accepted link needs.
 #[derive(Debug)]

@@ -40,6 +40,7 @@ impl ExactlyOnce {
                 });
             }
             // The failure of a request that came too late is no effect of the session.
+            body if is_fruitless(body) => {}
             TxnBody::Error { .. } => {}
             TxnBody::CloseSession { .. }
             | TxnBody::Create(_)
@@ -73,12 +74,9 @@ impl ExactlyOnce {
     /// A client's requests have their effects in the order in which it asked for them, wherever it
     /// was connected.
     fn in_order(&mut self, txn: &Txn) -> Verdict {
-        let failed = |body: &TxnBody| matches!(body, TxnBody::Error { .. });
-        let fruitless = match &txn.body {
-            TxnBody::Multi(bodies) => bodies.iter().all(failed),
-            body => failed(body),
-        };
-        if fruitless {
+        let closes = matches!(txn.body, TxnBody::CloseSession { .. });
+        // Whoever asks for the end gets it, from wherever: as in Apache, no owner is asked.
+        if is_fruitless(&txn.body) || closes {
             return Ok(());
         }
         let (session, xid, zxid) = (txn.header.session, txn.header.xid, txn.header.zxid);
@@ -91,6 +89,14 @@ impl ExactlyOnce {
     /// Whether the history has the end of a session.
     pub(crate) fn ended(&self, session: SessionId) -> bool {
         self.ended.contains_key(&session)
+    }
+}
+
+/// Whether a transaction only tells of a failure.
+fn is_fruitless(body: &TxnBody) -> bool {
+    match body {
+        TxnBody::Multi(bodies) => bodies.iter().all(is_fruitless),
+        body => matches!(body, TxnBody::Error { .. }),
     }
 }
 

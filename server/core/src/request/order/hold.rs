@@ -84,6 +84,20 @@ impl Conn {
         })
     }
 
+    /// Whether the end of the session was asked for in the meantime: the leader does it for whoever
+    /// asks.
+    fn holds_close(&self) -> bool {
+        self.held.iter().any(|frame| {
+            matches!(
+                frame,
+                ClientFrame::Request {
+                    request: Request::CloseSession,
+                    ..
+                }
+            )
+        })
+    }
+
     /// What never came to be is asked again, and then what was held.
     fn go_on(&mut self, id: ConnId, out: &mut Outputs) -> Released {
         let submissions: VecDeque<Submission> = self
@@ -317,7 +331,7 @@ impl Clients {
             if conn.suspended.take().is_none() {
                 continue;
             }
-            let lost = (!sure.under_way && conn.writes_under_way())
+            let lost = (!sure.under_way && (conn.writes_under_way() || conn.holds_close()))
                 || (!sure.unmoved && (conn.writes_under_way() || conn.holds_writes()));
             if lost {
                 self.end_hold(id, HoldEnd::Unknowable, out);
