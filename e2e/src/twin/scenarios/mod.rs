@@ -20,6 +20,7 @@ mod quotas;
 mod reads;
 mod reconfigs;
 mod sweeps;
+mod tls;
 mod watches;
 mod writes;
 
@@ -115,6 +116,7 @@ pub fn all() -> Vec<Setup> {
     all.append(&mut sweeps::setups());
     all.append(&mut quotas::setups());
     all.append(&mut logins::setups());
+    all.append(&mut tls::setups());
     all.append(&mut limits::setups());
     all.append(&mut local::setups());
     all.append(&mut reconfigs::setups());
