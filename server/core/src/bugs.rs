@@ -68,8 +68,8 @@ bugs! {
     zk4785_history_after_epoch_and_ack;
     /// Lets a server vote whose disk was emptied or damaged.
     lost_history_votes;
-    /// Counts a server whose disk was emptied or damaged among those that have no newer history.
-    lost_history_acks_epoch;
+    /// Gives such a server its vote back when it has found a leader, not when it has its history.
+    lost_history_trusted_too_early;
     /// Lets session deadlines run on through an election instead of starting them anew.
     expire_during_election;
 }

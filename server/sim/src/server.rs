@@ -139,6 +139,7 @@ impl Server {
                 if damage.is_damage() && cx.checks.durability.lost().contains(&self.sid) =>
             {
                 cx.checks.durability.forget(self.sid);
+                cx.checks.epochs.forget_current(self.sid);
                 recover_without(&mut storage)
             }
             other => other,

@@ -50,6 +50,12 @@ impl Epochs {
         self.current.remove(&sid);
     }
 
+    /// The history of a server is damaged, from which its current epoch may have followed; its
+    /// promise is a file.
+    pub(crate) fn forget_current(&mut self, sid: u8) {
+        self.current.remove(&sid);
+    }
+
     /// A leader begins to broadcast in `epoch`; of those in `lost` it is not known what they knew.
     pub(crate) fn established(&self, epoch: Epoch, lost: &BTreeSet<u8>) -> Verdict {
         let knowing = |sid: &u8| lost.contains(sid) || self.current.get(sid) >= Some(&epoch);
