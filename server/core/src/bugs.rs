@@ -68,6 +68,8 @@ bugs! {
     zk4785_history_after_epoch_and_ack;
     /// Lets a server vote whose disk was emptied or damaged.
     lost_history_votes;
+    /// Lets such a server lead when others had elected it before it lost its history.
+    lost_history_leads;
     /// Gives such a server its vote back when it has found a leader, not when it has its history.
     lost_history_trusted_too_early;
     /// Lets session deadlines run on through an election instead of starting them anew.

@@ -279,6 +279,12 @@ impl Peer {
         let (Some(outcome), Role::Looking(looking)) = (outcome, &self.role) else {
             return;
         };
+        // Others may still follow the server that this one was before it lost its history.
+        let leads = outcome.leader == self.local.cfg.sid;
+        let may_lead = self.local.has_vote() || self.local.cfg.bugs.lost_history_leads();
+        if leads && !may_lead {
+            return;
+        }
         let took_ms = u64::try_from(now.mono.since(looking.since).as_millis()).unwrap_or(u64::MAX);
         out.push(Output::Event(PeerEvent::Elected {
             leader: outcome.leader,

@@ -71,6 +71,10 @@ fn pinned_seeds_end_well() {
             "a voter promised an epoch that nobody established, and could follow no lower one",
         ),
         (675, "the same with five servers"),
+        (
+            287,
+            "a server that had been elected and then lost its history was led to lead by its followers",
+        ),
     ] {
         println!("{story}");
         check(&RunConfig {
