@@ -222,9 +222,7 @@ impl Server {
     /// Continues after a pause with everything that came in the meantime.
     pub(crate) fn resume(&mut self, cx: &mut Context) {
         if std::mem::take(&mut self.paused) {
-            for event in std::mem::take(&mut self.held) {
-                cx.q.after(0, event);
-            }
+            cx.q.first(std::mem::take(&mut self.held).into_iter());
         }
     }
 
