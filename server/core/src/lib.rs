@@ -43,7 +43,9 @@ pub use config::{
     AuthSettings, DigestAlgorithm, NodeKinds, PeerConfig, ReconfigSettings, Secret, SessionKinds,
 };
 pub use db::{Database, Recovery, RecoveryBuilder, Trust};
-pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs};
+pub use io::{
+    ClientFrame, Configs, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs,
+};
 pub use peer::Peer;
 pub use status::{PeerEvent, Status};
 pub use time::{Mono, Now};

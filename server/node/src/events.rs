@@ -30,6 +30,9 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
                 .observe_ms(Duration::from_millis(*took_ms));
             info!("server {leader} is elected after {took_ms} ms");
         }
+        PeerEvent::ConfigInForce { version, members } => {
+            info!("config {version:x} is in force: {members}");
+        }
         PeerEvent::RoleLost { state, why } => warn!("no longer {state:?}: {why}"),
         PeerEvent::Synchronized { sid, how } => {
             if *how == "SNAP" {

@@ -90,6 +90,13 @@ pub enum Packet {
         /// The transaction, encoded.
         txn: Bytes,
     },
+    /// 9: the config of this transaction is in force from here on.
+    CommitAndActivate {
+        /// zxid of the reconfiguration.
+        zxid: Zxid,
+        /// Who leads from here on.
+        leader: Sid,
+    },
     /// 10: end of the history; from here a new epoch.
     NewLeader {
         /// The epoch, counter 0.
@@ -117,6 +124,15 @@ pub enum Packet {
         last_zxid: Zxid,
         /// Epoch of the last leader that it acknowledged.
         current_epoch: Option<Epoch>,
+    },
+    /// 19: 9 for observers, with the transaction.
+    InformAndActivate {
+        /// zxid of the reconfiguration.
+        zxid: Zxid,
+        /// Who leads from here on.
+        leader: Sid,
+        /// The transaction, encoded.
+        txn: Bytes,
     },
     /// Anything else, which both sides ignore outside of the handshake.
     Unknown {
@@ -187,6 +203,10 @@ impl Packet {
             }
             Self::Sync => simple(7, Zxid::ZERO),
             Self::Inform { zxid, txn } => (8, zxid.to_wire(), Some(txn.clone()), None),
+            Self::CommitAndActivate { zxid, leader } => {
+                let data = Bytes::copy_from_slice(&leader.0.to_be_bytes());
+                (9, zxid.to_wire(), Some(data), None)
+            }
             Self::NewLeader { zxid, config } => (10, zxid.to_wire(), config.clone(), None),
             Self::FollowerInfo(info) => (
                 11,
@@ -215,6 +235,12 @@ impl Packet {
                 let epoch = current_epoch.map_or(-1, |e| e.0.cast_signed());
                 let data = Bytes::copy_from_slice(&epoch.to_be_bytes());
                 (18, last_zxid.to_wire(), Some(data), None)
+            }
+            Self::InformAndActivate { zxid, leader, txn } => {
+                let mut w = Writer::with_capacity(8 + txn.len());
+                w.i64(leader.0);
+                w.raw(txn);
+                (19, zxid.to_wire(), Some(w.into_bytes()), None)
             }
             Self::Unknown { kind } => simple(*kind, Zxid::ZERO),
         }
@@ -281,6 +307,10 @@ impl Packet {
                 zxid,
                 txn: required()?,
             },
+            (9, From::Leader) => Self::CommitAndActivate {
+                zxid,
+                leader: Sid(reader()?.i64()?),
+            },
             (10, _) => Self::NewLeader { zxid, config: data },
             (11, _) => Self::FollowerInfo(LearnerInfo::decode(zxid, reader()?)?),
             (12, _) => Self::UpToDate,
@@ -296,6 +326,14 @@ impl Packet {
                 last_zxid: zxid,
                 current_epoch: epoch_of(reader()?.i32()?),
             },
+            (19, From::Leader) => {
+                let mut r = reader()?;
+                Self::InformAndActivate {
+                    zxid,
+                    leader: Sid(r.i64()?),
+                    txn: r.into_rest(),
+                }
+            }
             _ => Self::Unknown { kind },
         })
     }

@@ -9,6 +9,7 @@
 //! vote again: with what it would find after a restart.
 
 mod clients;
+pub(crate) mod configs;
 pub(crate) mod disk;
 pub(crate) mod local;
 mod read_only;
@@ -16,6 +17,7 @@ mod read_only;
 use std::collections::VecDeque;
 
 use zk_wire::election::{Notification, ServerState};
+use zk_wire::membership::Membership;
 use zk_wire::{SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
@@ -32,7 +34,7 @@ use local::Local;
 
 #[derive(Debug)]
 enum Role {
-    /// The disk finishes; then this server looks.
+    /// The disk finishes; then this server looks, or takes the role that a reconfiguration gave it.
     Draining,
     Looking(Looking),
     Leading(Box<Leading>),
@@ -97,6 +99,8 @@ impl Peer {
             let me = Some(self.local.cfg.sid);
             Local::event_phase(ServerState::Leading, Phase::Broadcast, me, out);
         } else {
+            let configs = self.local.configs();
+            out.extend(configs.map(|c| Output::Configs(Box::new(c))));
             self.look_when_drained(now, out);
         }
     }
@@ -258,6 +262,10 @@ impl Peer {
         if !matches!(self.role, Role::Draining) || !self.local.disk.is_idle() {
             return;
         }
+        if let Some(leader) = self.local.designated.take() {
+            self.begin_role(leader, now, out);
+            return;
+        }
         let local = &mut self.local;
         let mut looking = Looking::new(
             local.cfg.sid,
@@ -290,19 +298,23 @@ impl Peer {
             leader: outcome.leader,
             took_ms,
         }));
+        self.local.vote = outcome.vote;
+        self.local.vote_round = outcome.round;
+        self.begin_role(outcome.leader, now, out);
+    }
+
+    /// Leads, follows or observes: on the word of an election or of a reconfiguration.
+    fn begin_role(&mut self, leader: Sid, now: Now, out: &mut Outputs) {
         self.local.stop_read_only(out);
         let local = &mut self.local;
         local.role_no += 1;
-        local.vote = outcome.vote;
-        local.vote_round = outcome.round;
-        let leader = Some(outcome.leader);
-        if outcome.leader == local.cfg.sid {
-            Local::event_phase(ServerState::Leading, Phase::Discovery, leader, out);
+        if leader == local.cfg.sid {
+            Local::event_phase(ServerState::Leading, Phase::Discovery, Some(leader), out);
             self.role = Role::Leading(Box::new(Leading::new(local, now, out)));
         } else {
             let state = self.learner_state();
-            Local::event_phase(state, Phase::Discovery, leader, out);
-            let learner = Learner::new(outcome.leader, &mut self.local, now, out);
+            Local::event_phase(state, Phase::Discovery, Some(leader), out);
+            let learner = Learner::new(leader, &mut self.local, now, out);
             self.role = Role::Learner(Box::new(learner));
         }
     }
@@ -356,7 +368,11 @@ impl Peer {
 
     fn link_closed(&mut self, link: LinkId, now: Now, out: &mut Outputs) {
         match &mut self.role {
-            Role::Leading(leading) => leading.closed(link),
+            Role::Leading(leading) => {
+                if let Err(RoleOver(why)) = leading.closed(link, &self.local) {
+                    self.end_role(&why, true, now, out);
+                }
+            }
             Role::Learner(learner) if learner.is_link(link) => {
                 self.end_role("the connection to the leader ended", false, now, out);
             }
@@ -366,10 +382,13 @@ impl Peer {
 
     /// A message on the election port: for the election, or for someone who looks.
     fn notification(&mut self, from: Sid, n: &Notification, now: Now, out: &mut Outputs) {
+        if self.adopt(n, now, out) {
+            return;
+        }
         let state = self.state();
         let local = &self.local;
         let answer = |vote: Vote, round, out: &mut Outputs| {
-            let notification = vote.notify(state, round, &local.ensemble.text);
+            let notification = vote.notify(state, round, &local.ensemble.text());
             out.push(Output::Notify {
                 to: from,
                 notification,
@@ -401,6 +420,24 @@ impl Peer {
             self.local.vote_round = looking.round();
         }
         self.elected(outcome, now, out);
+    }
+
+    /// A looking server takes over a newer config that is in force elsewhere. True when it changes
+    /// who is asked: the election begins anew, without this message.
+    fn adopt(&mut self, n: &Notification, now: Now, out: &mut Outputs) -> bool {
+        let Role::Looking(_) = &self.role else {
+            return false;
+        };
+        let config = n.config.as_deref().and_then(|c| Membership::parse(c).ok());
+        let Some(config) = config else { return false };
+        let before = self.local.ensemble.committed().clone();
+        self.local.activate_config(config, None, now, out);
+        if before.same_members(self.local.ensemble.committed()) {
+            return false;
+        }
+        self.role = Role::Draining;
+        self.look_when_drained(now, out);
+        true
     }
 
     /// What the member tells about itself.
@@ -440,6 +477,7 @@ impl Peer {
             proposals_outstanding: leading.map_or(0, |l| l.proposals_outstanding()),
             learners: leading.map(|l| l.learners(local)).unwrap_or_default(),
             digest_mismatches: local.digest_mismatches,
+            configs: local.configs(),
         }
     }
 

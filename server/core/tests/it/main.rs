@@ -5,6 +5,7 @@
 
 mod cluster;
 mod identities;
+mod reconfig;
 mod sessions;
 mod stories;
 mod sweeps;

@@ -169,9 +169,14 @@ impl Leading {
         self.links.insert(id, Link::new(silent_at));
     }
 
-    /// A learner's connection ended.
-    pub(crate) fn closed(&mut self, id: LinkId) {
+    /// A learner's connection ended. A leader that a reconfiguration deposed waits for just that.
+    pub(crate) fn closed(&mut self, id: LinkId, local: &Local) -> Result<(), RoleOver> {
         self.links.remove(&id);
+        let deposed = self.stage.broadcast().and_then(Broadcast::deposed_until);
+        if deposed.is_some() {
+            self.check_quorum(local)?;
+        }
+        Ok(())
     }
 
     fn drop_link(&mut self, id: LinkId, why: String, out: &mut Outputs) {
@@ -254,7 +259,10 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        if let Stage::Broadcast(_) = self.stage {
+        if let Stage::Broadcast(b) = &self.stage {
+            if b.deposed_until().is_some_and(|until| until <= now.mono) {
+                return Err(RoleOver("a reconfiguration made another the leader".into()));
+            }
             local.last_served = now.mono;
             self.expire_sessions(local, now, out)?;
             self.sweep(local, now, out)?;
