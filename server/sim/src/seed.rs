@@ -155,7 +155,8 @@ impl Parameters {
             local_sessions,
             read_only,
             history_len,
-            disk_faults: Self::disk_dice(config.seed).percent(30),
+            // A disk that is lost costs a vote, which a small ensemble of them may not have to spare.
+            disk_faults: !reconfigs && Self::disk_dice(config.seed).percent(30),
             reconfigs,
             spares: if reconfigs { spares } else { 0 },
             first_version: reconfigs && kinds.percent(50),

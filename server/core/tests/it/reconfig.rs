@@ -164,7 +164,7 @@ fn addresses_weights_and_whole_configs() {
     let lost = [c.leader().unwrap(), 2, 3];
     c.kill(2);
     c.kill(3);
-    c.run(5000);
+    c.run(10_000);
     assert_eq!(c.leader(), Some(1), "its weight is a quorum: {lost:?}");
 }
 
