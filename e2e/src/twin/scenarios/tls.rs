@@ -2,7 +2,7 @@
 
 use super::{Scenario, Setup, scenario, setup};
 use crate::twin::ops::{OPEN, auth, close, create, get, get_acl, make, set, set_acl, who_am_i};
-use crate::twin::script::{Hello, Place, Session, Step, hello, open, renew, send};
+use crate::twin::script::{Hello, Place, Session, Step, hello, open, open_at, renew, send};
 use crate::twin::tls;
 
 const ALICE: &str = r"CN=alice,OU=Dev,O=Acme\, Inc,C=US";
@@ -24,7 +24,15 @@ pub(super) fn setups() -> Vec<Setup> {
     ];
     let with = |more: &'static str| [shared.as_slice(), &[more]].concat();
     vec![
-        setup("certificates", 1, &with("ssl.clientAuth=want"), &[]).with([identities()]),
+        setup("certificates", 1, &with("ssl.clientAuth=want"), &[])
+            .with([identities(Place::Leader)]),
+        setup(
+            "certificates at three",
+            3,
+            &with("ssl.clientAuth=want"),
+            &[],
+        )
+        .with([identities(Place::Follower)]),
         setup(
             "certificates demanded",
             1,
@@ -49,13 +57,12 @@ fn again(name: &'static str, of: u8) -> Hello {
     }
 }
 
-fn identities() -> Scenario {
-    let at = Place::Leader;
+fn identities(at: Place) -> Scenario {
     let alices = format!("31 x509:{ALICE}");
     scenario(
         "who a certificate is",
         lines![
-            open(0),
+            open_at(0, at),
             hello(1, at, shows("alice")),
             hello(2, at, shows("")),
             hello(3, at, shows("chief")),
