@@ -52,6 +52,14 @@ pub fn tls_commands() -> Result<Vec<(&'static str, Command)>> {
     ])
 }
 
+/// Returns a command that changes the members with kazoo; its arguments are to be added.
+///
+/// # Errors
+/// As [`commands`].
+pub fn kazoo_reconfig() -> Result<Command> {
+    kazoo("kazoo_reconfig.py")
+}
+
 fn kazoo(script: &str) -> Result<Command> {
     let mut command = Command::new(kazoo_python()?);
     command.arg(clients_directory().join(script));

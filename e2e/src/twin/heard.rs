@@ -36,11 +36,17 @@ impl Item {
             Self::Applied(value) => value,
             Self::Reply(_, fields) => fields.get(1).map(|(_, value)| value)?,
             Self::Event(fields) => fields.first().map(|(_, value)| value)?,
-            _ => return None,
+            Self::Greeting(_)
+            | Self::Stray(_)
+            | Self::Closed(_)
+            | Self::Silence
+            | Self::Text(_)
+            | Self::Reached => return None,
         };
-        match value {
-            Value::Zxid(zxid) => Some(*zxid),
-            _ => None,
+        if let Value::Zxid(zxid) = value {
+            Some(*zxid)
+        } else {
+            None
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// How long opening may take.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
@@ -26,11 +28,40 @@ pub enum Heard {
     Silence,
 }
 
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(into),
+            Self::Tls(stream) => stream.read(into),
+        }
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Link {
     /// `None`: the server refused us so soon that we never saw it open.
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     buffer: Vec<u8>,
     start: usize,
 }
@@ -45,7 +76,8 @@ impl Link {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_write_timeout(Some(OPEN_LIMIT))?;
-                Some(stream)
+                stream.set_read_timeout(Some(OPEN_LIMIT))?;
+                Some(Stream::Plain(stream))
             }
             Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                 None
@@ -59,10 +91,24 @@ impl Link {
         })
     }
 
+    /// Connects with TLS; the handshake goes with what is sent first.
+    ///
+    /// # Errors
+    /// When the server does not listen.
+    pub fn open_tls(address: SocketAddr, config: Arc<ClientConfig>) -> Result<Self> {
+        let mut link = Self::open(address)?;
+        if let Some(Stream::Plain(socket)) = link.stream.take() {
+            let connection = ClientConnection::new(config, address.ip().into())?;
+            let stream = StreamOwned::new(connection, socket);
+            link.stream = Some(Stream::Tls(Box::new(stream)));
+        }
+        Ok(link)
+    }
+
     /// Sends; whether the server still listens shows in what is heard.
     pub fn send(&mut self, bytes: &[u8]) {
         if let Some(stream) = &mut self.stream {
-            drop(stream.write_all(bytes));
+            drop(stream.send(bytes));
         }
     }
 
@@ -112,7 +158,7 @@ impl Link {
         let Some(stream) = &mut self.stream else {
             return Ok(Some(0));
         };
-        stream.set_read_timeout(Some(limit))?;
+        stream.socket().set_read_timeout(Some(limit))?;
         let old = self.buffer.len();
         self.buffer.resize(old + CHUNK, 0);
         let into = self.buffer.get_mut(old..).unwrap_or_default();
@@ -123,7 +169,13 @@ impl Link {
             Ok(length) => Ok(Some(length)),
             Err(error) => {
                 let quiet = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
-                let ends = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+                // The last two are a TLS session's: no farewell, or an alert.
+                let ends = [
+                    ErrorKind::ConnectionReset,
+                    ErrorKind::BrokenPipe,
+                    ErrorKind::UnexpectedEof,
+                    ErrorKind::InvalidData,
+                ];
                 if quiet.contains(&error.kind()) {
                     Ok(None)
                 } else if ends.contains(&error.kind()) {

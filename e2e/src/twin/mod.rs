@@ -21,3 +21,4 @@ pub mod scenarios;
 pub mod script;
 pub mod shrink;
 pub mod side;
+pub mod tls;

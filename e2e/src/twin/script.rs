@@ -46,6 +46,8 @@ pub struct Hello {
     pub read_only: Option<bool>,
     /// How many bytes are sent, when not all.
     pub cut: Option<usize>,
+    /// With TLS: the name of the certificate that is shown, empty for none.
+    pub tls: Option<&'static str>,
 }
 
 impl Default for Hello {
@@ -58,6 +60,7 @@ impl Default for Hello {
             password: Some(16),
             read_only: Some(false),
             cut: None,
+            tls: None,
         }
     }
 }

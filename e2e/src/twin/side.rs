@@ -18,6 +18,7 @@ use super::login;
 use super::reply::{self, Cursor, Known, Value};
 use super::request::{Frame, Request, op};
 use super::script::{Hello, Place, Session, Step};
+use super::tls;
 use crate::peers::four_letter;
 
 /// How long an answer may take.
@@ -212,8 +213,12 @@ impl Side {
         out
     }
 
-    fn connect(&mut self, conn: u8, place: Place) -> Result<&mut Conn> {
-        let link = Link::open(self.address(place)?)?;
+    fn connect(&mut self, conn: u8, place: Place, tls: Option<&str>) -> Result<&mut Conn> {
+        let address = self.address(place)?;
+        let link = match tls {
+            None => Link::open(address)?,
+            Some(name) => Link::open_tls(address, tls::config(name)?)?,
+        };
         let fresh = Conn {
             link,
             next_xid: 1,
@@ -233,11 +238,12 @@ impl Side {
             Step::Open(conn, place, hello) => {
                 let bytes = self.greeting(hello);
                 self.conns.remove(conn);
-                self.connect(*conn, *place)?.link.send(&bytes);
+                let conn = self.connect(*conn, *place, hello.tls)?;
+                conn.link.send(&bytes);
             }
             Step::Tcp(conn, place) => {
                 self.conns.remove(conn);
-                self.connect(*conn, *place)?;
+                self.connect(*conn, *place, None)?;
             }
             Step::Send(conn, requests) => self.send(*conn, requests),
             Step::Raw(conn, bytes) => {

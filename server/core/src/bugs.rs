@@ -68,8 +68,16 @@ bugs! {
     zk4785_history_after_epoch_and_ack;
     /// Lets a server vote whose disk was emptied or damaged.
     lost_history_votes;
-    /// Counts a server whose disk was emptied or damaged among those that have no newer history.
-    lost_history_acks_epoch;
+    /// Lets such a server lead when others had elected it before it lost its history.
+    lost_history_leads;
+    /// Gives such a server its vote back when it has found a leader, not when it has its history.
+    lost_history_trusted_too_early;
+    /// Counts a quorum of the config in force alone, whatever is proposed.
+    ignores_proposed_config;
+    /// Commits a reconfiguration with a quorum of the old config alone.
+    reconfig_commits_without_new_quorum;
+    /// Takes the config in the file of a joiner for that of the ensemble (ZOOKEEPER-1783).
+    adopts_config_of_joiner;
     /// Lets session deadlines run on through an election instead of starting them anew.
     expire_during_election;
     /// Asks again for writes that the history has.

@@ -14,6 +14,8 @@ pub struct PeerConfig {
     pub sid: Sid,
     /// The ensemble; `None` runs standalone.
     pub membership: Option<Membership>,
+    /// The config that was proposed last, when it was found to be newer.
+    pub proposed: Option<Membership>,
     /// `tickTime`, ms: the unit of the limits and of session buckets.
     pub tick_ms: u64,
     /// `initLimit`, ticks: connecting and synchronizing.
@@ -89,8 +91,11 @@ impl Default for HoldSettings {
 /// What reconfig may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconfigSettings {
-    /// `reconfigEnabled`: without it every reconfig is refused.
+    /// `reconfigEnabled`: without it every reconfig is refused, and no config is taken from others.
     pub enabled: bool,
+    /// Whether the first leader gives the config a version of its own, before any reconfig. Servers
+    /// that do not know reconfigurations could not lead from then on.
+    pub first_version: bool,
     /// `standaloneEnabled`: an ensemble has two voters at least, since one server is no ensemble.
     pub standalone_enabled: bool,
 }
@@ -98,7 +103,8 @@ pub struct ReconfigSettings {
 impl Default for ReconfigSettings {
     fn default() -> Self {
         Self {
-            enabled: false,
+            enabled: true,
+            first_version: false,
             standalone_enabled: true,
         }
     }

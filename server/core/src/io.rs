@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use zk_wire::client::{ConnectRequest, OpCode, Request, RequestHeader};
 use zk_wire::election::Notification;
+use zk_wire::membership::{Membership, ServerSpec};
 use zk_wire::quorum::Packet;
 use zk_wire::{DecodeError, Epoch, Id, Sid, Xid, Zxid};
 
@@ -223,6 +224,24 @@ fn holds_writes(body: &Bytes, field_len_max: usize) -> bool {
     matches!(multi, Ok(Some(Request::Multi(ops))) if !ops.is_empty())
 }
 
+/// The configs that a member knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configs {
+    /// In force.
+    pub committed: Membership,
+    /// Proposed; newer than the one in force.
+    pub proposed: Option<Membership>,
+}
+
+impl Configs {
+    /// A member of either, as the newer one has it.
+    #[must_use]
+    pub fn server(&self, sid: Sid) -> Option<&ServerSpec> {
+        let newer = self.proposed.as_ref().and_then(|p| p.servers.get(&sid));
+        newer.or_else(|| self.committed.servers.get(&sid))
+    }
+}
+
 /// A disk operation. They are given in order and must be carried out in order.
 #[derive(Debug, Clone)]
 pub enum DiskOp {
@@ -237,6 +256,8 @@ pub enum DiskOp {
     AcceptedEpoch(Epoch),
     /// Write the file `currentEpoch`.
     CurrentEpoch(Epoch),
+    /// Write down the configs: the one in force, and the one that is proposed if it is newer.
+    Config(Box<Configs>),
     /// Cut the log behind `to`, forget newer snapshots, recover, answer with [`Input::Truncated`]
     /// or [`Input::TruncateImpossible`].
     Truncate {
@@ -289,6 +310,8 @@ pub enum Output {
         /// What.
         notification: Notification,
     },
+    /// These are the configs from here on: where the others are, and where this server listens.
+    Configs(Box<Configs>),
     /// Accept learners on the quorum port, or stop to: open while leading only.
     QuorumPort {
         /// Whether to listen.

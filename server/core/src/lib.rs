@@ -44,7 +44,9 @@ pub use config::{
     SessionKinds,
 };
 pub use db::{Database, Recovery, RecoveryBuilder, Trust};
-pub use io::{ClientFrame, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs};
+pub use io::{
+    ClientFrame, Configs, ConnId, DiskOp, DiskSeq, Input, LinkId, NONCE_LEN, Output, Outputs,
+};
 pub use peer::Peer;
 pub use status::{ElectionCause, HoldEnd, PeerEvent, Status};
 pub use time::{Mono, Now};

@@ -3,6 +3,8 @@
 use zk_wire::election::ServerState;
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
+use crate::io::Configs;
+
 /// Phase of a role (`QuorumPeer.ZabState`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -93,6 +95,8 @@ pub struct Status {
     pub learners: Vec<LearnerStatus>,
     /// Transactions whose digest did not match the tree after applying them.
     pub digest_mismatches: u64,
+    /// The configs that it knows; `None` when there is no ensemble.
+    pub configs: Option<Configs>,
 }
 
 /// Why a connection that was held while there was no leader closed at last.
@@ -276,6 +280,13 @@ pub enum PeerEvent {
         expected: u64,
         /// Ours.
         found: u64,
+    },
+    /// A config of the ensemble is in force.
+    ConfigInForce {
+        /// Its version.
+        version: i64,
+        /// Its members.
+        members: String,
     },
     /// A transaction was applied (only the simulator listens).
     Applied {

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use zk_wire::election::ServerState;
 
-use crate::config::Mode;
 use crate::metrics;
 use crate::monitor::Monitor;
 
@@ -188,8 +187,8 @@ fn role_name(monitor: &Monitor) -> &'static str {
 fn page(monitor: &Monitor) -> StatusPage {
     let published = monitor.published();
     let s = &published.status;
-    let (server_id, config) = match &monitor.settings.mode {
-        Mode::Standalone => {
+    let (server_id, config) = match monitor.ensemble() {
+        None => {
             let voters = Vec::new();
             (
                 0,
@@ -200,7 +199,7 @@ fn page(monitor: &Monitor) -> StatusPage {
                 },
             )
         }
-        Mode::Ensemble { sid, membership } => {
+        Some((sid, membership)) => {
             let voters: Vec<i64> = membership.voters().map(|sid| sid.0).collect();
             let all = membership.servers.keys().map(|sid| sid.0);
             let observers = all.filter(|sid| !voters.contains(sid)).collect();

@@ -5,6 +5,7 @@
 //! with its file, line, key and a remedy. Nothing outside of this module reads keys.
 
 mod auth;
+mod dynamic;
 mod error;
 mod flags;
 mod identity;
@@ -19,10 +20,11 @@ mod settings;
 mod tls;
 
 pub use auth::PeerAuthSettings;
+pub use dynamic::ConfigFiles;
 pub use error::ConfigError;
 pub use flags::{Flag, Flags};
 pub use identity::{PodIdentity, settle_my_id};
 pub use limits::{ConnectionThrottle, LargeRequests, Limits, RequestThrottle, SessionWeights};
 pub use monitoring::{AdminSettings, MetricsProvider};
-pub use settings::{BindAddress, Mode, SessionSettings, Settings};
+pub use settings::{BindAddress, Mode, SessionSettings, Settings, bind};
 pub use tls::{ClientAuth, PeerTlsSettings, PemFile, ServerNames, TlsSettings, TlsVersion};

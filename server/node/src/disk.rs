@@ -133,8 +133,10 @@ fn bytes_of(op: &DiskOp) -> usize {
     match op {
         DiskOp::Append { raw, .. } => raw.len(),
         DiskOp::InstallSnapshot { body, .. } | DiskOp::SaveSnapshot { body, .. } => body.len(),
+        // A few lines; the members do not change often.
         DiskOp::AcceptedEpoch(_)
         | DiskOp::CurrentEpoch(_)
+        | DiskOp::Config(_)
         | DiskOp::ReadLog { .. }
         | DiskOp::Truncate { .. } => 0,
     }

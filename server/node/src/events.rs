@@ -38,6 +38,9 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
                 cause.name()
             );
         }
+        PeerEvent::ConfigInForce { version, members } => {
+            info!("config {version:x} is in force: {members}");
+        }
         PeerEvent::RoleLost { state, why } => warn!("no longer {state:?}: {why}"),
         PeerEvent::Synchronized { sid, how } => {
             if *how == "SNAP" {

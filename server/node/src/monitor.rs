@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 use zk_core::{ConnId, Status};
 use zk_wire::election::ServerState;
+use zk_wire::membership::Membership;
 use zk_wire::{Sid, Zxid};
 
 use crate::client_port::Client;
 use crate::clock::Clock;
-use crate::config::{MetricsProvider, Mode, Settings};
+use crate::config::{MetricsProvider, Settings};
 use crate::metrics::Metrics;
 use crate::query::Queries;
 
@@ -195,10 +196,16 @@ impl Monitor {
     /// Number of voters; 1 when there is no ensemble.
     #[must_use]
     pub fn voters(&self) -> u64 {
-        match &self.settings.mode {
-            Mode::Standalone => 1,
-            Mode::Ensemble { membership, .. } => membership.voters().count() as u64,
-        }
+        self.ensemble()
+            .map_or(1, |(_, members)| members.voters().count() as u64)
+    }
+
+    /// The own id and the members in force; `None` without an ensemble.
+    #[must_use]
+    pub fn ensemble(&self) -> Option<(Sid, Membership)> {
+        let status = &self.published().status;
+        let configs = status.configs.as_ref()?;
+        Some((status.sid, configs.committed.clone()))
     }
 
     /// Role and phase as `zk_peer_state` says them; `None` without an ensemble.

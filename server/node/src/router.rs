@@ -6,19 +6,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{debug, info};
-use zk_core::{ConnId, DiskOp, Input, LinkId, Output, Outputs, PeerEvent};
+use zk_core::{Configs, ConnId, DiskOp, Input, LinkId, Output, Outputs, PeerEvent};
 use zk_wire::Sid;
 use zk_wire::client::OpCode;
-use zk_wire::membership::HostPort;
+use zk_wire::membership::ServerSpec;
 use zk_wire::quorum::Packet;
 use zk_wire::snapshot::SNAP_SIGNATURE;
 
 use crate::client_port::Client;
-use crate::config::{Mode, Settings};
+use crate::config::BindAddress;
 use crate::disk::DiskQueue;
 use crate::election_port::ElectionPort;
 use crate::events;
+use crate::members;
 use crate::monitor::Monitor;
 use crate::outbox::Outbox;
 use crate::quorum_port::{Dial, LeaderSide, LearnerSide};
@@ -26,15 +28,55 @@ use crate::quorum_port::{Dial, LeaderSide, LearnerSide};
 /// xid of watch events, the only frames that answer no request.
 const EVENT_XID: [u8; 4] = (-1_i32).to_be_bytes();
 
-/// The ports between servers; a standalone server has none.
+/// The ports between servers, and what else moves with the members; a standalone server has none.
 #[derive(Debug)]
 pub struct PeerPorts {
+    /// Own id.
+    pub sid: Sid,
+    /// The members.
+    pub configs: Configs,
+    /// `quorumListenOnAllIPs`.
+    pub listen_all: bool,
+    /// Where the election port listens.
+    pub election_bind: watch::Sender<Option<BindAddress>>,
+    /// Where the client port listens.
+    pub client_bind: watch::Sender<Option<BindAddress>>,
     /// Votes.
     pub election: Arc<ElectionPort>,
     /// As leader.
     pub leader: LeaderSide,
     /// As learner.
     pub learner: LearnerSide,
+}
+
+impl PeerPorts {
+    /// The members are these from here on.
+    fn reconfigure(&mut self, configs: Configs) {
+        let (sid, committed) = (self.sid, &configs.committed);
+        self.election
+            .set_addresses(members::election_addresses(sid, &configs));
+        let own =
+            |port: fn(&ServerSpec) -> u16| members::own_bind(sid, committed, self.listen_all, port);
+        let election = own(|spec| spec.election_port);
+        let quorum = own(|spec| spec.quorum_port);
+        move_to(&self.election_bind, election);
+        move_to(&self.client_bind, members::client_bind(sid, committed));
+        if let Some(bind) = quorum {
+            self.leader.set_bind(bind);
+        }
+        self.configs = configs;
+    }
+}
+
+/// Tells a listener where to be; one that has no place any more stays where it is.
+fn move_to(listener: &watch::Sender<Option<BindAddress>>, to: Option<BindAddress>) {
+    listener.send_if_modified(|at| {
+        let moves = to.is_some() && *at != to;
+        if moves {
+            *at = to;
+        }
+        moves
+    });
 }
 
 /// Connections by their numbers, and where everything else goes.
@@ -131,6 +173,11 @@ impl Router {
                     peers.election.notify(to, &notification);
                 }
             }
+            Output::Configs(configs) => {
+                if let Some(peers) = &mut self.peers {
+                    peers.reconfigure(*configs);
+                }
+            }
             Output::QuorumPort { open } => {
                 if let Some(peers) = &mut self.peers {
                     peers.leader.set_open(open);
@@ -194,13 +241,14 @@ impl Router {
             DiskOp::AcceptedEpoch(_)
             | DiskOp::CurrentEpoch(_)
             | DiskOp::ReadLog { .. }
+            | DiskOp::Config(_)
             | DiskOp::Truncate { .. } => {}
         }
     }
 
     fn dial(&mut self, link: LinkId, leader: Sid, patience: Duration) {
         let Some(peers) = &self.peers else { return };
-        match quorum_address(&self.monitor.settings, leader) {
+        match members::quorum_address(&peers.configs, leader) {
             Some(leader) => {
                 self.links.insert(
                     link,
@@ -288,17 +336,4 @@ impl Router {
 /// Whether an operation goes through the log.
 fn is_logged(operation: OpCode) -> bool {
     operation.is_write() || matches!(operation, OpCode::CreateSession | OpCode::CloseSession)
-}
-
-fn quorum_address(settings: &Settings, sid: Sid) -> Option<HostPort> {
-    match &settings.mode {
-        Mode::Standalone => None,
-        Mode::Ensemble { membership, .. } => {
-            let spec = membership.servers.get(&sid)?;
-            Some(HostPort {
-                host: spec.host.clone(),
-                port: spec.quorum_port,
-            })
-        }
-    }
 }

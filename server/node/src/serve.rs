@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use zk_core::db::COMMITTED_LOG_LEN;
 use zk_core::{Bugs, Peer, PeerConfig};
 use zk_wire::Sid;
+use zk_wire::membership::ServerSpec;
 
 use crate::client_port::{self, ClientMessage, ClientPort, Speaks};
 use crate::clock::Clock;
@@ -22,6 +24,7 @@ use crate::disk::{self, DiskQueue};
 use crate::driver::{self, Driver, QUEUE_LEN};
 use crate::election_port::{self, ElectionPort, ElectionSettings};
 use crate::listen::listen;
+use crate::members;
 use crate::messages::PeerMessage;
 use crate::monitor::Monitor;
 use crate::peer_auth::PeerAuth;
@@ -31,6 +34,9 @@ use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
 use crate::tls::{self as client_tls, Contexts, PeerSecurity, StoreError, TlsAcceptor};
 use crate::{admin, shutdown::requested, transfer};
+
+/// Between attempts to open the client port at a new address.
+const REBIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// The id that marks the sessions of a server alone.
 const STANDALONE_SID: Sid = Sid(1);
@@ -105,7 +111,10 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     let monitor = Arc::new(Monitor::new(clock, settings, peer.status(), queries));
     let admin = open_admin(&monitor).await?;
     let metrics = open_metrics(&monitor).await?;
-    let client_listeners = open_client_ports(&monitor).await?;
+    let mut client_ports = open_client_ports(&monitor).await?;
+    if members::at_start(&monitor.settings).is_none() {
+        client_ports.fix();
+    }
 
     let (client_tx, client_rx) = mpsc::channel::<ClientMessage>(QUEUE_LEN);
     let (peer_tx, peer_rx) = mpsc::channel::<PeerMessage>(QUEUE_LEN);
@@ -115,8 +124,9 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     let security = open_peer_tls(&monitor)?;
     let ports = peer_ports(&monitor.settings, &runtime, security, &peer_tx);
     if let Some(ports) = &ports {
-        open_election_port(&monitor.settings, ports.election.clone());
+        open_election_port(&monitor.settings, ports);
     }
+    let client_bind = ports.as_ref().map(|ports| ports.client_bind.subscribe());
     let core_thread = driver::spawn(Driver {
         peer,
         router: Router::new(monitor.clone(), queue.clone(), ports),
@@ -128,7 +138,11 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
         stop: stop_rx,
     })?;
     let port = Arc::new(ClientPort::new(monitor.clone(), client_tx.clone()));
-    for (listener, speaks) in client_listeners {
+    if let (Some(at), Some(speaks)) = (client_bind, client_ports.plain) {
+        let listener = client_ports.listener;
+        tokio::spawn(follow_client_address(port.clone(), speaks, listener, at));
+    }
+    for (listener, speaks) in client_ports.fixed {
         tokio::spawn(client_port::run(port.clone(), listener, speaks));
     }
     if let Some(listener) = admin {
@@ -177,6 +191,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
     PeerConfig {
         sid,
         membership,
+        proposed: s.proposed.clone(),
         tick_ms: s.tick_ms,
         init_limit: s.init_limit,
         sync_limit: s.sync_limit,
@@ -197,15 +212,29 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
     }
 }
 
-/// Opens the ports for clients and reads the keys for them.
-async fn open_client_ports(
-    monitor: &Arc<Monitor>,
-) -> Result<Vec<(TcpListener, Speaks)>, ServeError> {
-    let settings = &monitor.settings;
-    let mut wanted: Vec<(&BindAddress, Speaks, &str)> = Vec::new();
-    if let Some(at) = &settings.client {
-        wanted.push((at, Speaks::Plain, ""));
+/// The ports for clients.
+struct ClientListeners {
+    /// What the port speaks that moves with the members.
+    plain: Option<Speaks>,
+    /// That port, where it is open from the start.
+    listener: Option<TcpListener>,
+    /// The others.
+    fixed: Vec<(TcpListener, Speaks)>,
+}
+
+impl ClientListeners {
+    /// There are no members: nothing moves.
+    fn fix(&mut self) {
+        self.fixed
+            .extend(self.listener.take().zip(self.plain.take()));
     }
+}
+
+/// Opens the ports for clients and reads the keys for them.
+async fn open_client_ports(monitor: &Arc<Monitor>) -> Result<ClientListeners, ServeError> {
+    let settings = &monitor.settings;
+    let (mut plain, mut with) = (Speaks::Plain, "");
+    let mut secure = None;
     if let Some(tls) = &settings.tls {
         let contexts = Arc::new(Contexts::open(tls.clone())?);
         let (subject, ends) = contexts.own_certificate();
@@ -215,23 +244,29 @@ async fn open_client_ports(
         }
         let acceptor = Arc::new(TlsAcceptor::new(contexts, settings));
         if tls.port_unification {
-            for (_, speaks, with) in &mut wanted {
-                (*speaks, *with) = (Speaks::Both(acceptor.clone()), ", plain or with TLS");
-            }
+            (plain, with) = (Speaks::Both(acceptor.clone()), ", plain or with TLS");
         }
-        if let Some(at) = &tls.secure_client {
-            wanted.push((at, Speaks::Tls(acceptor), " with TLS"));
-        }
+        secure = tls.secure_client.as_ref().zip(Some(acceptor));
     }
-    let mut listeners = Vec::new();
-    for (at, speaks, with) in wanted {
-        let listener = listen(at, settings.client_backlog)
-            .await
-            .map_err(ServeError::ClientPort)?;
+    let open = async |at: &BindAddress, with: &str| {
+        let listener = listen(at, settings.client_backlog).await;
+        let listener = listener.map_err(ServeError::ClientPort)?;
         info!("clients connect to {at}{with}");
-        listeners.push((listener, speaks));
+        Ok::<_, ServeError>(listener)
+    };
+    let listener = match &settings.client {
+        Some(at) => Some(open(at, with).await?),
+        None => None,
+    };
+    let mut fixed = Vec::new();
+    if let Some((at, acceptor)) = secure {
+        fixed.push((open(at, " with TLS").await?, Speaks::Tls(acceptor)));
     }
-    Ok(listeners)
+    Ok(ClientListeners {
+        plain: Some(plain),
+        listener,
+        fixed,
+    })
 }
 
 async fn open_admin(monitor: &Monitor) -> Result<Option<tokio::net::TcpListener>, ServeError> {
@@ -280,27 +315,32 @@ fn peer_ports(
     security: PeerSecurity,
     to_core: &mpsc::Sender<PeerMessage>,
 ) -> Option<PeerPorts> {
-    let Mode::Ensemble { sid, membership } = &settings.mode else {
-        return None;
-    };
+    let (sid, configs) = members::at_start(settings)?;
     let auth = PeerAuth::new(settings.peer_auth.clone());
     let election = ElectionSettings {
-        sid: *sid,
-        membership: membership.clone(),
+        sid,
+        addresses: members::election_addresses(sid, &configs),
         connect_timeout: settings.election_connect_timeout,
         handshake_timeout: settings.election_handshake_timeout,
         security: security.clone(),
         auth: auth.clone(),
     };
     let field_len_max = quorum_port::field_len_max(settings.limits.jute_maxbuffer);
+    let listen_all = settings.quorum_listen_all;
+    let own =
+        |port: fn(&ServerSpec) -> u16| members::own_bind(sid, &configs.committed, listen_all, port);
     let leader = LeaderPort {
-        bind: own_bind(settings, |spec| spec.quorum_port)?,
+        bind: own(|spec| spec.quorum_port)?,
         field_len_max,
         security: security.clone(),
         auth: auth.clone(),
         to_core: to_core.clone(),
     };
     Some(PeerPorts {
+        sid,
+        listen_all,
+        election_bind: watch::Sender::new(own(|spec| spec.election_port)),
+        client_bind: watch::Sender::new(settings.client.clone()),
         election: ElectionPort::new(runtime.clone(), election, to_core.clone()),
         leader: LeaderSide::new(runtime.clone(), leader),
         learner: LearnerSide {
@@ -311,37 +351,69 @@ fn peer_ports(
             auth,
             to_core: to_core.clone(),
         },
+        configs,
     })
 }
 
-/// Where this server listens for its peers.
-fn own_bind(
-    settings: &Settings,
-    port: impl Fn(&zk_wire::membership::ServerSpec) -> u16,
-) -> Option<BindAddress> {
-    let Mode::Ensemble { sid, membership } = &settings.mode else {
-        return None;
-    };
-    let own = membership.servers.get(sid)?;
-    let port = port(own);
-    if settings.quorum_listen_all || matches!(own.host.as_str(), "0.0.0.0" | "::") {
-        return Some(BindAddress::All(port));
-    }
-    Some(BindAddress::Host(zk_wire::membership::HostPort {
-        host: own.host.clone(),
-        port,
-    }))
-}
-
-fn open_election_port(settings: &Settings, election: Arc<ElectionPort>) {
-    let Some(bind) = own_bind(settings, |spec| spec.election_port) else {
-        return;
-    };
+/// Keeps the election port where the members say that it is.
+fn open_election_port(settings: &Settings, ports: &PeerPorts) {
+    let (election, mut at) = (ports.election.clone(), ports.election_bind.subscribe());
     let attempts = settings.election_bind_attempts;
     tokio::spawn(async move {
-        if let Err(e) = election_port::run(election, bind, attempts).await {
-            let why = format!("{e}; quorumListenOnAllIPs and electionPortBindRetry may help");
-            shutdown::fatal(exit_code::ELECTION_PORT, &why);
+        loop {
+            let Some(bind) = at.borrow_and_update().clone() else {
+                return;
+            };
+            tokio::select! {
+                ended = election_port::run(election.clone(), bind, attempts) => {
+                    if let Err(e) = ended {
+                        let why =
+                            format!("{e}; quorumListenOnAllIPs and electionPortBindRetry may help");
+                        shutdown::fatal(exit_code::ELECTION_PORT, &why);
+                    }
+                    return;
+                }
+                changed = at.changed() => if changed.is_err() {
+                    return;
+                }
+            }
         }
     });
+}
+
+/// Serves clients where the members say, from `listener` on; connections that are there stay.
+async fn follow_client_address(
+    port: Arc<ClientPort>,
+    speaks: Speaks,
+    mut listener: Option<TcpListener>,
+    mut at: watch::Receiver<Option<BindAddress>>,
+) {
+    let backlog = port.monitor.settings.client_backlog;
+    loop {
+        let accepting = async {
+            match listener.take() {
+                Some(listener) => client_port::run(port.clone(), listener, speaks.clone()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = accepting => return,
+            changed = at.changed() => if changed.is_err() {
+                return;
+            }
+        }
+        listener = loop {
+            let Some(bind) = at.borrow_and_update().clone() else {
+                break None;
+            };
+            match listen(&bind, backlog).await {
+                Ok(listener) => {
+                    info!("clients connect to {bind} now");
+                    break Some(listener);
+                }
+                Err(e) => warn!("client port: {e}; trying again"),
+            }
+            tokio::time::sleep(REBIND_PAUSE).await;
+        };
+    }
 }

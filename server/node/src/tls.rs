@@ -18,6 +18,7 @@ mod password;
 mod peers;
 mod refusal;
 mod verifier;
+mod version_one;
 mod watch;
 
 pub use accept::{Accepted, TlsAcceptor};

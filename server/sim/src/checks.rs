@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use zk_wire::txn::TxnBody;
+use zk_wire::membership::Membership;
+use zk_wire::txn::{Txn, TxnBody};
 use zk_wire::{Epoch, SessionId, Zxid};
 
 use crate::invariants::Verdict;
 use crate::invariants::agreement::History;
+use crate::invariants::configs::Configs;
 use crate::invariants::durability::Durability;
 use crate::invariants::epochs::Epochs;
 use crate::invariants::exactly_once::ExactlyOnce;
@@ -64,6 +66,8 @@ pub struct Counts {
     pub holds_ended: u64,
     /// Committed transactions.
     pub committed: u64,
+    /// Reconfigurations among them.
+    pub reconfigs: u64,
 }
 
 impl Counts {
@@ -89,6 +93,7 @@ impl Counts {
             (&mut self.asked_again, other.asked_again),
             (&mut self.held, other.held),
             (&mut self.holds_ended, other.holds_ended),
+            (&mut self.reconfigs, other.reconfigs),
         ];
         for (to, more) in pairs {
             *to += more;
@@ -99,11 +104,25 @@ impl Counts {
     }
 }
 
+/// The config that a reconfiguration carries.
+fn config_of(txn: &Txn) -> Option<Membership> {
+    let TxnBody::SetData {
+        reconfig: true,
+        data: Some(data),
+        ..
+    } = &txn.body
+    else {
+        return None;
+    };
+    Membership::parse(std::str::from_utf8(data).ok()?).ok()
+}
+
 /// The invariants.
 #[derive(Debug)]
 pub(crate) struct Checks {
     pub history: History,
     pub oracle: Oracle,
+    pub configs: Configs,
     pub durability: Durability,
     pub epochs: Epochs,
     pub leadership: Leadership,
@@ -128,8 +147,9 @@ impl Checks {
         Self {
             history: History::default(),
             oracle: Oracle::default(),
-            durability: Durability::new(servers),
-            epochs: Epochs::new(servers),
+            configs: Configs::new(servers),
+            durability: Durability::default(),
+            epochs: Epochs::default(),
             leadership: Leadership::default(),
             total_order: TotalOrder::default(),
             once: ExactlyOnce::default(),
@@ -168,15 +188,22 @@ impl Checks {
             return Ok(());
         }
         let zxid = self.history.real(zxid);
-        if !self.effects_only {
-            self.durability.committed(zxid, &self.history)?;
-        }
         let mut at = zxid;
         let mut chain = Vec::new();
         while at > before {
             chain.push(at);
             at = self.history.before(at).unwrap_or(Zxid::ZERO);
         }
+        for zxid in &chain {
+            if let Some(config) = self.history.txn(*zxid).and_then(config_of) {
+                self.configs.committed(*zxid, &config);
+            }
+        }
+        if !self.effects_only {
+            let (history, configs) = (&self.history, &self.configs);
+            self.durability.committed(zxid, history, configs)?;
+        }
+        self.counts.reconfigs = self.configs.count();
         for zxid in chain.into_iter().rev() {
             self.counts.committed += 1;
             if let Some(txn) = self.history.txn(zxid) {
@@ -203,11 +230,13 @@ impl Checks {
     pub(crate) fn activates(&mut self, epoch: Epoch, sid: u8, now_ms: u64) -> Verdict {
         self.counts.elections += 1;
         self.leadership.activates(epoch, sid, &self.history)?;
+        self.committed(Zxid::new(epoch, 0))?;
         if !self.effects_only {
-            self.epochs.established(epoch, self.durability.lost())?;
+            let lost = self.durability.lost();
+            self.epochs.established(epoch, lost, &self.configs)?;
         }
         self.expiry.activates(sid, now_ms);
-        self.committed(Zxid::new(epoch, 0))
+        Ok(())
     }
 
     /// A leader ends a session for its silence.

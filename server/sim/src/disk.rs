@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use zk_core::db::{Entry, Recovery, RecoveryBuilder, Trust};
-use zk_core::{DiskOp, DiskSeq, Input, LinkId};
+use zk_core::{Configs, DiskOp, DiskSeq, Input, LinkId};
 use zk_storage::{Recovered, SnapshotJob, Storage, StorageConfig, StorageError, TruncOutcome};
 use zk_wire::{Epoch, Zxid};
 
@@ -36,6 +36,8 @@ pub(crate) struct DiskQueue {
     running: Vec<(DiskSeq, DiskOp)>,
     jobs: BTreeMap<u64, SnapshotJob<SimFs>>,
     next_job: u64,
+    /// The configs that were written last.
+    configs: Option<Configs>,
 }
 
 impl DiskQueue {
@@ -143,6 +145,8 @@ impl Process {
                     self.disk.jobs.insert(self.disk.next_job, job);
                 }
                 DiskOp::ReadLog { .. } => {}
+                // Files of their own, each replaced at once.
+                DiskOp::Config(configs) => self.disk.configs = Some((**configs).clone()),
                 DiskOp::Truncate { to } => {
                     let outcome = self.storage.truncate_log(*to)?;
                     possible = matches!(outcome, TruncOutcome::Truncated { .. });
@@ -244,6 +248,10 @@ impl Server {
                         job,
                     },
                 );
+            }
+            DiskOp::Config(_) => {
+                let written = self.process.as_mut().and_then(|p| p.disk.configs.take());
+                self.configs = written.or_else(|| self.configs.take());
             }
             DiskOp::Truncate { to } => return self.truncated(cx, seq, *to),
             DiskOp::ReadLog { after, link } => return self.log_read(cx, seq, *after, *link),

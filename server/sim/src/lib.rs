@@ -17,7 +17,10 @@
 //! Known mistakes can be switched on (`zk_core::bugs`); that each of them is found proves that the
 //! simulator sees something.
 //!
-//! Left out: membership changes, observers, clock drift (clocks are offset, not slow), disk errors
+//! In some runs the members change: servers come and go, observe and vote, and the leader is among
+//! them.
+//!
+//! Left out: clock drift (clocks are offset, not slow), disk errors
 //! other than crashes, and Apache servers in the ensemble.
 
 mod checks;

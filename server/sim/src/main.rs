@@ -37,6 +37,9 @@ struct WorldArgs {
     /// Size of the ensemble.
     #[arg(long, value_enum, default_value = "mixed", global = true)]
     servers: Servers,
+    /// Whether the members change; the seed decides when left out.
+    #[arg(long, global = true)]
+    reconfigs: Option<bool>,
     /// Events until the faults end.
     #[arg(long, default_value_t = STEPS_DEFAULT, global = true)]
     steps: u64,
@@ -95,6 +98,7 @@ impl WorldArgs {
                 Servers::Five => Some(5),
                 Servers::Mixed => None,
             },
+            reconfigs: self.reconfigs,
             steps: self.steps,
             bugs,
             trace,
@@ -107,6 +111,9 @@ impl WorldArgs {
         if self.servers != Servers::Mixed {
             let n = if self.servers == Servers::Three { 3 } else { 5 };
             command.push_str(&format!(" --servers {n}"));
+        }
+        if let Some(reconfigs) = self.reconfigs {
+            command.push_str(&format!(" --reconfigs {reconfigs}"));
         }
         if let Some(bug) = &self.bug {
             command.push_str(&format!(" --bug {bug}"));
@@ -236,8 +243,9 @@ fn print_counts(counts: &Counts, virtual_us: u64) {
         counts.elections,
     );
     println!(
-        "committed {}, writes acknowledged {}, reads checked {}, watch events {}; sessions {}, moved \
+        "reconfigurations {}; committed {}, writes acknowledged {}, reads checked {}, watch events {}; sessions {}, moved \
          {}, expired {}; local ones upgraded {}, expired {}; answers without a quorum {}",
+        counts.reconfigs,
         counts.committed,
         counts.writes,
         counts.reads,

@@ -51,6 +51,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// 3 or 5; `None` lets the seed decide.
     pub servers: Option<u8>,
+    /// Whether the members change; `None` lets the seed decide.
+    pub reconfigs: Option<bool>,
     /// Events until the faults end.
     pub steps: u64,
     /// Mistakes to make.
@@ -89,6 +91,12 @@ pub(crate) struct Parameters {
     pub fault_gap_us: (u64, u64),
     /// Weights of the faults, in the order of [`crate::faults::Fault::ALL`].
     pub fault_weights: Vec<u64>,
+    /// Whether the members change.
+    pub reconfigs: bool,
+    /// Servers that are no members at first.
+    pub spares: u8,
+    /// Whether the first leader gives the config a version.
+    pub first_version: bool,
     /// Whether sessions begin as local ones.
     pub local_sessions: bool,
     /// Counter at which a new epoch begins in place.
@@ -109,6 +117,11 @@ impl Parameters {
         Dice::new(seed ^ DISK_FAULTS)
     }
 
+    /// All machines, members or not.
+    pub(crate) fn all_servers(&self) -> u8 {
+        self.servers + self.spares
+    }
+
     pub(crate) fn draw(config: &RunConfig, dice: &mut Dice) -> Self {
         let servers = config
             .servers
@@ -117,6 +130,10 @@ impl Parameters {
         let slow_disk = dice.percent(20);
         // Chance of its own: what came later does not change what a seed did before.
         let mut kinds = Dice::new(config.seed ^ SESSION_KINDS);
+        let (local_sessions, read_only) = (kinds.percent(40), kinds.percent(40));
+        let history_len = kinds.pick(&[5, 40, 500]).unwrap_or(500);
+        let reconfigs = config.reconfigs.unwrap_or(kinds.percent(40));
+        let spares = u8::try_from(kinds.between(0, 2)).unwrap_or(0);
         let gap = dice.pick(&[150_000, 400_000, 1_000_000]).unwrap_or(400_000);
         Self {
             servers,
@@ -139,10 +156,14 @@ impl Parameters {
                 .iter()
                 .map(|_| dice.pick(&[0, 1, 1, 2, 5]).unwrap_or(1))
                 .collect(),
-            local_sessions: kinds.percent(40),
-            read_only: kinds.percent(40),
-            history_len: kinds.pick(&[5, 40, 500]).unwrap_or(500),
-            disk_faults: Self::disk_dice(config.seed).percent(30),
+            local_sessions,
+            read_only,
+            history_len,
+            // A disk that is lost costs a vote, which a small ensemble of them may not have to spare.
+            disk_faults: !reconfigs && Self::disk_dice(config.seed).percent(30),
+            reconfigs,
+            spares: if reconfigs { spares } else { 0 },
+            first_version: reconfigs && kinds.percent(50),
             roll_over_at: kinds.pick(&[u32::MAX, 30, 200]).unwrap_or(u32::MAX),
             hold_ms: kinds.pick(&[0, 300, 5_000, 5_000, 5_000]).unwrap_or(5_000),
         }

@@ -7,7 +7,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use zk_core::{HoldSettings, Now, Peer, PeerConfig, SessionKinds};
+use zk_core::{
+    AuthSettings, Configs, HoldSettings, Now, Peer, PeerConfig, ReconfigSettings, SessionKinds,
+};
 use zk_storage::Storage;
 use zk_wire::Sid;
 use zk_wire::membership::{Membership, Role, ServerSpec};
@@ -43,14 +45,23 @@ pub(crate) struct Server {
     pub incarnation: u64,
     pub paused: bool,
     held: VecDeque<Event>,
+    /// The configs on the disk; none: those of the file that it was set up with.
+    pub configs: Option<Configs>,
     /// This machine's monotonic clock ahead of the world's, ms.
     mono_offset_ms: u64,
     /// This machine's wall clock ahead of the world's, ms.
     wall_offset_ms: i64,
 }
 
-/// The membership of an ensemble of `servers`.
-fn membership(servers: u8) -> Membership {
+/// What the file of a server says before anything was reconfigured: the first voters, and in that of
+/// one that is to join later, those who are to join, too.
+fn membership(cx: &Context, sid: u8) -> Membership {
+    let voters = cx.params.servers;
+    let servers = if sid <= voters {
+        voters
+    } else {
+        cx.params.all_servers()
+    };
     let spec = |sid: u8| ServerSpec {
         host: format!("s{sid}"),
         quorum_port: 2888,
@@ -63,15 +74,22 @@ fn membership(servers: u8) -> Membership {
         servers: (1..=servers)
             .map(|sid| (Sid(i64::from(sid)), spec(sid)))
             .collect(),
+        ..Membership::default()
     }
 }
 
-fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> PeerConfig {
+fn settings(cx: &Context, server: &Server, bugs: zk_core::Bugs) -> PeerConfig {
+    let (sid, incarnation) = (server.sid, server.incarnation);
+    let (committed, proposed) = match &server.configs {
+        Some(configs) => (configs.committed.clone(), configs.proposed.clone()),
+        None => (membership(cx, sid), None),
+    };
     let tick_ms = cx.params.tick_ms;
     let times = |n: u64| i32::try_from(tick_ms * n).unwrap_or(i32::MAX);
     PeerConfig {
         sid: Sid(i64::from(sid)),
-        membership: Some(membership(cx.params.servers)),
+        membership: Some(committed),
+        proposed,
         tick_ms,
         init_limit: 10,
         sync_limit: 5,
@@ -82,7 +100,10 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
         history_len: cx.params.history_len,
         // As a clock would: never the same at two starts.
         seed: cx.now_ms() + incarnation * 1_000_003 + 1,
-        auth: Default::default(),
+        auth: AuthSettings {
+            skip_acl: cx.params.reconfigs,
+            ..AuthSettings::default()
+        },
         sessions: SessionKinds {
             local: cx.params.local_sessions,
             local_upgrading: cx.params.local_sessions,
@@ -95,7 +116,10 @@ fn settings(cx: &Context, sid: u8, incarnation: u64, bugs: zk_core::Bugs) -> Pee
             time_max_ms: cx.params.hold_ms,
             ..HoldSettings::default()
         },
-        reconfig: Default::default(),
+        reconfig: ReconfigSettings {
+            first_version: cx.params.first_version,
+            ..ReconfigSettings::default()
+        },
         bugs,
     }
 }
@@ -109,6 +133,7 @@ impl Server {
             incarnation: 0,
             paused: false,
             held: VecDeque::new(),
+            configs: None,
             mono_offset_ms: cx.dice.between(0, 1_000_000),
             wall_offset_ms: i64::try_from(cx.dice.between(0, 4_000)).unwrap_or(0) - 2_000,
         }
@@ -145,6 +170,7 @@ impl Server {
                 if damage.is_damage() && cx.checks.durability.lost().contains(&self.sid) =>
             {
                 cx.checks.durability.forget(self.sid);
+                cx.checks.epochs.forget_current(self.sid);
                 recover_without(&mut storage)
             }
             other => other,
@@ -171,7 +197,9 @@ impl Server {
             &end.as_u64().to_le_bytes(),
             || format!("at {end}, epochs {accepted} {current}"),
         );
-        let config = settings(cx, self.sid, self.incarnation, bugs);
+        let config = settings(cx, self, bugs);
+        let version = config.membership.as_ref().map_or(0, |m| m.version);
+        cx.checks.configs.started(self.sid, version);
         self.process = Some(Box::new(Process {
             peer: Peer::new(config, recovery, now),
             storage,
@@ -180,7 +208,7 @@ impl Server {
             tick_at: None,
         }));
         cx.up.insert(self.sid);
-        for other in 1..=cx.params.servers {
+        for other in 1..=cx.params.all_servers() {
             let (from, to) = (Host::Server(other), self.host());
             cx.net.mail_reconnect(&mut cx.q, &mut cx.dice, from, to);
         }
@@ -227,9 +255,7 @@ impl Server {
     /// Continues after a pause with everything that came in the meantime.
     pub(crate) fn resume(&mut self, cx: &mut Context) {
         if std::mem::take(&mut self.paused) {
-            for event in std::mem::take(&mut self.held) {
-                cx.q.after(0, event);
-            }
+            cx.q.first(std::mem::take(&mut self.held).into_iter());
         }
     }
 

@@ -99,6 +99,10 @@ impl Process {
                         cx.net.close(&mut cx.q, &mut cx.dice, stream, End::Acceptor);
                     }
                 }
+                Output::Configs(configs) => {
+                    let version = configs.committed.version.to_le_bytes();
+                    trace(cx, "configs", sid, &version, || format!("{configs:?}"));
+                }
                 Output::Event(event) => self.event(cx, sid, event)?,
             }
         }
@@ -135,6 +139,11 @@ impl Process {
                 trace(cx, "read log", sid, &after.as_u64().to_le_bytes(), || {
                     format!("behind {after}")
                 });
+                Ok(())
+            }
+            DiskOp::Config(configs) => {
+                let version = configs.committed.version.to_le_bytes();
+                trace(cx, "config", sid, &version, || "to the disk".into());
                 Ok(())
             }
             DiskOp::SaveSnapshot { zxid, .. } => {
@@ -267,7 +276,7 @@ impl Process {
                     (ServerState::Following, Phase::Broadcast) => {
                         cx.checks.committed(status.zxid_applied)?;
                     }
-                    (ServerState::Looking, _) => {
+                    (ServerState::Looking, _) | (_, Phase::Discovery) => {
                         let applied = status.zxid_applied;
                         cx.checks.total_order.starts_at(sid, applied);
                     }
@@ -318,6 +327,12 @@ impl Process {
             PeerEvent::HandedOver { .. } => {
                 cx.checks.counts.hand_overs += 1;
                 Ok(())
+            }
+            PeerEvent::ConfigInForce { version, members } => {
+                let checks = &mut cx.checks;
+                checks
+                    .configs
+                    .in_force(sid, version, members, &checks.history)
             }
             PeerEvent::Elected { .. }
             | PeerEvent::ReadOnly { .. }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use zk_wire::Acl;
-use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
+use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL, ReconfigRequest};
 use zk_wire::client::{MultiOp, Request};
 
 use crate::seed::Dice;
@@ -36,6 +36,8 @@ pub(crate) struct Workload {
     script: VecDeque<Request>,
     /// Nodes to be made first; they are there for good after that.
     roots: VecDeque<Request>,
+    /// Asks for reconfigurations and nothing else: of so many servers.
+    reconfigs: Option<u8>,
 }
 
 impl Workload {
@@ -47,6 +49,16 @@ impl Workload {
                 .into_iter()
                 .map(|path| create(path, 0, "", CreateOp::Create))
                 .collect(),
+            reconfigs: None,
+        }
+    }
+
+    /// Changes the members among `servers`.
+    pub(crate) fn reconfigs(servers: u8) -> Self {
+        Self {
+            roots: VecDeque::new(),
+            reconfigs: Some(servers),
+            ..Self::random()
         }
     }
 
@@ -55,6 +67,7 @@ impl Workload {
             mode: Mode::Script,
             script: requests.into_iter().collect(),
             roots: VecDeque::new(),
+            reconfigs: None,
         }
     }
 
@@ -76,7 +89,7 @@ impl Workload {
 
     /// A new session begins; a script goes on where it was.
     pub(crate) fn new_session(&mut self) {
-        if self.mode == Mode::Random && self.roots.is_empty() {
+        if self.mode == Mode::Random && self.roots.is_empty() && self.reconfigs.is_none() {
             self.roots.push_back(create("/w", 0, "", CreateOp::Create));
         }
     }
@@ -92,6 +105,10 @@ impl Workload {
         match self.mode {
             Mode::Quiet => None,
             Mode::Script => self.script.pop_front(),
+            Mode::Random if self.reconfigs.is_some() => {
+                let servers = self.reconfigs.unwrap_or_default();
+                dice.percent(12).then(|| reconfig(dice, servers))
+            }
             Mode::Random => Some(match self.roots.pop_front() {
                 Some(request) => request,
                 None => random(dice, client, xid, watched < WATCHES_MAX),
@@ -101,7 +118,8 @@ impl Workload {
 
     /// A request to a server without a quorum; it sets no watch, and changes nothing if all is well.
     pub(crate) fn visit(&self, dice: &mut Dice, client: u8, xid: i32) -> Option<Request> {
-        (self.mode == Mode::Random).then(|| random(dice, client, xid, false))
+        (self.mode == Mode::Random && self.reconfigs.is_none())
+            .then(|| random(dice, client, xid, false))
     }
 }
 
@@ -173,6 +191,46 @@ fn random(dice: &mut Dice, client: u8, xid: i32, may_watch: bool) -> Request {
         },
         _ => Request::CloseSession,
     }
+}
+
+/// A line of a config. Some changes of address mean nothing to a role, some end it.
+fn server_line(dice: &mut Dice, sid: u64) -> String {
+    let role = if dice.percent(70) {
+        "participant"
+    } else {
+        "observer"
+    };
+    let quorum = if dice.percent(90) { 2888 } else { 2889 };
+    let client = 2181 + dice.between(0, 1);
+    format!("server.{sid}=s{sid}:{quorum}:3888:{role};0.0.0.0:{client}")
+}
+
+/// Any change of members, many of which cannot be made.
+fn reconfig(dice: &mut Dice, servers: u8) -> Request {
+    let servers = u64::from(servers);
+    let mut change = ReconfigRequest {
+        from_config: if dice.percent(95) { -1 } else { 0 },
+        ..ReconfigRequest::default()
+    };
+    let kind = dice.between(0, 9);
+    if kind == 0 {
+        let mut lines = Vec::new();
+        for sid in 1..=servers {
+            if dice.percent(70) {
+                lines.push(server_line(dice, sid));
+            }
+        }
+        change.new_members = Some(lines.join(","));
+        return Request::Reconfig(change);
+    }
+    if kind <= 5 {
+        let sid = dice.between(1, servers);
+        change.joining = Some(server_line(dice, sid));
+    }
+    if kind >= 5 {
+        change.leaving = Some(dice.between(1, servers).to_string());
+    }
+    Request::Reconfig(change)
 }
 
 fn one(dice: &mut Dice) -> i32 {

@@ -131,15 +131,21 @@ impl World {
         };
         let local_sessions = cx.params.local_sessions;
         cx.checks.sessions_begin_locally(local_sessions);
-        let servers = (1..=servers)
+        let all = cx.params.all_servers();
+        let servers = (1..=all)
             .map(|sid| (sid, Server::new(&mut cx, sid)))
             .collect();
-        let clients = (1..=cx.params.clients)
+        let mut clients: BTreeMap<u8, Client> = (1..=cx.params.clients)
             .map(|id| {
                 let timeout = i32::try_from(cx.dice.between(400, 1_600)).unwrap_or(400);
                 (id, Client::new(id, timeout, Workload::random(), None))
             })
             .collect();
+        if cx.params.reconfigs {
+            let id = cx.params.clients + 1;
+            let client = Client::new(id, 1_000, Workload::reconfigs(all), None);
+            clients.insert(id, client);
+        }
         Self {
             cx,
             servers,

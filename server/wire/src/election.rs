@@ -90,7 +90,12 @@ impl Notification {
             (None, None) => i64::MIN,
         });
         w.i64(self.round.0);
-        w.i64(self.vote.epoch.map_or(i64::MIN, |e| i64::from(e.0)));
+        w.i64(match (self.vote.leader, self.vote.epoch) {
+            (_, Some(epoch)) => i64::from(epoch.0),
+            // A leader that was designated has no epoch yet.
+            (Some(_), None) => -1,
+            (None, None) => i64::MIN,
+        });
         w.i32(NOTIFICATION_VERSION);
         w.string(config);
         w.into_bytes()

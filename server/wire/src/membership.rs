@@ -1,10 +1,11 @@
 //! The config text: `server.N=` lines and `version=`, as zoo.cfg, the config node, NEWLEADER and
 //! notifications carry it (`QuorumPeer.QuorumServer`, `QuorumMaj`).
 //!
-//! Left out: groups and weights (hierarchical quorums) and several addresses per server; a text
-//! with them is refused by name rather than misread.
+//! With groups, a quorum is more than half of the weight in more than half of the groups
+//! (`QuorumHierarchical`). Left out: several addresses per server; a text with them is refused by
+//! name rather than misread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::error::DecodeError;
@@ -160,6 +161,10 @@ pub struct Membership {
     pub version: i64,
     /// The members by id.
     pub servers: BTreeMap<Sid, ServerSpec>,
+    /// Groups of voters by their number; empty: every voter counts the same.
+    pub groups: BTreeMap<i64, BTreeSet<Sid>>,
+    /// Weights that are not 1; looked at with groups only.
+    pub weights: BTreeMap<Sid, i64>,
 }
 
 impl Membership {
@@ -183,25 +188,140 @@ impl Membership {
                 {
                     return Err(bad("the server id is there twice"));
                 }
+            } else if out
+                .hierarchy_line(key.trim(), value)
+                .map_err(|e| bad(&e.to_string()))?
+            {
+                continue;
             } else if key.trim() == "version" {
                 out.version = i64::from_str_radix(value.trim(), 16)
                     .map_err(|_| bad("the version is not hexadecimal"))?;
             } else {
-                return Err(bad("neither server.N nor version"));
+                return Err(bad("neither server.N, group.N, weight.N nor version"));
             }
         }
+        out.check_groups()?;
         Ok(out)
+    }
+
+    /// Takes a `group.N` or `weight.N` line; false for any other.
+    ///
+    /// # Errors
+    /// Numbers that are none.
+    pub fn hierarchy_line(&mut self, key: &str, value: &str) -> Result<bool, DecodeError> {
+        let number = |text: &str| {
+            let number = text.trim().parse::<i64>();
+            number.map_err(|_| DecodeError::Invalid(format!("{text:?} is not a number")))
+        };
+        if let Some(group) = key.strip_prefix("group.") {
+            let members = value.split(':').map(|sid| number(sid).map(Sid));
+            let members = members.collect::<Result<BTreeSet<Sid>, _>>()?;
+            self.groups.insert(number(group)?, members);
+            return Ok(true);
+        }
+        if let Some(sid) = key.strip_prefix("weight.") {
+            self.weights.insert(Sid(number(sid)?), number(value)?);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Checks that the groups, if there are any, have each voter once.
+    ///
+    /// # Errors
+    /// A voter without a group or with two; weights without groups.
+    pub fn check_groups(&self) -> Result<(), DecodeError> {
+        let bad = |why: String| Err(DecodeError::Invalid(why));
+        if self.groups.is_empty() {
+            return if self.weights.is_empty() {
+                Ok(())
+            } else {
+                bad("weights without groups".into())
+            };
+        }
+        for sid in self.voters() {
+            match self.groups.values().filter(|g| g.contains(&sid)).count() {
+                0 => return bad(format!("server {sid} is in no group")),
+                1 => {}
+                _ => return bad(format!("server {sid} is in more than one group")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Weight of a voter.
+    #[must_use]
+    pub fn weight(&self, sid: Sid) -> i64 {
+        self.weights.get(&sid).copied().unwrap_or(1)
+    }
+
+    /// The lines of the text form, without the version.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let servers = self.servers.iter();
+        let mut lines: Vec<String> = servers
+            .map(|(sid, spec)| format!("server.{sid}={spec}"))
+            .collect();
+        for (group, members) in &self.groups {
+            let members: Vec<String> = members.iter().map(ToString::to_string).collect();
+            lines.push(format!("group.{group}={}", members.join(":")));
+        }
+        if !self.groups.is_empty() {
+            let weighed = self.groups.values().flatten();
+            lines.extend(weighed.map(|sid| format!("weight.{sid}={}", self.weight(*sid))));
+        }
+        lines
     }
 
     /// The text form: one line per member, then the version without a line end.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        for (sid, spec) in &self.servers {
-            writeln!(text, "server.{sid}={spec}").expect("writing to a String");
+        let mut text = self.lines().join("\n");
+        if !text.is_empty() {
+            text.push('\n');
         }
         write!(text, "version={:x}", self.version).expect("writing to a String");
         text
+    }
+
+    /// Whether the members, their addresses, roles and weights are the same, whatever the version.
+    #[must_use]
+    pub fn same_members(&self, other: &Self) -> bool {
+        self.servers == other.servers
+            && self.groups == other.groups
+            && self
+                .groups
+                .values()
+                .flatten()
+                .all(|sid| self.weight(*sid) == other.weight(*sid))
+    }
+
+    /// Whether this many votes are a quorum.
+    pub fn is_quorum(&self, sids: impl IntoIterator<Item = Sid>) -> bool {
+        let votes = |sid: &Sid| {
+            let spec = self.servers.get(sid);
+            spec.is_some_and(|s| s.role == Role::Participant)
+        };
+        let present: BTreeSet<Sid> = sids.into_iter().filter(votes).collect();
+        if self.groups.is_empty() {
+            return present.len() > self.voters().count() / 2;
+        }
+        let weight = |members: &mut dyn Iterator<Item = &Sid>| -> i64 {
+            members
+                .filter(|sid| votes(sid))
+                .map(|sid| self.weight(*sid))
+                .sum()
+        };
+        let (mut groups, mut reached) = (0, 0);
+        for group in self.groups.values() {
+            let all = weight(&mut group.iter());
+            if all > 0 {
+                groups += 1;
+                let here = weight(&mut group.iter().filter(|sid| present.contains(sid)));
+                reached += usize::from(here > all / 2);
+            }
+        }
+        groups > 0 && reached > groups / 2
     }
 
     /// Ids of the voters.
@@ -231,6 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn groups_and_weights() {
+        let line = |n: u8| format!("server.{n}=h{n}:1:2:participant\n");
+        let servers: String = (1..=6).map(line).collect();
+        let text = format!("{servers}group.1=1:2:3\ngroup.2=4:5:6\nweight.4=5\nversion=0");
+        let m = Membership::parse(&text).unwrap();
+        let quorum = |sids: &[i64]| m.is_quorum(sids.iter().map(|s| Sid(*s)));
+        assert!(quorum(&[1, 2, 4]) && !quorum(&[1, 2, 3]) && !quorum(&[1, 2, 5, 6]));
+        assert!(m.to_text().contains("weight.1=1\n") && m.to_text().contains("weight.4=5\n"));
+        let again = Membership::parse(&m.to_text()).unwrap();
+        assert!(again.same_members(&m) && again.to_text() == m.to_text());
+    }
+
+    #[test]
     fn bad_lines_are_refused_by_their_content() {
         for line in [
             "server.1=host:2888",
@@ -240,7 +373,9 @@ mod tests {
             "server.1=a:1:2|b:1:2",
             "server.1=a:1:2;3;4",
             "server.1=[\u{b}a]:1:2",
-            "group.1=1:2",
+            "group.1=1:x",
+            "weight.1=2",
+            "server.1=a:1:2\ngroup.1=2",
             "version=xyz",
             "nonsense",
         ] {

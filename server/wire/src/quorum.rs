@@ -140,6 +140,13 @@ pub enum Packet {
         /// The transaction, encoded.
         txn: Bytes,
     },
+    /// 9: the config of this transaction is in force from here on.
+    CommitAndActivate {
+        /// zxid of the reconfiguration.
+        zxid: Zxid,
+        /// Who leads from here on.
+        leader: Sid,
+    },
     /// 10: end of the history; from here a new epoch.
     NewLeader {
         /// The epoch, counter 0.
@@ -170,6 +177,15 @@ pub enum Packet {
     },
     /// 1101, ours: passing on the lead.
     HandOver(HandOver),
+    /// 19: 9 for observers, with the transaction.
+    InformAndActivate {
+        /// zxid of the reconfiguration.
+        zxid: Zxid,
+        /// Who leads from here on.
+        leader: Sid,
+        /// The transaction, encoded.
+        txn: Bytes,
+    },
     /// Anything else, which both sides ignore outside of the handshake.
     Unknown {
         /// The number on the wire.
@@ -239,6 +255,10 @@ impl Packet {
             }
             Self::Sync => simple(7, Zxid::ZERO),
             Self::Inform { zxid, txn } => (8, zxid.to_wire(), Some(txn.clone()), None),
+            Self::CommitAndActivate { zxid, leader } => {
+                let data = Bytes::copy_from_slice(&leader.0.to_be_bytes());
+                (9, zxid.to_wire(), Some(data), None)
+            }
             Self::NewLeader { zxid, config } => (10, zxid.to_wire(), config.clone(), None),
             Self::FollowerInfo(info) => (
                 11,
@@ -271,6 +291,12 @@ impl Packet {
             Self::HandOver(step) => {
                 let (zxid, data) = step.parts();
                 (HAND_OVER, zxid.to_wire(), Some(data), None)
+            }
+            Self::InformAndActivate { zxid, leader, txn } => {
+                let mut w = Writer::with_capacity(8 + txn.len());
+                w.i64(leader.0);
+                w.raw(txn);
+                (19, zxid.to_wire(), Some(w.into_bytes()), None)
             }
             Self::Unknown { kind } => simple(*kind, Zxid::ZERO),
         }
@@ -337,6 +363,10 @@ impl Packet {
                 zxid,
                 txn: required()?,
             },
+            (9, From::Leader) => Self::CommitAndActivate {
+                zxid,
+                leader: Sid(reader()?.i64()?),
+            },
             (10, _) => Self::NewLeader { zxid, config: data },
             (11, _) => Self::FollowerInfo(LearnerInfo::decode(zxid, reader()?)?),
             (12, _) => Self::UpToDate,
@@ -356,6 +386,14 @@ impl Packet {
                 Some(step) => Self::HandOver(step),
                 None => Self::Unknown { kind },
             },
+            (19, From::Leader) => {
+                let mut r = reader()?;
+                Self::InformAndActivate {
+                    zxid,
+                    leader: Sid(r.i64()?),
+                    txn: r.into_rest(),
+                }
+            }
             _ => Self::Unknown { kind },
         })
     }

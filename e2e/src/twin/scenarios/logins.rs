@@ -17,11 +17,18 @@ const PROVIDER: &str = "authProvider.1=org.apache.zookeeper.server.auth.SASLAuth
 pub(super) fn setups() -> Vec<Setup> {
     let properties = [JAAS, "zookeeper.fips-mode=false"];
     let demanded = [PROVIDER, "sessionRequireClientSASLAuth=true"];
+    let names = [
+        PROVIDER,
+        "superUser.1=bob",
+        "letAnySaslUserDoX=anybody",
+        "SASLAuthenticationProvider.superPassword=another",
+    ];
     let allowed = [PROVIDER, "allowSaslFailedClients=true"];
     vec![
         setup("SASL", 1, &[PROVIDER], &properties).with([good(), bad(), acls()]),
         setup("SASL at three", 3, &[PROVIDER], &properties).with([good()]),
         setup("SASL demanded", 1, &demanded, &properties).with([demand()]),
+        setup("SASL names", 1, &names, &properties).with([special()]),
         setup("SASL may fail", 1, &allowed, &properties).with([failing()]),
     ]
 }
@@ -134,6 +141,28 @@ fn acls() -> Scenario {
     lines.push(login(1, "super", "adminsecret").into());
     lines.push(send(1, [who_am_i(), get("@/n0000000000", false)]).into());
     scenario("ACLs with names", lines)
+}
+
+fn special() -> Scenario {
+    scenario(
+        "names that mean more",
+        lines![
+            open(0),
+            open(1),
+            open(2),
+            send(2, [make("@", b"", 0)]),
+            send(2, [create("@/any", b"", "31 sasl:anybody", 0)]),
+            send(2, [create("@/mine", b"", "31 sasl:alice", 0)]),
+            send(2, [get("@/any", false), get("@/mine", false)]),
+            login(0, "bob", "bobsecret"),
+            send(0, [who_am_i(), get("@/any", false), get("@/mine", false)]),
+            send(0, [create("@/a", b"", "31 auth:", 0), get_acl("@/a")]),
+            login(1, "super", "another"),
+            send(1, [who_am_i(), get("@/any", false), get("@/mine", false)]),
+            send(1, [create("@/b", b"", "31 auth:", 0), get_acl("@/b")]),
+            login(2, "super", "adminsecret"),
+        ],
+    )
 }
 
 fn demand() -> Scenario {

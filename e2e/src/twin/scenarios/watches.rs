@@ -16,7 +16,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         removal(),
         types_apart(),
         catch_up(),
-        nulls(),
+        events_up_to_null(),
+        watches_up_to_null(),
         filter(),
     ]
 }
@@ -334,12 +335,14 @@ fn catch_up() -> Scenario {
     )
 }
 
-/// Nulls are met when the events for what stands before them have been sent.
-fn nulls() -> Scenario {
+/// Paths with a null among them.
+fn with_null(before: &[&str], behind: &[&str]) -> Vec<Text> {
     let some = |texts: &[&str]| -> Vec<Text> { texts.iter().map(|text| (*text).into()).collect() };
-    let with_null = |before: &[&str], behind: &[&str]| -> Vec<Text> {
-        [some(before), vec![().into()], some(behind)].concat()
-    };
+    [some(before), vec![().into()], some(behind)].concat()
+}
+
+/// Nulls are met when the events for what stands before them have been sent.
+fn events_up_to_null() -> Scenario {
     scenario(
         "catch-up up to a null",
         lines![
@@ -359,7 +362,20 @@ fn nulls() -> Scenario {
                 [set_watches(0, ["@"], ["@"], with_null(&["@/a"], &["@"]))]
             ),
             send(1, [set_watches2(0, ["@"], ["@/a"], ["@"], (), ["@"])]),
-            // Nothing is told yet, but watched.
+            // What does not decode is no request at all.
+            send(1, [set_watches(0, ["@"], (), ["@"]).cut(30)]),
+        ],
+    )
+}
+
+/// What stands before a null is watched.
+fn watches_up_to_null() -> Scenario {
+    scenario(
+        "watches up to a null",
+        lines![
+            open(0),
+            open(1),
+            send(0, [make("@", b"", 0), make("@/a", b"", 0)]),
             send(
                 1,
                 [set_watches2(1000, ["@"], ["@/gone"], ["@/a"], ["@/a"], ())]
@@ -406,8 +422,6 @@ fn nulls() -> Scenario {
                     make("@/v", b"", 0)
                 ]
             ),
-            // What does not decode is no request at all.
-            send(1, [set_watches(0, ["@"], (), ["@"]).cut(30)]),
         ],
     )
 }

@@ -7,6 +7,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -29,10 +30,21 @@ public class ServiceDiscoveryTest extends BaseClassForTests {
     private static final long LIMIT_MS = 20_000;
     private static final String BASE = "/discovery";
 
-    private CuratorFramework client() {
+    /**
+     * A client that has heard that it is connected: service discovery that hears it later registers
+     * everything anew, deleting it first, and a query meanwhile finds less.
+     */
+    private CuratorFramework client() throws InterruptedException {
         CuratorFramework client = CuratorFrameworkFactory.newClient(
             server.getConnectString(), 5_000, 5_000, new RetryOneTime(100));
+        CountDownLatch connected = new CountDownLatch(1);
+        client.getConnectionStateListenable().addListener((of, state) -> {
+            if (state == ConnectionState.CONNECTED) {
+                connected.countDown();
+            }
+        });
         client.start();
+        assertTrue(connected.await(LIMIT_MS, TimeUnit.MILLISECONDS));
         return client;
     }
 

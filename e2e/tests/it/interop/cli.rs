@@ -255,7 +255,7 @@ fn events(log: &Path) -> Result<Vec<String>> {
     Ok(events.map(without_zxid).collect())
 }
 
-fn zkcli(address: SocketAddr) -> Result<Command> {
+pub(super) fn zkcli(address: SocketAddr) -> Result<Command> {
     let logback = apache::java_sources().join("logback.xml");
     let mut command = Command::new("java");
     command
@@ -268,7 +268,7 @@ fn zkcli(address: SocketAddr) -> Result<Command> {
     Ok(command)
 }
 
-fn ours(address: SocketAddr) -> Result<Command> {
+pub(super) fn ours(address: SocketAddr) -> Result<Command> {
     let mut command = Command::new(quorate::binary()?);
     command.args(["cli", "-server", &address.to_string()]);
     Ok(command)

@@ -9,6 +9,7 @@ mod inspect;
 mod migrate;
 mod mixed;
 mod peer_tls;
+mod reconfig;
 mod sessions;
 mod tls;
 

@@ -69,6 +69,8 @@ pub enum TxnOutcome {
     Deleted,
     /// Data was set.
     DataSet(Stat),
+    /// The membership was changed to this.
+    Reconfigured(Option<Bytes>, Stat),
     /// An ACL was set.
     AclSet(Stat),
     /// A check held.
@@ -143,8 +145,16 @@ impl Database {
                 path,
                 data,
                 version,
-                ..
-            } => self.set_data(ctx, path, data.as_ref(), *version, changes),
+                reconfig,
+            } => {
+                let outcome = self.set_data(ctx, path, data.as_ref(), *version, changes);
+                match outcome {
+                    TxnOutcome::DataSet(stat) if *reconfig => {
+                        TxnOutcome::Reconfigured(data.clone(), stat)
+                    }
+                    other => other,
+                }
+            }
             TxnBody::SetAcl { path, acl, version } => self.set_acl(path, acl.as_deref(), *version),
             TxnBody::Check { .. } => TxnOutcome::Checked,
             TxnBody::Error { code } => TxnOutcome::Failed(*code),

@@ -68,7 +68,7 @@ impl Looking {
             me,
             own,
             proposal: own,
-            round: Round(last.0 + 1),
+            round: Round(last.0.max(0) + 1),
             this_round: Tally::default(),
             settled: Tally::default(),
             resend_at: now.plus(RESEND_MIN_MS),
@@ -116,7 +116,7 @@ impl Looking {
     fn broadcast(&mut self, ensemble: &Ensemble, out: &mut Outputs) {
         let notification = self
             .proposal
-            .notify(ServerState::Looking, self.round, &ensemble.text);
+            .notify(ServerState::Looking, self.round, &ensemble.text());
         for to in ensemble.voters().filter(|sid| *sid != self.me) {
             out.push(Output::Notify {
                 to,
@@ -186,7 +186,9 @@ impl Looking {
         out: &mut Outputs,
     ) -> Option<Outcome> {
         let vote = Vote::from_wire(n.vote);
-        let leader = vote.leader.filter(|sid| ensemble.is_voter(*sid))?;
+        let leader = vote
+            .leader
+            .filter(|sid| ensemble.is_voter(*sid) && ensemble.may_lead(*sid))?;
         match n.state {
             ServerState::Looking => self.looking_vote(from, vote, n.round, ensemble, now, out),
             ServerState::Observing => None,

@@ -8,7 +8,9 @@
 //! A server that already has a leader answers with it; a looking server follows such hearsay only if
 //! a quorum agrees and the leader itself says that it leads.
 //!
-//! Left out: hierarchical quorums, the oracle, and adopting a config from a notification.
+//! While a config is proposed, the voters of both are asked, and a quorum of each has to agree.
+//!
+//! Left out: the oracle.
 
 mod looking;
 mod tally;

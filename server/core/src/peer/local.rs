@@ -7,6 +7,7 @@ use zk_wire::election::{Notification, ServerState};
 use zk_wire::txn::TxnBody;
 use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
+use super::configs::config_in;
 use super::disk::{After, Disk};
 use super::held::Parting;
 use crate::config::PeerConfig;
@@ -64,6 +65,8 @@ pub(crate) struct Local {
     /// Errors that clients get in place of the one that the leader put into their transaction.
     instead: BTreeMap<(SessionId, Xid), ErrorCode>,
     pub(crate) disk: Disk,
+    /// Who leads next by the word of a reconfiguration, without an election.
+    pub(crate) designated: Option<Sid>,
     /// Counts roles, so that nothing of a past role is carried out for the present one.
     pub(crate) role_no: u64,
     next_link: u64,
@@ -112,10 +115,17 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn new(cfg: PeerConfig, recovery: Recovery, now: Now) -> Self {
-        let ensemble = match &cfg.membership {
-            Some(membership) => Ensemble::new(membership, cfg.sid),
+        let mut ensemble = match &cfg.membership {
+            Some(membership) => Ensemble::new(membership.clone(), cfg.sid, cfg.bugs),
             None => Ensemble::standalone(cfg.sid),
         };
+        if cfg.reconfig.enabled && cfg.membership.is_some() {
+            // The log knows what was proposed, too, and at least as much as the file.
+            let seen = [cfg.proposed.clone(), config_in(&recovery.database)];
+            if let Some(seen) = seen.into_iter().flatten().max_by_key(|m| m.version) {
+                ensemble.propose(seen);
+            }
+        }
         let mut local = Self {
             ensemble,
             last_logged: recovery.database.last_applied(),
@@ -130,6 +140,7 @@ impl Local {
             local_sessions: LocalSessions::new(cfg.tick_ms),
             instead: BTreeMap::new(),
             disk: Disk::default(),
+            designated: None,
             role_no: 0,
             next_link: 1,
             serving: false,
@@ -163,11 +174,11 @@ impl Local {
 
     /// Writes the membership into the config node, where the state does not have it.
     pub(crate) fn show_config(&mut self, now: Now) {
-        let text = self.ensemble.text.clone();
+        let text = self.ensemble.text().to_owned();
         let shown = self.db.node(CONFIG_PATH).and_then(|n| n.data.clone());
         if shown.as_deref() != Some(text.as_bytes()) {
             self.db
-                .set_config(&text, self.ensemble.version, now.wall_ms);
+                .set_config(&text, self.ensemble.version(), now.wall_ms);
         }
     }
 
@@ -419,7 +430,7 @@ impl Local {
 
     /// The vote of this server for itself; nobody when it may not vote.
     pub(crate) fn own_vote(&self) -> Vote {
-        if !self.ensemble.is_voter(self.cfg.sid) || !self.has_vote() {
+        if !self.ensemble.votes_now(self.cfg.sid) || !self.has_vote() {
             return Vote::NOBODY;
         }
         Vote {

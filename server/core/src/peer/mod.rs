@@ -9,6 +9,7 @@
 //! vote again: with what it would find after a restart.
 
 mod clients;
+pub(crate) mod configs;
 pub(crate) mod disk;
 pub(crate) mod held;
 pub(crate) mod local;
@@ -17,6 +18,7 @@ mod read_only;
 use std::collections::VecDeque;
 
 use zk_wire::election::{Notification, ServerState};
+use zk_wire::membership::Membership;
 use zk_wire::{Round, SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
@@ -33,7 +35,7 @@ use local::{Local, Next};
 
 #[derive(Debug)]
 enum Role {
-    /// The disk finishes; then this server looks.
+    /// The disk finishes; then this server looks, or takes the role that a reconfiguration gave it.
     Draining,
     Looking(Looking),
     Leading(Box<Leading>),
@@ -98,6 +100,8 @@ impl Peer {
             let me = Some(self.local.cfg.sid);
             Local::event_phase(ServerState::Leading, Phase::Broadcast, me, out);
         } else {
+            let configs = self.local.configs();
+            out.extend(configs.map(|c| Output::Configs(Box::new(c))));
             self.look_when_drained(now, out);
         }
     }
@@ -276,6 +280,18 @@ impl Peer {
             }
             None => None,
         };
+        if let Some(leader) = self.local.designated.take() {
+            // The vote is the one that the reconfiguration made.
+            self.local.cause = ElectionCause::Reconfig;
+            let outcome = Outcome {
+                vote: self.local.vote,
+                leader,
+                round: self.local.vote_round,
+            };
+            let patience_ms = self.local.ticks(self.local.cfg.init_limit);
+            self.begin_role(outcome, 0, patience_ms, now, out);
+            return;
+        }
         let local = &mut self.local;
         let vote = steered.map_or_else(|| local.own_vote(), |to| local.steered_vote(to));
         let mut looking = Looking::new(
@@ -304,6 +320,12 @@ impl Peer {
         let (Some(outcome), Role::Looking(looking)) = (outcome, &self.role) else {
             return;
         };
+        // Others may still follow the server that this one was before it lost its history.
+        let leads = outcome.leader == self.local.cfg.sid;
+        let may_lead = self.local.has_vote() || self.local.cfg.bugs.lost_history_leads();
+        if leads && !may_lead {
+            return;
+        }
         let took_ms = u64::try_from(now.mono.since(looking.since).as_millis()).unwrap_or(u64::MAX);
         let patience_ms = self.local.ticks(self.local.cfg.init_limit);
         self.begin_role(outcome, took_ms, patience_ms, now, out);
@@ -328,6 +350,8 @@ impl Peer {
         self.begin_role(outcome, 0, patience_ms, now, out);
     }
 
+    /// Leads, follows or observes: on the word of an election, of the last leader, or of a
+    /// reconfiguration.
     fn begin_role(
         &mut self,
         outcome: Outcome,
@@ -463,6 +487,9 @@ impl Peer {
 
     /// A message on the election port: for the election, or for someone who looks.
     fn notification(&mut self, from: Sid, n: &Notification, now: Now, out: &mut Outputs) {
+        if self.adopt(n, now, out) {
+            return;
+        }
         let state = self.state();
         let is_looking = n.state == ServerState::Looking;
         let unled = matches!(self.role, Role::Draining | Role::Looking(_));
@@ -471,7 +498,7 @@ impl Peer {
         }
         let local = &self.local;
         let answer = |vote: Vote, round, out: &mut Outputs| {
-            let notification = vote.notify(state, round, &local.ensemble.text);
+            let notification = vote.notify(state, round, &local.ensemble.text());
             out.push(Output::Notify {
                 to: from,
                 notification,
@@ -507,6 +534,24 @@ impl Peer {
             self.local.vote_round = looking.round();
         }
         self.elected(outcome, now, out);
+    }
+
+    /// A looking server takes over a newer config that is in force elsewhere. True when it changes
+    /// who is asked: the election begins anew, without this message.
+    fn adopt(&mut self, n: &Notification, now: Now, out: &mut Outputs) -> bool {
+        let Role::Looking(_) = &self.role else {
+            return false;
+        };
+        let config = n.config.as_deref().and_then(|c| Membership::parse(c).ok());
+        let Some(config) = config else { return false };
+        let before = self.local.ensemble.committed().clone();
+        self.local.activate_config(config, None, now, out);
+        if before.same_members(self.local.ensemble.committed()) {
+            return false;
+        }
+        self.role = Role::Draining;
+        self.look_when_drained(now, out);
+        true
     }
 
     /// What the member tells about itself.
@@ -546,6 +591,7 @@ impl Peer {
             proposals_outstanding: leading.map_or(0, |l| l.proposals_outstanding()),
             learners: leading.map(|l| l.learners(local)).unwrap_or_default(),
             digest_mismatches: local.digest_mismatches,
+            configs: local.configs(),
         }
     }
 

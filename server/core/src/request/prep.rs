@@ -19,6 +19,7 @@ use super::outstanding::{FutureNode, Outstanding};
 use super::quota;
 use crate::config::PeerConfig;
 use crate::db::{BUILT_IN, Database, is_valid, parent_of};
+use crate::ensemble::Ensemble;
 use crate::session::Standing;
 
 /// Who asks, and when.
@@ -36,8 +37,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) time_ms: i64,
     /// The server's settings.
     pub(crate) cfg: &'a PeerConfig,
-    /// Version of the membership in force.
-    pub(crate) config_version: i64,
+    /// The members.
+    pub(crate) ensemble: &'a Ensemble,
     /// Members that are connected and synchronized; looked at by reconfig only.
     pub(crate) synced: &'a [Sid],
 }

@@ -16,7 +16,10 @@
 //! `acceptedEpoch`), voters whose history is not newer than the leader's acknowledge, voters have its
 //! history and its epoch (durable in `currentEpoch`) acknowledged. Only then does it serve.
 //!
-//! Left out: reconfiguration, observer masters, DIFF from the log on disk (a learner that is further
+//! A reconfiguration is a transaction like any other but that it, and all after it, need a quorum of
+//! both configs until it is committed; COMMITANDACTIVATE (INFORMANDACTIVATE) then says who leads.
+//!
+//! Left out: observer masters, DIFF from the log on disk (a learner that is further
 //! behind than the recent transactions in memory gets a snapshot), hand-over of the lead.
 
 pub(crate) mod history;

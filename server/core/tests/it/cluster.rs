@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use zk_core::db::Entry;
 use zk_core::{
-    AuthSettings, Bugs, ClientFrame, ConnId, DiskOp, DiskSeq, ElectionCause, Input, LinkId, Mono,
-    NONCE_LEN, NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent, RecoveryBuilder,
-    SessionKinds,
+    AuthSettings, Bugs, ClientFrame, Configs, ConnId, DiskOp, DiskSeq, ElectionCause, Input,
+    LinkId, Mono, NONCE_LEN, NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent,
+    ReconfigSettings, RecoveryBuilder, SessionKinds,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
@@ -24,6 +24,7 @@ struct Disk {
     log: Vec<Bytes>,
     accepted: Epoch,
     current: Epoch,
+    configs: Option<Configs>,
 }
 
 impl Disk {
@@ -58,6 +59,7 @@ impl Disk {
                 self.snapshot = Some((zxid, body));
             }
             DiskOp::SaveSnapshot { .. } => {}
+            DiskOp::Config(configs) => self.configs = Some(*configs),
         }
         Input::DiskDone { through: seq }
     }
@@ -118,6 +120,8 @@ pub(crate) struct Cluster {
     pub(crate) story: Vec<String>,
     text: String,
     /// For members that start from here on.
+    pub(crate) reconfig: ReconfigSettings,
+    /// As above.
     pub(crate) sessions: SessionKinds,
     /// As above.
     pub(crate) kinds: NodeKinds,
@@ -149,6 +153,7 @@ impl Cluster {
             inbox: BTreeMap::new(),
             story: Vec::new(),
             text: config.to_owned(),
+            reconfig: ReconfigSettings::default(),
             sessions: SessionKinds::default(),
             kinds: NodeKinds::default(),
             auth: AuthSettings::default(),
@@ -167,9 +172,14 @@ impl Cluster {
 
     pub(crate) fn start(&mut self, sid: i64) {
         let sid = Sid(sid);
+        let configs = self.members[&sid].disk.configs.clone();
         let config = PeerConfig {
             sid,
-            membership: Some(Membership::parse(&self.text).unwrap()),
+            membership: Some(match &configs {
+                Some(configs) => configs.committed.clone(),
+                None => Membership::parse(&self.text).unwrap(),
+            }),
+            proposed: configs.and_then(|c| c.proposed),
             tick_ms: 1000,
             init_limit: 5,
             sync_limit: 2,
@@ -185,7 +195,7 @@ impl Cluster {
             roll_over_at: self.roll_over_at,
             hand_over: true,
             hold: Default::default(),
-            reconfig: Default::default(),
+            reconfig: self.reconfig,
             bugs: Bugs::default(),
         };
         let now = self.now();
@@ -196,6 +206,19 @@ impl Cluster {
         member.peer = Some(peer);
         self.carry_out(sid, out);
         self.settle();
+    }
+
+    /// A server starts whose file is `text`, be it a member or not.
+    pub(crate) fn join(&mut self, sid: i64, text: &str) {
+        let member = Member {
+            peer: None,
+            disk: Disk::default(),
+            quorum_port: false,
+        };
+        self.members.insert(Sid(sid), member);
+        let file = std::mem::replace(&mut self.text, text.to_owned());
+        self.start(sid);
+        self.text = file;
     }
 
     pub(crate) fn kill(&mut self, sid: i64) {
@@ -354,7 +377,7 @@ impl Cluster {
                     | PeerEvent::HandOverRefused { .. }
                     | PeerEvent::HoldEnded { .. }),
                 ) => self.story.push(format!("{me}: {event:?}")),
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Configs(_) => {}
             }
         }
     }
@@ -535,6 +558,8 @@ fn brief(packet: &zk_wire::quorum::Packet) -> String {
         Packet::Proposal { zxid, .. } => format!("PROPOSAL {zxid}"),
         Packet::Inform { zxid, .. } => format!("INFORM {zxid}"),
         Packet::NewLeader { zxid, .. } => format!("NEWLEADER {zxid}"),
+        Packet::CommitAndActivate { leader, .. } => format!("COMMITANDACTIVATE {leader}"),
+        Packet::InformAndActivate { leader, .. } => format!("INFORMANDACTIVATE {leader}"),
         Packet::Request(request) => format!("REQUEST {}", request.op),
         other => format!("{other:?}"),
     }

@@ -6,6 +6,7 @@
 mod cluster;
 mod held;
 mod identities;
+mod reconfig;
 mod sessions;
 mod stories;
 mod sweeps;

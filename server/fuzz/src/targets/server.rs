@@ -131,6 +131,7 @@ fn plain_config() -> PeerConfig {
     PeerConfig {
         sid: Sid(1),
         membership: None,
+        proposed: None,
         tick_ms: 1000,
         init_limit: 5,
         sync_limit: 2,

@@ -1,7 +1,7 @@
 //! The members, the mode that follows from them, and the own client address.
 //!
-//! Source: `QuorumPeerConfig` of Apache ZooKeeper 3.9. Left out: groups, weights and several
-//! addresses per server, which are refused.
+//! Source: `QuorumPeerConfig` of Apache ZooKeeper 3.9. Left out: several addresses per server, which
+//! are refused.
 
 use std::path::Path;
 
@@ -50,16 +50,32 @@ pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership
             ServerSpec::parse(&property.value).map_err(|e| source.bad(&key, e.to_string()))?;
         membership.servers.insert(Sid(sid), spec);
     }
+    for prefix in ["group.", "weight."] {
+        for (id, property) in source.with_prefix(prefix) {
+            let key = format!("{prefix}{id}");
+            let line = membership.hierarchy_line(&key, &property.value);
+            line.map_err(|e| source.bad(&key, e.to_string()))?;
+        }
+    }
+    membership
+        .check_groups()
+        .map_err(|e| ConfigError::Contradiction {
+            path: source.path().to_owned(),
+            why: format!("{e}; each participant belongs to one group"),
+        })?;
     Ok(membership)
 }
 
 /// A dynamic file tells about members and nothing else; its version is in its name.
 fn dynamic_keys(dynamic: &Reader) -> Result<(), ConfigError> {
     let mut names = dynamic.names();
-    if let Some(name) = names.find(|name| !name.starts_with("server.")) {
+    let known = ["server.", "group.", "weight."];
+    if let Some(name) = names.find(|name| !known.iter().any(|k| name.starts_with(k))) {
         let why = match keys::find(name).map(|key| key.verdict) {
             Some(Verdict::Guarded(why)) => why.to_owned(),
-            _ => "a dynamic file has server lines only; move it to zoo.cfg".into(),
+            _ => {
+                "a dynamic file has server, group and weight lines only; move it to zoo.cfg".into()
+            }
         };
         return Err(dynamic.bad(name, why));
     }

@@ -15,21 +15,27 @@ pub(super) struct Property {
 
 /// Reads all properties in their order, duplicates included: the last one wins.
 pub(super) fn parse(text: &str) -> Vec<Property> {
+    spans(text).into_iter().map(|(p, _)| p).collect()
+}
+
+/// The same, each with the line in which it ends.
+pub(super) fn spans(text: &str) -> Vec<(Property, usize)> {
     logical_lines(text)
         .into_iter()
-        .map(|(line, content)| {
+        .map(|(line, content, last)| {
             let (key, value) = split(&content);
-            Property {
+            let property = Property {
                 key: unescape(key),
                 value: unescape(value),
                 line,
-            }
+            };
+            (property, last)
         })
         .collect()
 }
 
-/// Joins continued lines; leaves comments and blank lines out.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
+/// Joins continued lines, each with its first and last number; leaves comments and blank lines out.
+fn logical_lines(text: &str) -> Vec<(usize, String, usize)> {
     let mut out = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (at, raw) in text.split('\n').enumerate() {
@@ -45,10 +51,11 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             open = Some((line, content));
         } else {
             content.push_str(part);
-            out.push((line, content));
+            out.push((line, content, at + 1));
         }
     }
-    out.extend(open);
+    let last = text.split('\n').count();
+    out.extend(open.map(|(line, content)| (line, content, last)));
     out
 }
 

@@ -9,6 +9,7 @@ use zk_wire::Sid;
 use zk_wire::membership::{HostPort, Membership};
 
 use super::auth::{self, PeerAuthSettings};
+use super::dynamic::read_next;
 use super::error::ConfigError;
 use super::flags::Flags;
 use super::identity::PodIdentity;
@@ -64,8 +65,12 @@ pub struct SessionSettings {
 /// Everything that a server is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
     /// Standalone or member.
     pub mode: Mode,
+    /// The members that were proposed last, where they are newer than those of the file.
+    pub proposed: Option<Membership>,
     /// `dataDir`.
     pub data_dir: PathBuf,
     /// `dataLogDir`.
@@ -171,6 +176,11 @@ impl Settings {
         let mut settings = Self::build(&reader, dynamic.as_ref(), pod)?;
         settings.warnings.extend(reader.judge_rest()?);
         settings.text = text;
+        let version = match &settings.mode {
+            Mode::Standalone => i64::MAX,
+            Mode::Ensemble { membership, .. } => membership.version,
+        };
+        settings.proposed = read_next(path).filter(|next| next.version > version);
         Ok(settings)
     }
 
@@ -200,6 +210,8 @@ impl Settings {
         let tls = tls::read(r)?;
         let has_secure_port = tls.as_ref().is_some_and(|t| t.secure_client.is_some());
         Ok(Self {
+            path: r.path().to_owned(),
+            proposed: None,
             data_log_dir: r
                 .text("dataLogDir")
                 .map_or_else(|| data_dir.clone(), PathBuf::from),
@@ -214,7 +226,7 @@ impl Settings {
             sessions,
             kinds: node_kinds(r)?,
             hold: hold(r)?,
-            reconfig: reconfig(r)?,
+            reconfig: reconfig(r, &mode)?,
             tick_ms,
             init_limit,
             sync_limit,
@@ -272,7 +284,7 @@ pub(super) fn to_usize(n: u64) -> usize {
 
 /// `.properties` files are ISO-8859-1, where each byte is the character of that number; people
 /// write UTF-8 all the same, which is taken when it is valid.
-fn latin1(raw: &[u8]) -> String {
+pub(super) fn latin1(raw: &[u8]) -> String {
     String::from_utf8(raw.to_vec())
         .unwrap_or_else(|_| raw.iter().map(|byte| char::from(*byte)).collect())
 }
@@ -315,16 +327,13 @@ fn hold(r: &Reader) -> Result<HoldSettings, ConfigError> {
     })
 }
 
-fn reconfig(r: &Reader) -> Result<ReconfigSettings, ConfigError> {
-    let enabled = r.flag("reconfigEnabled", false)?;
-    if enabled {
-        r.warn(
-            "reconfigEnabled: not supported yet; requests are checked as Apache does, but no \
-             change is made: the membership is that of the file",
-        );
-    }
+fn reconfig(r: &Reader, mode: &Mode) -> Result<ReconfigSettings, ConfigError> {
+    let members = matches!(mode, Mode::Ensemble { .. });
+    // Where nothing is said, the first config keeps version 0, so that Apache servers without
+    // reconfigEnabled can be members and lead.
     Ok(ReconfigSettings {
-        enabled,
+        enabled: r.flag("reconfigEnabled", members)?,
+        first_version: r.flag("reconfigEnabled", false)?,
         standalone_enabled: r.flag("standaloneEnabled", true)?,
     })
 }
@@ -354,7 +363,8 @@ fn node_kinds(r: &Reader) -> Result<NodeKinds, ConfigError> {
 }
 
 /// A listener on `host`; no host, or the wildcard of a family, is all addresses.
-pub(super) fn bind(host: &str, port: u16) -> BindAddress {
+#[must_use]
+pub fn bind(host: &str, port: u16) -> BindAddress {
     match host {
         "0.0.0.0" | "::" | "" => BindAddress::All(port),
         host => BindAddress::Host(HostPort {

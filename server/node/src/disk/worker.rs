@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use zk_core::db::Entry;
-use zk_core::{DiskOp, DiskSeq};
+use zk_core::{Configs, DiskOp, DiskSeq};
 use zk_storage::{SnapshotJob, SnapshotOutcome, StdFs, Storage, StorageError, TruncOutcome};
 
 use super::open::recover;
 use super::{DiskQueue, DiskReport};
+use crate::config::ConfigFiles;
 use crate::monitor::Monitor;
 use crate::shutdown::{exit_code, fatal};
 
@@ -27,6 +28,7 @@ pub fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     let saving = Arc::new(AtomicBool::new(false));
     let mut worker = Worker {
+        config_files: ConfigFiles::new(&monitor.settings),
         storage,
         queue,
         monitor,
@@ -66,6 +68,7 @@ struct Worker {
     monitor: Arc<Monitor>,
     saving: Arc<AtomicBool>,
     unflushed: bool,
+    config_files: Option<ConfigFiles>,
 }
 
 impl Worker {
@@ -86,6 +89,10 @@ impl Worker {
                 DiskOp::CurrentEpoch(epoch) => {
                     self.flush()?;
                     self.storage.write_current_epoch(epoch)?;
+                }
+                DiskOp::Config(configs) => {
+                    self.flush()?;
+                    self.write_configs(&configs);
                 }
                 DiskOp::Truncate { to } => {
                     self.flush()?;
@@ -126,6 +133,16 @@ impl Worker {
             self.queue.leave(DiskReport::Done(through));
         }
         Ok(())
+    }
+
+    /// Members that cannot be written down are learned anew from the log and from the others, so that
+    /// a directory that is read-only is no reason to stop.
+    fn write_configs(&mut self, configs: &Configs) {
+        if let Some(files) = &mut self.config_files
+            && let Err(e) = files.write(configs)
+        {
+            error!("the members cannot be written down: {e}; make the directory writable");
+        }
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {

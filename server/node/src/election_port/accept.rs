@@ -94,17 +94,20 @@ async fn introduce(port: &Arc<ElectionPort>, stream: TcpStream) -> Result<(), St
     // Before the ids are compared: whoever is dialed back has proved who it is, too.
     let stream = port.auth.accepted(stream).await?;
     let sid = hello.sid;
-    let Some(slot) = port.slots.get(&sid) else {
+    if sid == port.sid {
+        return Err("it has this server's own id".into());
+    }
+    let Some(slot) = port.greeted(&hello) else {
         return Err(format!("server {sid} is not in the configuration"));
     };
     match sid.cmp(&port.sid) {
-        Ordering::Greater => link::spawn(port, slot, stream),
+        Ordering::Greater => link::spawn(port, &slot, stream),
         Ordering::Less => {
             drop(stream);
             slot.ask();
-            port.dial(slot);
+            port.dial(&slot);
         }
-        Ordering::Equal => return Err("it has this server's own id".into()),
+        Ordering::Equal => {}
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ struct State {
     dialing: bool,
     /// The peer asked to be dialed back.
     asked: bool,
+    /// The peer is not there any more: nothing is dialed or kept.
+    retired: bool,
 }
 
 impl Slot {
@@ -68,7 +70,7 @@ impl Slot {
     /// True once per dial: nobody else may dial until [`Slot::end_dial`].
     pub(super) fn begin_dial(&self) -> bool {
         let mut state = self.lock();
-        !state.connected && !std::mem::replace(&mut state.dialing, true)
+        !state.retired && !state.connected && !std::mem::replace(&mut state.dialing, true)
     }
 
     /// Ends a dial when there is a connection, or neither something to send nor an unmet wish to be
@@ -76,7 +78,7 @@ impl Slot {
     pub(super) fn end_dial(&self) -> bool {
         let mut state = self.lock();
         let asked = std::mem::take(&mut state.asked);
-        state.dialing = !state.connected && (state.unsent.is_some() || asked);
+        state.dialing = !state.retired && !state.connected && (state.unsent.is_some() || asked);
         !state.dialing
     }
 
@@ -112,6 +114,20 @@ impl Slot {
         state.asked = true;
         self.called.notify_one();
         self.generation.send_modify(|n| *n += 1);
+    }
+
+    /// Ends the connection and whatever dials.
+    pub(super) fn retire(&self) {
+        let mut state = self.lock();
+        state.retired = true;
+        state.connected = false;
+        self.called.notify_one();
+        self.generation.send_modify(|n| *n += 1);
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().connected
     }
 
     /// Returns when connection `number` is replaced.

@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use zk_core::Input;
 use zk_wire::election::{ServerState, WireVote};
+use zk_wire::membership::Membership;
 use zk_wire::{Round, Zxid};
 
 use super::*;
@@ -29,6 +30,17 @@ async fn servers(n: i64, running: &[i64]) -> BTreeMap<i64, Server> {
         listeners.insert(sid, listener);
     }
     let membership = Membership::parse(&text).unwrap();
+    let addresses = |me: i64| {
+        let all = membership.servers.iter().map(|(sid, spec)| {
+            let (host, port) = (spec.host.clone(), spec.election_port);
+            (*sid, HostPort { host, port })
+        });
+        let mut others: BTreeMap<Sid, HostPort> = all.collect();
+        Addresses {
+            own: others.remove(&Sid(me)),
+            others,
+        }
+    };
     let mut out = BTreeMap::new();
     for (sid, listener) in listeners {
         if !running.contains(&sid) {
@@ -37,7 +49,7 @@ async fn servers(n: i64, running: &[i64]) -> BTreeMap<i64, Server> {
         let (to_core, received) = mpsc::channel(16);
         let settings = ElectionSettings {
             sid: Sid(sid),
-            membership: membership.clone(),
+            addresses: addresses(sid),
             connect_timeout: PATIENCE,
             handshake_timeout: PATIENCE,
             security: PeerSecurity::default(),
@@ -93,6 +105,14 @@ async fn hello(address: &str, sid: i64) -> TcpStream {
     stream
 }
 
+fn frame(notification: &Notification) -> BytesMut {
+    let body = notification.encode();
+    let len = i32::try_from(body.remaining()).unwrap();
+    let mut frame = BytesMut::from(&len.to_be_bytes()[..]);
+    frame.extend_from_slice(&body);
+    frame
+}
+
 async fn read_round(stream: &mut TcpStream) -> i64 {
     let read = async {
         let len = stream.read_i32().await.unwrap();
@@ -137,6 +157,22 @@ async fn a_new_connection_repeats_the_last_message_and_replaces_the_old_one() {
 }
 
 #[tokio::test]
+async fn who_leaves_loses_its_connection_and_who_stays_keeps_it() {
+    let servers = servers(4, &[2]).await;
+    let two = &servers[&2];
+    let (gone, mut stays) = (hello(&two.address, 4).await, hello(&two.address, 3).await);
+    two.port.notify(Sid(3), &vote(1));
+    assert_eq!(read_round(&mut stays).await, 1);
+    let mut addresses = Addresses::default();
+    let three = two.port.known().members[&Sid(3)].address.clone();
+    addresses.others.insert(Sid(3), three);
+    two.port.set_addresses(addresses);
+    assert!(is_closed(gone).await);
+    two.port.notify(Sid(3), &vote(2));
+    assert_eq!(read_round(&mut stays).await, 2);
+}
+
+#[tokio::test]
 async fn only_the_newest_unsent_message_is_sent() {
     let servers = servers(3, &[2]).await;
     let two = &servers[&2];
@@ -152,7 +188,12 @@ async fn only_the_newest_unsent_message_is_sent() {
 async fn strangers_and_garbage_cost_their_own_connection_only() {
     let mut servers = servers(3, &[2]).await;
     let address = servers[&2].address.clone();
-    assert!(is_closed(hello(&address, 9).await).await, "unknown id");
+    // A server that is to join is heard and answered.
+    let mut joiner = hello(&address, 9).await;
+    joiner.write_all(&frame(&vote(3))).await.unwrap();
+    assert_eq!(next(servers.get_mut(&2).unwrap()).await, (Sid(9), 3));
+    servers[&2].port.notify(Sid(9), &vote(5));
+    assert_eq!(read_round(&mut joiner).await, 5);
     assert!(is_closed(hello(&address, 2).await).await, "own id");
     for raw in [&[0xff; 8][..], &[0x80, 0, 0, 0, 0, 0, 0, 0][..]] {
         let mut stream = TcpStream::connect(&address).await.unwrap();
@@ -168,9 +209,7 @@ async fn strangers_and_garbage_cost_their_own_connection_only() {
     // An undecodable message in a whole frame is skipped; the next one counts.
     let mut peer = hello(&address, 3).await;
     let mut frames = BytesMut::from(&[0, 0, 0, 1, 9][..]);
-    let body = vote(4).encode();
-    frames.extend_from_slice(&i32::try_from(body.remaining()).unwrap().to_be_bytes());
-    frames.extend_from_slice(&body);
+    frames.extend_from_slice(&frame(&vote(4)));
     peer.write_all(&frames).await.unwrap();
     assert_eq!(next(servers.get_mut(&2).unwrap()).await, (Sid(3), 4));
 }

@@ -32,7 +32,7 @@ const BACKLOG: u32 = 128;
 const BIND_PAUSE: Duration = Duration::from_millis(25);
 
 /// What every accepted link needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LeaderPort {
     /// Where to listen.
     pub bind: BindAddress,
@@ -66,6 +66,21 @@ impl LeaderSide {
             next: Arc::new(AtomicU64::new(2)),
             places: Arc::new(Semaphore::new(LINKS_MAX)),
             accepting: None,
+        }
+    }
+
+    /// Listens elsewhere from here on.
+    pub fn set_bind(&mut self, bind: BindAddress) {
+        if self.port.bind == bind {
+            return;
+        }
+        self.port = Arc::new(LeaderPort {
+            bind,
+            ..LeaderPort::clone(&self.port)
+        });
+        if let Some(task) = self.accepting.take() {
+            task.abort();
+            self.set_open(true);
         }
     }
 

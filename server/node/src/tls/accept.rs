@@ -31,7 +31,6 @@ pub struct TlsAcceptor {
     /// Keys and rules of the moment.
     pub contexts: Arc<Contexts>,
     places: Option<Semaphore>,
-    superuser: Option<String>,
 }
 
 /// A connection after its handshake.
@@ -58,7 +57,7 @@ pub enum Refusal {
 }
 
 impl TlsAcceptor {
-    /// An acceptor with the limits and the superuser of `settings`.
+    /// An acceptor with the limits of `settings`.
     #[must_use]
     pub fn new(contexts: Arc<Contexts>, settings: &Settings) -> Self {
         let places = settings
@@ -68,7 +67,6 @@ impl TlsAcceptor {
         Self {
             contexts,
             places: places.map(Semaphore::new),
-            superuser: settings.auth.x509_super_user.clone(),
         }
     }
 
@@ -113,22 +111,19 @@ impl TlsAcceptor {
             .map_err(|_| Refusal::Slow)??;
         let shown = stream.get_ref().1.peer_certificates();
         let identities = match shown.and_then(|chain| chain.first()) {
-            Some(own) => self.identities(own)?,
+            Some(own) => identities(own)?,
             None => Vec::new(),
         };
         Ok(Accepted { stream, identities })
     }
+}
 
-    /// As `X509AuthenticationProvider.handleAuthentication`.
-    fn identities(&self, certificate: &[u8]) -> Result<Vec<Id>, Refusal> {
-        let subject = Certificate::parse(certificate).and_then(|c| name::rfc2253(c.subject));
-        let subject = subject.ok_or_else(|| {
-            Refusal::Failed("the subject of the client certificate does not decode".into())
-        })?;
-        let mut identities = vec![Id::new("x509", &subject)];
-        if self.superuser.as_deref() == Some(&subject) {
-            identities.push(Id::new("super", &subject));
-        }
-        Ok(identities)
-    }
+/// As `X509AuthenticationProvider.handleAuthentication`.
+fn identities(certificate: &[u8]) -> Result<Vec<Id>, Refusal> {
+    let subject = Certificate::parse(certificate).and_then(|c| name::rfc2253(c.subject));
+    let subject = subject.ok_or_else(|| {
+        Refusal::Failed("the subject of the client certificate does not decode".into())
+    })?;
+    // Whether that is the superuser is seen where the identities are used.
+    Ok(vec![Id::new("x509", &subject)])
 }

@@ -1,10 +1,12 @@
 //! The few fields of an X.509 certificate that are shown to people or become an identity.
 //!
 //! Source: RFC 5280, section 4.1, in DER (X.690). What makes a certificate good is not decided here
-//! but by rustls; this only reads, and gives up on whatever is not as the standard says.
+//! but by rustls and `version_one`; this only reads, and gives up on whatever is not as the standard says.
 
-const INTEGER: u8 = 0x02;
-const SEQUENCE: u8 = 0x30;
+/// Tag of a number.
+pub(super) const INTEGER: u8 = 0x02;
+/// Tag of a sequence.
+pub(super) const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;

@@ -15,7 +15,7 @@ use super::certificate::{Certificate, time_text};
 use super::chain::ChainVerifier;
 use super::files::{Files, StoreError};
 use super::name;
-use super::verifier::NotingVerifier;
+use super::verifier::ClientVerifier;
 use crate::config::{ClientAuth, ServerNames, TlsSettings, TlsVersion};
 
 /// A configuration and what it is made of.
@@ -52,8 +52,9 @@ impl Context {
                     let why = format!("{unusable} of its certificates cannot be used");
                     return Err(StoreError::content(path, why));
                 }
+                let roots = Arc::new(roots);
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+                    WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
                         // A client that is told whose certificates are wanted shows none rather than
                         // a wrong one, and nobody learns from the log what is wrong with it.
                         .clear_root_hint_subjects();
@@ -64,7 +65,9 @@ impl Context {
                 let verifier = verifier
                     .build()
                     .map_err(|e| StoreError::content(path, e.to_string()))?;
-                builder.with_client_cert_verifier(NotingVerifier::around(verifier))
+                let algorithms = provider.signature_verification_algorithms;
+                builder
+                    .with_client_cert_verifier(ClientVerifier::around(verifier, roots, algorithms))
             }
             _ => builder.with_no_client_auth(),
         };

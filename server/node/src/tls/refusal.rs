@@ -78,6 +78,10 @@ fn of_certificate(why: &CertificateError, refused: Option<&Refused>) -> String {
         CertificateError::UnknownIssuer => {
             format!("{certificate} is issued by {issuer}, which the trust store does not know")
         }
+        // Of a certificate that was taken before: it is the handshake that is signed wrongly.
+        CertificateError::BadSignature if refused.is_none() => {
+            "the client does not have the private key of the certificate that it shows".into()
+        }
         CertificateError::BadSignature => format!(
             "{certificate} is not signed by the authority of the name {issuer} in the trust store"
         ),

@@ -1,4 +1,5 @@
-//! rustls's verifier of client certificates, which also notes whom it refused.
+//! rustls's verifier of client certificates, which also takes those of version 1 and notes whom it
+//! refused.
 //!
 //! The error of a failed handshake says why a certificate is refused but not whose it is; people who
 //! read the log need both.
@@ -7,12 +8,17 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
 
 use super::certificate::Certificate;
 use super::name;
+use super::version_one::VersionOne;
 
 /// Subject and issuer of a certificate that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +32,30 @@ tokio::task_local! {
     pub(super) static REFUSED: RefCell<Option<Refused>>;
 }
 
-/// Passes everything on to `inner`.
+/// Passes everything on to `inner`, but for certificates of version 1.
 #[derive(Debug)]
-pub(super) struct NotingVerifier {
+pub(super) struct ClientVerifier {
     inner: Arc<dyn ClientCertVerifier>,
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl NotingVerifier {
-    pub(super) fn around(inner: Arc<dyn ClientCertVerifier>) -> Arc<Self> {
-        Arc::new(Self { inner })
+impl ClientVerifier {
+    /// `inner` trusts `roots`, too.
+    pub(super) fn around(
+        inner: Arc<dyn ClientCertVerifier>,
+        roots: Arc<RootCertStore>,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            roots,
+            algorithms,
+        })
     }
 }
 
-impl ClientCertVerifier for NotingVerifier {
+impl ClientCertVerifier for ClientVerifier {
     fn offer_client_auth(&self) -> bool {
         self.inner.offer_client_auth()
     }
@@ -57,9 +74,15 @@ impl ClientCertVerifier for NotingVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let outcome = self
-            .inner
-            .verify_client_cert(end_entity, intermediates, now);
+        let outcome = match VersionOne::parse(end_entity) {
+            Some(own) => own
+                .check(&self.roots, &self.algorithms, now)
+                .map(|()| ClientCertVerified::assertion())
+                .map_err(Error::InvalidCertificate),
+            None => self
+                .inner
+                .verify_client_cert(end_entity, intermediates, now),
+        };
         if outcome.is_err() {
             let shown = Certificate::parse(end_entity);
             let text = |rdns| name::rfc2253(rdns).unwrap_or_default();
@@ -79,7 +102,14 @@ impl ClientCertVerifier for NotingVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        let Some(own) = VersionOne::parse(cert) else {
+            return self.inner.verify_tls12_signature(message, cert, dss);
+        };
+        if own.signed_handshake(message, dss, &self.algorithms) {
+            Ok(HandshakeSignatureValid::assertion())
+        } else {
+            Err(CertificateError::BadSignature.into())
+        }
     }
 
     fn verify_tls13_signature(
@@ -88,7 +118,11 @@ impl ClientCertVerifier for NotingVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        let Some(own) = VersionOne::parse(cert) else {
+            return self.inner.verify_tls13_signature(message, cert, dss);
+        };
+        let key = SubjectPublicKeyInfoDer::from(own.fields.public_key);
+        verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use zk_wire::client::Request;
 
-use crate::pki::{Authority, Signed, client_config};
+use crate::pki::{Authority, Signed, client_config, client_config_of};
 use crate::process::{Server, free_ports, metric, wait_for, write_config};
 use crate::raw_client::{Client, Stream};
 
@@ -157,6 +157,54 @@ fn who_is_refused_and_why_is_in_the_log() {
     setup
         .connect(&client_config(&setup.authority, Some(&alice)))
         .unwrap();
+}
+
+#[test]
+fn certificates_of_version_one_are_held_to_the_same() {
+    let setup = Setup::start("");
+    let same_name = Authority::new("first authority");
+    let other = Authority::new("other authority");
+    let authority = &setup.authority;
+    for version in rustls::ALL_VERSIONS {
+        let alice = authority.sign_version_one("alice", 2090);
+        let config = client_config_of(authority, Some(&alice), &[version]);
+        let mut client = setup.connect(&config).unwrap();
+        let subject = br"CN=alice,O=Acme\, Inc";
+        let identities = client.call(&Request::WhoAmI).unwrap().body;
+        assert!(
+            identities
+                .windows(subject.len())
+                .any(|part| part == subject),
+            "{identities:?}"
+        );
+        let mut stolen = authority.sign_version_one("mallory", 2090);
+        stolen.key = alice.key;
+        for (own, reason) in [
+            (
+                authority.sign_version_one("old", 2021),
+                r#"certificate "CN=old,O=Acme\, Inc" expired at 2021-12-31T00:00:00Z"#,
+            ),
+            (
+                other.sign_version_one("eve", 2090),
+                r#"issued by "CN=other authority", which the trust store does not know"#,
+            ),
+            (
+                same_name.sign_version_one("eve", 2090),
+                r#"not signed by the authority of the name "CN=first authority""#,
+            ),
+            (
+                stolen,
+                "does not have the private key of the certificate that it shows",
+            ),
+        ] {
+            let config = client_config_of(authority, Some(&own), &[version]);
+            let (socket, stream) = dial(&setup.secure, &config).unwrap();
+            let from = socket.local_addr().unwrap().to_string();
+            assert!(Client::open(socket, stream, None).is_err(), "{reason}");
+            let line = setup.logged(&[&format!("TLS client {from} refused: ")]);
+            assert!(line.contains(reason), "{line}");
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zk_wire::Zxid;
 
 use super::agreement::History;
+use super::configs::Configs;
 use super::{Verdict, ensure};
 
 const NAME: &str = "durability";
@@ -16,7 +17,6 @@ const NAME: &str = "durability";
 /// What each disk holds for sure.
 #[derive(Debug, Default)]
 pub(crate) struct Durability {
-    servers: usize,
     durable: BTreeMap<u8, Zxid>,
     /// A cut (TRUNC or a snapshot from the leader) that a crash interrupted or that is under way:
     /// either state may come back.
@@ -27,13 +27,6 @@ pub(crate) struct Durability {
 }
 
 impl Durability {
-    pub(crate) fn new(servers: usize) -> Self {
-        Self {
-            servers,
-            ..Self::default()
-        }
-    }
-
     /// Where the durable log of a server ends.
     pub(crate) fn end(&self, sid: u8) -> Zxid {
         self.durable.get(&sid).copied().unwrap_or(Zxid::ZERO)
@@ -72,19 +65,17 @@ impl Durability {
     }
 
     /// `zxid` is committed: a quorum must hold it.
-    pub(crate) fn committed(&self, zxid: Zxid, history: &History) -> Verdict {
-        let holders: Vec<u8> = self
+    pub(crate) fn committed(&self, zxid: Zxid, history: &History, configs: &Configs) -> Verdict {
+        let holders: BTreeSet<u8> = self
             .durable
             .iter()
             .filter(|(_, end)| history.contains(**end, zxid))
             .map(|(sid, _)| *sid)
             .collect();
-        let lost = self.lost.iter().filter(|sid| !holders.contains(sid));
-        ensure(
-            (holders.len() + lost.count()) * 2 > self.servers,
-            NAME,
-            || format!("{zxid} is committed, but only the disks of {holders:?} hold it"),
-        )
+        let enough = holders.union(&self.lost).copied().collect();
+        ensure(configs.is_quorum(zxid, &enough), NAME, || {
+            format!("{zxid} is committed, but only the disks of {holders:?} hold it")
+        })
     }
 
     /// A server found `end` as the last transaction on its disk.
@@ -119,17 +110,17 @@ mod tests {
     #[test]
     fn a_commit_on_one_disk_of_three_is_found() {
         let history = history(2);
-        let mut disks = Durability::new(3);
+        let (mut disks, configs) = (Durability::default(), Configs::new(3));
         disks.synced(1, z(2));
         disks.synced(2, z(1));
-        assert!(disks.committed(z(1), &history).is_ok());
-        assert!(disks.committed(z(2), &history).is_err());
+        assert!(disks.committed(z(1), &history, &configs).is_ok());
+        assert!(disks.committed(z(2), &history, &configs).is_err());
     }
 
     #[test]
     fn a_disk_that_forgets_is_found() {
         let history = history(3);
-        let mut disks = Durability::new(3);
+        let mut disks = Durability::default();
         disks.synced(1, z(2));
         assert!(disks.recovered(1, z(3), &history).is_ok());
         assert!(disks.recovered(1, z(2), &history).is_err());

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zk_wire::Epoch;
+use zk_wire::{Epoch, Zxid};
 
+use super::configs::Configs;
 use super::{Verdict, ensure};
 
 const NAME: &str = "epochs";
@@ -15,19 +16,11 @@ const NAME: &str = "epochs";
 /// The epoch files of all servers, as far as they are durable.
 #[derive(Debug, Default)]
 pub(crate) struct Epochs {
-    servers: usize,
     accepted: BTreeMap<u8, Epoch>,
     current: BTreeMap<u8, Epoch>,
 }
 
 impl Epochs {
-    pub(crate) fn new(servers: usize) -> Self {
-        Self {
-            servers,
-            ..Self::default()
-        }
-    }
-
     /// `acceptedEpoch` is durable.
     pub(crate) fn accepted(&mut self, sid: u8, epoch: Epoch) -> Verdict {
         let before = self.accepted.insert(sid, epoch).unwrap_or_default();
@@ -50,17 +43,32 @@ impl Epochs {
         self.current.remove(&sid);
     }
 
+    /// The history of a server is damaged, from which its current epoch may have followed; its
+    /// promise is a file.
+    pub(crate) fn forget_current(&mut self, sid: u8) {
+        self.current.remove(&sid);
+    }
+
     /// A leader begins to broadcast in `epoch`; of those in `lost` it is not known what they knew.
-    pub(crate) fn established(&self, epoch: Epoch, lost: &BTreeSet<u8>) -> Verdict {
-        let knowing = |sid: &u8| lost.contains(sid) || self.current.get(sid) >= Some(&epoch);
-        let all: BTreeSet<u8> = self.current.keys().chain(lost).copied().collect();
-        let knowing = all.iter().filter(|sid| knowing(sid)).count();
-        ensure(knowing * 2 > self.servers, NAME, || {
-            format!(
-                "epoch {epoch} is established, but the current epochs on the disks are {:?}",
-                self.current
-            )
-        })
+    pub(crate) fn established(
+        &self,
+        epoch: Epoch,
+        lost: &BTreeSet<u8>,
+        configs: &Configs,
+    ) -> Verdict {
+        let knowing = self.current.iter().filter(|(_, e)| **e >= epoch);
+        let knowing = knowing.map(|(sid, _)| *sid).chain(lost.iter().copied());
+        let knowing = knowing.collect();
+        ensure(
+            configs.is_quorum(Zxid::new(epoch, 0), &knowing),
+            NAME,
+            || {
+                format!(
+                    "epoch {epoch} is established, but the current epochs on the disks are {:?}",
+                    self.current
+                )
+            },
+        )
     }
 }
 
@@ -70,16 +78,17 @@ mod tests {
 
     #[test]
     fn an_epoch_that_few_stored_is_found() {
-        let mut epochs = Epochs::new(3);
+        let (mut epochs, configs) = (Epochs::default(), Configs::new(3));
         epochs.current(1, Epoch(2)).unwrap();
-        assert!(epochs.established(Epoch(2), &BTreeSet::new()).is_err());
+        let lost = BTreeSet::new();
+        assert!(epochs.established(Epoch(2), &lost, &configs).is_err());
         epochs.current(3, Epoch(2)).unwrap();
-        assert!(epochs.established(Epoch(2), &BTreeSet::new()).is_ok());
+        assert!(epochs.established(Epoch(2), &lost, &configs).is_ok());
     }
 
     #[test]
     fn a_promise_that_goes_back_is_found() {
-        let mut epochs = Epochs::new(3);
+        let mut epochs = Epochs::default();
         epochs.accepted(1, Epoch(2)).unwrap();
         assert!(epochs.accepted(1, Epoch(1)).is_err());
         epochs.current(1, Epoch(2)).unwrap();

@@ -7,6 +7,7 @@ use std::fmt;
 
 pub(crate) mod agreement;
 pub(crate) mod conduct;
+pub(crate) mod configs;
 pub(crate) mod convergence;
 pub(crate) mod durability;
 pub(crate) mod epochs;

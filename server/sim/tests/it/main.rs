@@ -7,6 +7,7 @@ fn config(seed: u64, servers: u8) -> RunConfig {
     RunConfig {
         seed,
         servers: Some(servers),
+        reconfigs: Some(false),
         steps: 6_000,
         bugs: Bugs::default(),
         trace: false,
@@ -18,9 +19,10 @@ fn config(seed: u64, servers: u8) -> RunConfig {
 #[track_caller]
 fn check(config: &RunConfig) {
     let command = format!(
-        "quorate-sim --seed {} --servers {} --steps {}",
+        "quorate-sim --seed {} --servers {} --reconfigs {} --steps {}",
         config.seed,
         config.servers.unwrap_or(3),
+        config.reconfigs.unwrap_or_default(),
         config.steps
     );
     println!("{command}");
@@ -58,6 +60,16 @@ fn seeds_of_five_servers_end_well() {
     }
 }
 
+#[test]
+fn seeds_with_reconfigurations_end_well() {
+    for (seed, servers) in [(1, 3), (2, 3), (3, 5), (4, 3), (5, 5), (6, 3)] {
+        check(&RunConfig {
+            reconfigs: Some(true),
+            ..config(seed, servers)
+        });
+    }
+}
+
 /// Seeds that once failed, each with what it had found.
 #[test]
 fn pinned_seeds_end_well() {
@@ -71,6 +83,10 @@ fn pinned_seeds_end_well() {
             "a voter promised an epoch that nobody established, and could follow no lower one",
         ),
         (675, "the same with five servers"),
+        (
+            287,
+            "a server that had been elected and then lost its history was led to lead by its followers",
+        ),
     ] {
         println!("{story}");
         check(&RunConfig {
@@ -78,6 +94,27 @@ fn pinned_seeds_end_well() {
             steps: 15_000,
             ..config(seed, 3)
         });
+    }
+}
+
+#[test]
+fn known_mistakes_of_reconfigurations_break_the_invariant_that_names_them() {
+    for (bug, invariant) in [
+        ("ignores_proposed_config", "durability"),
+        ("reconfig_commits_without_new_quorum", "durability"),
+        ("adopts_config_of_joiner", "configs"),
+    ] {
+        let bugs = Bugs::named(bug).unwrap();
+        let run = |seed| {
+            run_seed(&RunConfig {
+                bugs,
+                reconfigs: Some(true),
+                ..config(seed, 3)
+            })
+            .violation
+        };
+        let found = (1..=20).find_map(run);
+        assert_eq!(found.map(|v| v.invariant), Some(invariant), "{bug}");
     }
 }
 

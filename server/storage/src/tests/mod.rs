@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod learners;
 mod mem_fs;
 mod stories;
 

@@ -9,7 +9,11 @@ fn ensemble(voters: i64) -> Ensemble {
     let text: String = (1..=voters)
         .map(|n| format!("server.{n}=h{n}:2888:3888\n"))
         .collect();
-    Ensemble::new(&Membership::parse(&text).unwrap(), Sid(1))
+    Ensemble::new(
+        Membership::parse(&text).unwrap(),
+        Sid(1),
+        crate::Bugs::default(),
+    )
 }
 
 fn vote(sid: i64, zxid: u64, epoch: u32) -> Vote {

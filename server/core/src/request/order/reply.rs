@@ -41,6 +41,7 @@ pub(super) fn encode_outcome(xid: Xid, zxid: Zxid, outcome: TxnOutcome) -> Bytes
             create2: true,
         } => Response::PathStat(path, stat),
         TxnOutcome::DataSet(stat) | TxnOutcome::AclSet(stat) => Response::Stat(stat),
+        TxnOutcome::Reconfigured(data, stat) => Response::Data(data, stat),
         TxnOutcome::Multi(outcomes) => {
             Response::Multi(outcomes.into_iter().map(multi_result).collect())
         }
@@ -69,6 +70,7 @@ fn multi_result(outcome: TxnOutcome) -> MultiResult {
         TxnOutcome::Checked => MultiResult::Check,
         TxnOutcome::Failed(code) => MultiResult::Error(code),
         TxnOutcome::AclSet(_)
+        | TxnOutcome::Reconfigured(..)
         | TxnOutcome::SessionCreated
         | TxnOutcome::SessionClosed
         | TxnOutcome::Multi(_) => MultiResult::Error(ErrorCode::MarshallingError.to_wire()),

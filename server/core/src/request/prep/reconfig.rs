@@ -1,11 +1,7 @@
-//! reconfig, as far as a client sees it: every check that Apache makes before a membership begins to
-//! change (`PrepRequestProcessor.pRequest2Txn`, `QuorumPeerConfig.parseDynamicConfig`).
-//!
-//! A change that passes them all is refused: this server does not change its membership while it
-//! runs.
+//! reconfig: every check that Apache makes before a membership begins to change, in its order, and
+//! the transaction (`PrepRequestProcessor.pRequest2Txn`, `QuorumPeerConfig.parseDynamicConfig`).
 
-use std::collections::BTreeSet;
-
+use bytes::Bytes;
 use zk_wire::Sid;
 use zk_wire::client::ErrorCode;
 use zk_wire::client::request::ReconfigRequest;
@@ -17,35 +13,51 @@ use super::Prep;
 use crate::db::CONFIG_PATH;
 
 impl Prep<'_> {
-    /// Finds out why the change cannot be made; there is always a reason.
-    pub(super) fn reconfig(&self, request: &ReconfigRequest) -> Result<TxnBody, ErrorCode> {
+    /// The new config, if it may be proposed.
+    pub(super) fn reconfig(&mut self, request: &ReconfigRequest) -> Result<TxnBody, ErrorCode> {
         let settings = self.asker.cfg.reconfig;
         if !settings.enabled {
             return Err(ErrorCode::ReconfigDisabled);
         }
         self.asker.standing.write?;
-        let Some(current) = &self.asker.cfg.membership else {
+        if self.asker.cfg.membership.is_none() {
             return Err(ErrorCode::Unimplemented);
-        };
-        if request.from_config != -1 && request.from_config != self.asker.config_version {
+        }
+        let ensemble = self.asker.ensemble;
+        if ensemble.proposed().is_some() {
+            return Err(ErrorCode::ReconfigInProgress);
+        }
+        let current = ensemble.committed();
+        if request.from_config != -1 && request.from_config != current.version {
             return Err(ErrorCode::BadVersion);
         }
-        let next = match &request.new_members {
+        let mut next = match &request.new_members {
             Some(text) => replacement(text, settings.standalone_enabled)?,
             None => changed(current, request)?,
         };
-        let voters: BTreeSet<Sid> = next.voters().collect();
         let fewest = if settings.standalone_enabled { 2 } else { 1 };
-        if voters.len() < fewest {
+        if next.voters().count() < fewest {
             return Err(ErrorCode::BadArguments);
         }
-        let ready = self.asker.synced.iter().filter(|sid| voters.contains(sid));
-        if ready.count() <= voters.len() / 2 {
+        if !next.is_quorum(self.asker.synced.iter().copied()) {
             return Err(ErrorCode::NewConfigNoQuorum);
         }
-        let node = self.node(CONFIG_PATH)?;
+        let mut node = self.node(CONFIG_PATH)?;
         self.require(&node, perms::WRITE)?;
-        Err(ErrorCode::Unimplemented)
+        let zxid = self.asker.zxid;
+        next.version = zxid.to_wire();
+        let data = Some(Bytes::from(next.to_text()));
+        node.data.clone_from(&data);
+        node.stat.version = -1;
+        node.stat.mzxid = zxid.to_wire();
+        node.stat.mtime = self.asker.time_ms;
+        self.out.set(CONFIG_PATH, zxid, node);
+        Ok(TxnBody::SetData {
+            path: CONFIG_PATH.to_owned(),
+            data,
+            version: -1,
+            reconfig: true,
+        })
     }
 }
 
@@ -67,6 +79,9 @@ fn split(text: Option<&str>, separator: char) -> impl Iterator<Item = &str> {
 
 /// The membership without those who leave and with those who join.
 fn changed(current: &Membership, request: &ReconfigRequest) -> Result<Membership, ErrorCode> {
+    if !current.groups.is_empty() {
+        return Err(ErrorCode::BadArguments);
+    }
     let mut next = current.clone();
     for leaving in split(request.leaving.as_deref(), ',') {
         next.servers.remove(&number(leaving)?);
@@ -123,9 +138,14 @@ fn replacement(text: &str, standalone_enabled: bool) -> Result<Membership, Error
             next.version = version.map_err(|_| ErrorCode::MarshallingError)?;
             continue;
         }
+        let is_weight = next.hierarchy_line(key, value);
+        if is_weight.map_err(|_| ErrorCode::MarshallingError)? {
+            continue;
+        }
         let sid = key.strip_prefix("server.").ok_or(ErrorCode::BadArguments)?;
         next.servers.insert(number(sid)?, spec(value)?);
     }
+    next.check_groups().map_err(|_| ErrorCode::BadArguments)?;
     let voters = next.voters().count();
     let observers = next.servers.values().any(|s| s.role == Role::Observer);
     // What Apache refuses with an exception that it does not translate.

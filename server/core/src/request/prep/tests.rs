@@ -29,6 +29,7 @@ fn settings() -> PeerConfig {
     PeerConfig {
         sid: Sid(1),
         membership: None,
+        proposed: None,
         tick_ms: 2000,
         init_limit: 10,
         sync_limit: 5,
@@ -67,6 +68,10 @@ impl Bench {
     fn prep(&mut self, session: i64, write: Write) -> TxnBody {
         self.counter += 1;
         let zxid = Zxid::new(Epoch(1), self.counter);
+        let ensemble = match &self.cfg.membership {
+            Some(membership) => Ensemble::new(membership.clone(), Sid(1), Bugs::default()),
+            None => Ensemble::standalone(Sid(1)),
+        };
         let asker = Asker {
             standing: crate::session::Standing::GOOD,
             session: SessionId(session),
@@ -74,7 +79,7 @@ impl Bench {
             zxid,
             time_ms: 5,
             cfg: &self.cfg,
-            config_version: 0x1_0000_0000,
+            ensemble: &ensemble,
             synced: &[Sid(1), Sid(2)],
         };
         let body = prepare(&self.db, &mut self.out, asker, &write);

@@ -14,6 +14,7 @@ use super::sweep::Sweep;
 use super::{Leading, RoleOver, Stage};
 use crate::db::Entry;
 use crate::io::{ConnId, LinkId, Output, Outputs};
+use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, ends_session};
 use crate::request::order::{Submission, Submitted};
@@ -46,6 +47,9 @@ pub(crate) struct Broadcast {
     /// Syncs, each with the proposal whose commit it waits for, oldest first.
     syncs: VecDeque<(Zxid, Syncing)>,
     pub(super) sweep: Sweep,
+    /// A reconfiguration has made another the leader: this one commits nothing any more, and waits
+    /// until then for the followers to leave.
+    deposed_until: Option<Mono>,
 }
 
 impl Broadcast {
@@ -67,7 +71,17 @@ impl Broadcast {
             sessions,
             syncs: VecDeque::new(),
             sweep: Sweep::new(&local.cfg.kinds, now.mono),
+            deposed_until: None,
         }
+    }
+
+    /// From here on nothing is proposed or committed.
+    pub(super) fn depose(&mut self, until: Mono) {
+        self.deposed_until = Some(until);
+    }
+
+    pub(super) fn deposed_until(&self) -> Option<Mono> {
+        self.deposed_until
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -100,9 +114,11 @@ impl Broadcast {
     /// When sessions expire or the sweep goes on, whichever is first.
     pub(super) fn deadline(&self) -> Mono {
         let sweep = self.sweep.deadline();
-        self.sessions
-            .next_deadline()
-            .map_or(sweep, |at| at.min(sweep))
+        let sessions = self.sessions.next_deadline();
+        [sessions, self.deposed_until]
+            .into_iter()
+            .flatten()
+            .fold(sweep, Mono::min)
     }
 
     /// Proposals that a learner that joins now has to get.
@@ -135,6 +151,9 @@ impl Broadcast {
 
     /// Whether a quorum has the oldest proposal on disk.
     fn head_is_committed(&self, local: &Local, me: Sid) -> bool {
+        if self.deposed_until.is_some() {
+            return false;
+        }
         let Some(head) = self.proposals.front().map(Entry::zxid) else {
             return false;
         };
@@ -146,6 +165,9 @@ impl Broadcast {
             .iter()
             .filter(|(_, z)| **z >= head)
             .map(|(sid, _)| *sid);
+        if local.cfg.bugs.reconfig_commits_without_new_quorum() {
+            return local.ensemble.without_proposed().is_quorum(acked);
+        }
         local.ensemble.is_quorum(acked)
     }
 }
@@ -430,6 +452,10 @@ impl Leading {
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
+        if b.deposed_until.is_some() {
+            // Whoever asked hears of the end of this lead.
+            return Ok(());
+        }
         let zxid = b
             .next_zxid(standalone)
             .ok_or_else(|| RoleOver("the epoch has no zxid left, a new one must begin".into()))?;
@@ -454,7 +480,7 @@ impl Leading {
             zxid,
             time_ms: now.wall_ms,
             cfg: &local.cfg,
-            config_version: local.ensemble.version,
+            ensemble: &local.ensemble,
             synced: &synced,
         };
         let body = prepare(&local.db, &mut b.outstanding, asker, &write);
@@ -487,6 +513,9 @@ impl Leading {
             }
         }
         local.append(&entry, Some(After::SelfAck(zxid)), out);
+        if let Some(next) = config_of(&entry) {
+            local.see_config(next, out);
+        }
         b.proposals.push_back(entry);
         if local.cfg.bugs.ack_before_durable() {
             return self.acked(self.me, zxid, local, now, out);
@@ -527,16 +556,15 @@ impl Leading {
             };
             let zxid = entry.zxid();
             b.committed = zxid;
+            let next = config_of(&entry).map(|next| {
+                let acked = b.acked.iter().filter(|(_, acked)| **acked >= zxid);
+                let leader = local.designate(&next, acked.map(|(sid, acked)| (*sid, *acked)));
+                (next, leader)
+            });
+            let leader = next.as_ref().map(|(_, leader)| *leader);
             for (id, link) in &self.links {
                 if link.stream_open() {
-                    let packet = if link.observer {
-                        Packet::Inform {
-                            zxid,
-                            txn: entry.raw.clone(),
-                        }
-                    } else {
-                        Packet::Commit(zxid)
-                    };
+                    let packet = commit_packet(&entry, link.observer, leader);
                     out.push(Output::ToLink { link: *id, packet });
                 }
             }
@@ -545,6 +573,11 @@ impl Leading {
             }
             local.apply_committed(entry, out);
             b.outstanding.applied(zxid);
+            if let Some((next, leader)) = next
+                && local.activate_config(next, Some((leader, zxid)), now, out)
+            {
+                b.depose(now.mono.plus(local.ticks(local.cfg.sync_limit)));
+            }
             while let Some((after, who)) = b.syncs.front().copied()
                 && after <= zxid
             {
@@ -553,6 +586,9 @@ impl Leading {
             }
         }
         local.last_served = now.mono;
+        if b.deposed_until.is_some() {
+            self.check_quorum(local)?;
+        }
         self.go_on_handing_over(local, out)
     }
 
@@ -565,6 +601,22 @@ impl Leading {
             Some(last) => b.syncs.push_back((last.zxid(), who)),
             None => answer_sync(who, local, out),
         }
+    }
+}
+
+/// COMMIT or INFORM, which for a config say who leads from here on.
+fn commit_packet(entry: &Entry, observer: bool, leader: Option<Sid>) -> Packet {
+    let zxid = entry.zxid();
+    let txn = || entry.raw.clone();
+    match (observer, leader) {
+        (false, None) => Packet::Commit(zxid),
+        (false, Some(leader)) => Packet::CommitAndActivate { zxid, leader },
+        (true, None) => Packet::Inform { zxid, txn: txn() },
+        (true, Some(leader)) => Packet::InformAndActivate {
+            zxid,
+            leader,
+            txn: txn(),
+        },
     }
 }
 

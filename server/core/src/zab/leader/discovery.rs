@@ -27,10 +27,11 @@ impl Leading {
         if info.sid == self.me {
             return Err(format!("a learner with this server's own id {}", info.sid));
         }
-        if info.config_version > local.ensemble.version {
+        if info.config_version > local.ensemble.version() {
             return Err(format!(
                 "its config version {:x} is newer than this server's {:x}",
-                info.config_version, local.ensemble.version
+                info.config_version,
+                local.ensemble.version()
             ));
         }
         let known = self.epoch().unwrap_or(local.accepted_epoch);
@@ -174,6 +175,18 @@ impl Leading {
         Ok(())
     }
 
+    /// The members from a file have version 0. If wanted, the first leader gives them one of their own,
+    /// so that they win over whatever a joiner has in its file (ZOOKEEPER-1783).
+    fn first_config(&self, epoch: Epoch, local: &mut Local, out: &mut Outputs) {
+        let known = local.ensemble.committed();
+        let established = known.version != 0 || local.ensemble.proposed().is_some();
+        if local.cfg.reconfig.first_version && !established {
+            let mut first = known.clone();
+            first.version = Zxid::new(epoch, 0).to_wire();
+            local.see_config(first, out);
+        }
+    }
+
     /// With a quorum of acknowledgements, the epoch begins: here on disk, and for the learners by
     /// synchronization.
     fn check_epoch_acks(&mut self, local: &mut Local, now: Now, out: &mut Outputs) {
@@ -184,6 +197,7 @@ impl Leading {
             return;
         }
         let epoch = *epoch;
+        self.first_config(epoch, local, out);
         self.stage = Stage::Synchronization {
             epoch,
             acked: BTreeSet::new(),

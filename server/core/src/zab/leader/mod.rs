@@ -175,7 +175,7 @@ impl Leading {
         self.links.insert(id, Link::new(silent_at));
     }
 
-    /// A learner's connection ended.
+    /// A learner's connection ended. A leader that a reconfiguration deposed waits for just that.
     pub(crate) fn closed(
         &mut self,
         id: LinkId,
@@ -184,6 +184,10 @@ impl Leading {
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
         self.links.remove(&id);
+        let deposed = self.stage.broadcast().and_then(Broadcast::deposed_until);
+        if deposed.is_some() {
+            self.check_quorum(local)?;
+        }
         self.check_hand_over(local, now, out)
     }
 
@@ -267,7 +271,10 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        if let Stage::Broadcast(_) = self.stage {
+        if let Stage::Broadcast(b) = &self.stage {
+            if b.deposed_until().is_some_and(|until| until <= now.mono) {
+                return Err(RoleOver("a reconfiguration made another the leader".into()));
+            }
             local.last_served = now.mono;
             self.check_hand_over(local, now, out)?;
             self.expire_sessions(local, now, out)?;

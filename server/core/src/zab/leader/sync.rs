@@ -15,6 +15,16 @@ use crate::status::{PeerEvent, Phase};
 use crate::time::Now;
 use crate::zab::history::SyncPlan;
 
+/// A config that was proposed when this lead began is in force now: NEWLEADER had it, and a quorum
+/// of it, too, has acknowledged. True when it has no place for this leader; followers find that by
+/// themselves.
+fn complete_config(local: &mut Local, now: Now, out: &mut Outputs) -> bool {
+    let Some(next) = local.ensemble.proposed().cloned() else {
+        return false;
+    };
+    local.activate_config(next, None, now, out)
+}
+
 impl Leading {
     /// Begins to bring a learner level: from memory, or, when it is behind that, as the log on disk
     /// allows.
@@ -128,7 +138,15 @@ impl Leading {
                 }
             }
         }
-        let config = Some(Bytes::copy_from_slice(local.ensemble.text.as_bytes()));
+        // A follower gets the proposal of a config that is not in force yet; an observer must not
+        // believe in it before it is.
+        let is_open = matches!(self.stage, Stage::Broadcast(_));
+        let config = if observer && is_open {
+            local.ensemble.text()
+        } else {
+            local.ensemble.last_seen_text()
+        };
+        let config = Some(Bytes::copy_from_slice(config.as_bytes()));
         let packet = Packet::NewLeader {
             zxid: Zxid::new(epoch, 0),
             config,
@@ -201,9 +219,16 @@ impl Leading {
         }
         let epoch = *epoch;
         local.begin_serving(epoch, out);
+        // Said behind the begin of this lead, which commits it.
+        let mut of_config = Outputs::new();
+        let deposed = complete_config(local, now, &mut of_config);
         local.show_config(now);
         local.vote.epoch = Some(epoch);
-        self.stage = Stage::Broadcast(Box::new(Broadcast::new(local, epoch, now)));
+        let mut broadcast = Broadcast::new(local, epoch, now);
+        if deposed {
+            broadcast.depose(now.mono.plus(local.ticks(local.cfg.sync_limit)));
+        }
+        self.stage = Stage::Broadcast(Box::new(broadcast));
         self.quorum_check_at = now.mono.plus(local.cfg.tick_ms);
         let silent_at = now.mono.plus(local.ticks(local.cfg.sync_limit));
         for (id, link) in &mut self.links {
@@ -217,5 +242,6 @@ impl Leading {
             }
         }
         Local::event_phase(ServerState::Leading, Phase::Broadcast, Some(me), out);
+        out.append(&mut of_config);
     }
 }

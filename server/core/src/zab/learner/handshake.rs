@@ -1,12 +1,14 @@
 //! From the connection to UPTODATE (`Learner.registerWithLeader`, `Learner.syncWithLeader`).
 
+use zk_wire::membership::Membership;
 use zk_wire::quorum::{LearnerInfo, Packet};
 use zk_wire::txn::Txn;
-use zk_wire::{Epoch, Zxid};
+use zk_wire::{Epoch, Sid, Zxid};
 
 use super::{Incoming, Learner, Stage};
 use crate::db::{Entry, Trust};
 use crate::io::{DiskOp, Output, Outputs};
+use crate::peer::configs::config_in;
 use crate::peer::disk::After;
 use crate::peer::local::Local;
 use crate::status::Phase;
@@ -22,7 +24,7 @@ impl Learner {
         let info = LearnerInfo {
             accepted_epoch: local.accepted_epoch,
             sid: local.cfg.sid,
-            config_version: local.ensemble.version,
+            config_version: local.ensemble.version(),
             hands_over: local.cfg.hand_over,
         };
         let packet = if self.observer {
@@ -62,8 +64,10 @@ impl Learner {
             return Ok(());
         }
         // Who may have lost what it acknowledged says nothing about the newest history.
-        let counts = local.has_vote() || local.cfg.bugs.lost_history_acks_epoch();
-        let reply = counts.then_some(local.current_epoch);
+        let reply = local.has_vote().then_some(local.current_epoch);
+        if local.cfg.bugs.lost_history_trusted_too_early() {
+            local.trust = Trust::Whole;
+        }
         local.accepted_epoch = epoch;
         self.stage = Stage::Promising { epoch, reply };
         self.last_zxid = local.history_end();
@@ -169,13 +173,23 @@ impl Learner {
                 incoming.committed.push_back(zxid);
                 Ok(())
             }
-            Packet::NewLeader { zxid, .. } => {
+            Packet::CommitAndActivate { zxid, leader } => {
+                incoming.committed.push_back(zxid);
+                incoming.designated = Some((leader, zxid));
+                Ok(())
+            }
+            Packet::InformAndActivate { leader, zxid, txn } => {
+                incoming.committed.push_back(zxid);
+                incoming.designated = Some((leader, zxid));
+                stage(incoming, decode(txn)?, local.last_logged)
+            }
+            Packet::NewLeader { zxid, config } => {
                 if zxid != Zxid::new(*epoch, 0) {
                     return Err(RoleOver(format!("NEWLEADER of {zxid} in epoch {epoch}")));
                 }
-                self.new_leader(local, now, out)
+                self.new_leader(config, local, now, out)
             }
-            Packet::UpToDate => self.up_to_date(local, out),
+            Packet::UpToDate => self.up_to_date(local, now, out),
             // PING and whatever else is not for this phase.
             _ => Ok(()),
         }
@@ -184,6 +198,7 @@ impl Learner {
     /// The history is complete: on disk first, then the epoch, then the acknowledgement.
     fn new_leader(
         &mut self,
+        config: Option<bytes::Bytes>,
         local: &mut Local,
         now: Now,
         out: &mut Outputs,
@@ -214,6 +229,9 @@ impl Learner {
         }
         if !bugs.zk3911_history_logged_at_uptodate() {
             log_committed(incoming, from_snapshot, local, out)?;
+        }
+        if let Some(text) = config {
+            incoming.config = local.see_config_text(&text, out);
         }
         if bugs.zk4685_proposals_acked_first() {
             let staged: Vec<Entry> = incoming.staged.drain(..).collect();
@@ -251,7 +269,12 @@ impl Learner {
     }
 
     /// The leader serves, and so does this server.
-    fn up_to_date(&mut self, local: &mut Local, out: &mut Outputs) -> Result<(), RoleOver> {
+    fn up_to_date(
+        &mut self,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
         let Stage::Syncing { epoch, incoming } = &mut self.stage else {
             return Ok(());
         };
@@ -270,15 +293,46 @@ impl Learner {
         self.stage = Stage::Serving;
         Local::event_phase(self.state(), Phase::Broadcast, Some(self.leader), out);
         local.begin_serving(epoch, out);
+        let designated = incoming.designated.take();
+        if let Some((_, zxid)) = designated
+            && let Some(config) = config_in(&local.db)
+            && config.version == zxid.to_wire()
+        {
+            complete_config(config, designated, local, now, out)?;
+        }
+        if let Some(config) = incoming.config.take() {
+            complete_config(config, designated, local, now, out)?;
+        }
         local.vote.epoch = Some(epoch);
         while let Some(entry) = incoming.staged.pop_front() {
             self.log_proposal(entry, local, out)?;
         }
         while let Some(zxid) = incoming.committed.pop_front() {
-            self.commit(zxid, local, out)?;
+            let leader = designated.filter(|(_, at)| *at == zxid).map(|(sid, _)| sid);
+            self.commit(zxid, leader, local, now, out)?;
         }
         Ok(())
     }
+}
+
+/// The config of NEWLEADER is in force with UPTODATE, unless its proposal is still under way: a
+/// leader that is asked in the middle of a reconfiguration names the new config, too.
+fn complete_config(
+    config: Membership,
+    designated: Option<(Sid, Zxid)>,
+    local: &mut Local,
+    now: Now,
+    out: &mut Outputs,
+) -> Result<(), RoleOver> {
+    let under_way = Zxid::from_wire(config.version) > local.db.last_applied();
+    if under_way {
+        return Ok(());
+    }
+    let designated = designated.filter(|(_, zxid)| zxid.to_wire() == config.version);
+    if local.activate_config(config, designated, now, out) {
+        return Err(RoleOver("the members changed".into()));
+    }
+    Ok(())
 }
 
 /// Keeps a proposal until it may be logged. What the state has already is no news; a gap within an

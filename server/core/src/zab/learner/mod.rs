@@ -13,6 +13,7 @@ mod serving;
 use std::collections::{BTreeMap, VecDeque};
 
 use zk_wire::election::ServerState;
+use zk_wire::membership::Membership;
 use zk_wire::quorum::Packet;
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
@@ -35,6 +36,10 @@ struct Incoming {
     committed: VecDeque<Zxid>,
     /// Whether NEWLEADER came.
     new_leader: bool,
+    /// The config that it had.
+    config: Option<Membership>,
+    /// Who leads from a reconfiguration on, and its zxid.
+    designated: Option<(Sid, Zxid)>,
 }
 
 /// What the learner expects next.

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use zk_wire::client::OpCode;
 use zk_wire::quorum::{ForwardedRequest, HandOver, Packet};
 use zk_wire::txn::TxnBody;
-use zk_wire::{SessionId, Xid, Zxid};
+use zk_wire::{SessionId, Sid, Xid, Zxid};
 
 use super::handshake::{check_follows, decode};
 use super::{Learner, Stage};
 use crate::db::Entry;
 use crate::io::{Output, Outputs};
+use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, Next};
 use crate::request::order::{Submission, Submitted};
@@ -35,13 +36,21 @@ impl Learner {
             Packet::Proposal { txn, .. } if !self.observer => {
                 self.log_proposal(decode(txn)?, local, out)
             }
-            Packet::Commit(zxid) if !self.observer => self.commit(zxid, local, out),
+            Packet::Commit(zxid) if !self.observer => self.commit(zxid, None, local, now, out),
+            Packet::CommitAndActivate { zxid, leader } if !self.observer => {
+                self.commit(zxid, Some(leader), local, now, out)
+            }
+            Packet::InformAndActivate { leader, txn, .. } if self.observer => {
+                let entry = decode(txn)?;
+                check_follows(local.last_logged, entry.zxid())?;
+                local.append(&entry, None, out);
+                self.apply(entry, Some(leader), local, now, out)
+            }
             Packet::Inform { txn, .. } if self.observer => {
                 let entry = decode(txn)?;
                 check_follows(local.last_logged, entry.zxid())?;
                 local.append(&entry, None, out);
-                self.apply(entry, local, out);
-                Ok(())
+                self.apply(entry, None, local, now, out)
             }
             Packet::Ping { zxid } => {
                 let touched = std::mem::take(&mut self.touched).into_iter().collect();
@@ -128,6 +137,9 @@ impl Learner {
         } else {
             local.append(&entry, after, out);
         }
+        if let Some(next) = config_of(&entry) {
+            local.see_config(next, out);
+        }
         self.pending.push_back(entry);
         Ok(())
     }
@@ -136,17 +148,16 @@ impl Learner {
     pub(super) fn commit(
         &mut self,
         zxid: Zxid,
+        leader: Option<Sid>,
         local: &mut Local,
+        now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
         if zxid <= local.db.last_applied() {
             return Ok(());
         }
         match self.pending.pop_front() {
-            Some(entry) if entry.zxid() == zxid => {
-                self.apply(entry, local, out);
-                Ok(())
-            }
+            Some(entry) if entry.zxid() == zxid => self.apply(entry, leader, local, now, out),
             head => {
                 let head = head.inspect(|e| self.pending.push_front(e.clone()));
                 let head = head.map(|e| e.zxid());
@@ -159,11 +170,26 @@ impl Learner {
 
     /// Applies what a quorum has. A session that begins counts as alive on every server, so that no
     /// slow first answer costs it its time.
-    fn apply(&mut self, entry: Entry, local: &mut Local, out: &mut Outputs) {
+    fn apply(
+        &mut self,
+        entry: Entry,
+        leader: Option<Sid>,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        let zxid = entry.zxid();
+        let next = leader.and_then(|leader| Some((config_of(&entry)?, leader)));
         if let TxnBody::CreateSession { timeout_ms } = entry.txn.body {
             self.touched.insert(entry.txn.header.session, timeout_ms);
         }
         local.apply_committed(entry, out);
+        if let Some((next, leader)) = next
+            && local.activate_config(next, Some((leader, zxid)), now, out)
+        {
+            return Err(RoleOver("the members changed".into()));
+        }
+        Ok(())
     }
 
     fn forward(&self, request: ForwardedRequest, out: &mut Outputs) {

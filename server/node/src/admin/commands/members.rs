@@ -3,25 +3,16 @@
 //! Source: `Commands.LeaderCommand`, `ObserverCommand`, `VotingViewCommand`, `ZabStateCommand` of
 //! Apache ZooKeeper 3.9.
 
-use zk_wire::Sid;
 use zk_wire::election::ServerState;
-use zk_wire::membership::{Membership, Role, ServerSpec};
+use zk_wire::membership::{Role, ServerSpec};
 
 use super::Members;
 use crate::admin::json::Json;
-use crate::config::Mode;
 use crate::monitor::Monitor;
-
-fn ensemble(monitor: &Monitor) -> Option<(Sid, &Membership)> {
-    match &monitor.settings.mode {
-        Mode::Standalone => None,
-        Mode::Ensemble { sid, membership } => Some((*sid, membership)),
-    }
-}
 
 /// Who leads.
 pub(super) fn leader(monitor: &Monitor) -> Members {
-    let Some((sid, membership)) = ensemble(monitor) else {
+    let Some((sid, membership)) = monitor.ensemble() else {
         let error = Json::text("server is not initialized");
         return vec![("error".into(), error)];
     };
@@ -40,7 +31,7 @@ pub(super) fn leader(monitor: &Monitor) -> Members {
 /// The observers that this leader feeds.
 pub(super) fn observers(monitor: &Monitor) -> Members {
     let published = monitor.published();
-    let membership = ensemble(monitor).map(|(_, membership)| membership);
+    let membership = monitor.ensemble().map(|(_, membership)| membership);
     let observers: Vec<_> = published
         .status
         .learners
@@ -48,7 +39,9 @@ pub(super) fn observers(monitor: &Monitor) -> Members {
         .filter(|learner| !learner.voter && learner.synced)
         .collect();
     let row = |learner: &&zk_core::status::LearnerStatus| {
-        let spec = membership.and_then(|m| m.servers.get(&learner.sid));
+        let spec = membership
+            .as_ref()
+            .and_then(|m| m.servers.get(&learner.sid));
         let host = spec.map_or("", |spec| spec.host.as_str());
         Json::object([
             ("remote_socket_address", Json::text(format!("/{host}"))),
@@ -70,7 +63,7 @@ pub(super) fn observers(monitor: &Monitor) -> Members {
 
 /// The voters and their addresses.
 pub(super) fn voting_view(monitor: &Monitor) -> Members {
-    let rows = ensemble(monitor).map(|(_, membership)| {
+    let rows = monitor.ensemble().map(|(_, membership)| {
         let voters = membership
             .servers
             .iter()
@@ -97,7 +90,7 @@ pub(super) fn voting_view(monitor: &Monitor) -> Members {
 pub(super) fn zab_state(monitor: &Monitor) -> Members {
     let published = monitor.published();
     let s = &published.status;
-    let Some((sid, membership)) = ensemble(monitor).filter(|_| s.serving) else {
+    let Some((sid, membership)) = monitor.ensemble().filter(|_| s.serving) else {
         return vec![
             ("voting".into(), Json::Bool(false)),
             ("zabstate".into(), Json::text("")),

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::version;
-use crate::config::{BindAddress, Mode};
+use crate::config::BindAddress;
 use crate::monitor::Monitor;
 
 /// The settings, in Apache's order.
@@ -29,10 +29,10 @@ pub(super) async fn conf(monitor: &Monitor) -> String {
         s.sessions.timeout_max_ms,
         s.client_backlog_text(),
     );
-    match &s.mode {
-        Mode::Standalone => out.push_str("serverId=0\n"),
-        Mode::Ensemble { sid, membership } => {
-            let own = membership.servers.get(sid);
+    match monitor.ensemble() {
+        None => out.push_str("serverId=0\n"),
+        Some((sid, membership)) => {
+            let own = membership.servers.get(&sid);
             let lines = write!(
                 out,
                 "serverId={sid}\ninitLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\n\
@@ -41,7 +41,7 @@ pub(super) async fn conf(monitor: &Monitor) -> String {
                 s.sync_limit,
                 own.map_or(0, |spec| spec.election_port),
                 own.map_or(0, |spec| spec.quorum_port),
-                i32::from(membership.voters().all(|voter| voter != *sid)),
+                i32::from(membership.voters().all(|voter| voter != sid)),
                 membership_text(monitor)
             );
             debug_assert!(lines.is_ok(), "writing to a String");
@@ -61,10 +61,8 @@ pub(crate) fn conf_port(at: Option<&BindAddress>) -> i32 {
 
 /// The members as the config node shows them; empty without an ensemble.
 fn membership_text(monitor: &Monitor) -> String {
-    match &monitor.settings.mode {
-        Mode::Standalone => String::new(),
-        Mode::Ensemble { membership, .. } => membership.to_text(),
-    }
+    let members = monitor.ensemble();
+    members.map_or_else(String::new, |(_, membership)| membership.to_text())
 }
 
 /// Bytes in the two `version-2` directories.

@@ -35,6 +35,8 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("initLimit", Field),
     ("syncLimit", Field),
     ("server.N", Field),
+    ("group.N", Field),
+    ("weight.N", Field),
     ("dynamicConfigFile", Field),
     ("standaloneEnabled", Field),
     ("reconfigEnabled", Field),
@@ -504,15 +506,12 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
 ];
 
 const ADMIN_TLS: &str = "the admin port has no TLS yet";
-const GROUPS: &str = "groups and weights (hierarchical quorums) are not there yet; remove the line to \
-                      let the majority of all voters decide";
 
 /// Keys that ask for a protection, or for a quorum, that is not there: refused when they are on.
 pub(super) const GUARDED: &[(&str, Scope, &str)] = &[
     ("admin.forceHttps", Prefixed, ADMIN_TLS),
     ("admin.needClientAuth", Prefixed, ADMIN_TLS),
     ("admin.portUnification", Prefixed, ADMIN_TLS),
-    ("group.N", Field, GROUPS),
     (
         "ssl.crl",
         Prefixed,
@@ -533,5 +532,4 @@ pub(super) const GUARDED: &[(&str, Scope, &str)] = &[
         Prefixed,
         "revoked certificates are not looked up yet",
     ),
-    ("weight.N", Field, GROUPS),
 ];

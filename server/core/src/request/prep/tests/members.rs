@@ -29,10 +29,12 @@ fn replace(members: &str) -> Write {
 #[test]
 fn the_first_failing_check_of_reconfig_wins() {
     let mut b = Bench::new();
+    b.cfg.reconfig.enabled = false;
     check(&mut b, reconfig(Some("rubbish"), None, 5), -123);
     b.cfg.reconfig.enabled = true;
     check(&mut b, reconfig(Some("rubbish"), None, 5), -6);
     let text = [line(1), line(2), line(3)].join("\n");
+    let text = format!("{text}\nversion=100000000");
     b.cfg.membership = Some(Membership::parse(&text).unwrap());
     check(&mut b, reconfig(Some("rubbish"), None, 5), -103);
     check(&mut b, reconfig(Some("rubbish"), None, 0x1_0000_0000), -8);
@@ -46,10 +48,19 @@ fn the_first_failing_check_of_reconfig_wins() {
     check(&mut b, reconfig(Some(&line(4)), Some("3"), -1), -102);
     check(&mut b, reconfig(None, None, -1), -102);
     check(&mut b, replace(&[line(1), line(2)].join(",")), -102);
-    // Everything is right, and still this server cannot do it.
     b.auth = vec![Id::new("super", "")];
-    check(&mut b, reconfig(None, None, -1), -6);
     b.cfg.reconfig.standalone_enabled = false;
-    check(&mut b, reconfig(None, Some("2,3"), -1), -6);
+    b.apply();
+    let text = [line(1), line(2), line(4)].join("\n");
+    let TxnBody::SetData { data, version, .. } =
+        b.prep(9, reconfig(Some(&line(4)), Some("3"), 0x1_0000_0000))
+    else {
+        panic!("1 and 2 are a quorum of three");
+    };
+    let expected = format!(
+        "{text}\nversion={:x}",
+        0x1_0000_0000_i64 + i64::from(b.counter)
+    );
+    assert_eq!((data, version), (Some(expected.into()), -1));
     b.apply();
 }

@@ -1,0 +1,104 @@
+//! Where the members are, and what follows from it for this server's ports.
+
+use zk_core::Configs;
+use zk_wire::Sid;
+use zk_wire::membership::{HostPort, Membership, ServerSpec};
+
+use crate::config::{BindAddress, Mode, Settings, bind};
+use crate::election_port::Addresses;
+
+/// The configs at the start; `None` without an ensemble.
+#[must_use]
+pub fn at_start(settings: &Settings) -> Option<(Sid, Configs)> {
+    let Mode::Ensemble { sid, membership } = &settings.mode else {
+        return None;
+    };
+    let configs = Configs {
+        committed: membership.clone(),
+        proposed: settings.proposed.clone(),
+    };
+    Some((*sid, configs))
+}
+
+fn at(spec: &ServerSpec, port: u16) -> HostPort {
+    HostPort {
+        host: spec.host.clone(),
+        port,
+    }
+}
+
+/// Everybody's place on the election port: of the members in force, and of those to come.
+#[must_use]
+pub fn election_addresses(sid: Sid, configs: &Configs) -> Addresses {
+    let members = |m: &Membership| -> Vec<(Sid, HostPort)> {
+        let servers = m.servers.iter();
+        servers
+            .map(|(sid, spec)| (*sid, at(spec, spec.election_port)))
+            .collect()
+    };
+    let mut all = members(&configs.committed);
+    all.extend(configs.proposed.iter().flat_map(members));
+    let mut addresses = Addresses::default();
+    addresses.others.extend(all);
+    // Its own place changes only with the config in force.
+    let own = configs.committed.servers.get(&sid);
+    addresses.own = own.map(|spec| at(spec, spec.election_port));
+    addresses.others.remove(&sid);
+    addresses
+}
+
+/// Where this server listens for its peers; `None` when it is no member.
+#[must_use]
+pub fn own_bind(
+    sid: Sid,
+    config: &Membership,
+    listen_all: bool,
+    port: impl Fn(&ServerSpec) -> u16,
+) -> Option<BindAddress> {
+    let own = config.servers.get(&sid)?;
+    let port = port(own);
+    if listen_all {
+        return Some(BindAddress::All(port));
+    }
+    Some(bind(&own.host, port))
+}
+
+/// Where clients connect, when the members say so.
+#[must_use]
+pub fn client_bind(sid: Sid, config: &Membership) -> Option<BindAddress> {
+    let client = config.servers.get(&sid)?.client.as_ref()?;
+    Some(bind(&client.host, client.port))
+}
+
+/// Where a leader is followed.
+#[must_use]
+pub fn quorum_address(configs: &Configs, sid: Sid) -> Option<HostPort> {
+    let spec = configs.server(sid)?;
+    Some(at(spec, spec.quorum_port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_to_come_can_be_reached_and_the_own_place_waits_for_the_commit() {
+        let parse = |text: &str| Membership::parse(text).unwrap();
+        let configs = Configs {
+            committed: parse("server.1=a:1:2;0.0.0.0:3\nserver.2=b:1:2\nversion=1"),
+            proposed: Some(parse("server.1=a:4:5;h:6\nserver.3=c:1:2\nversion=2")),
+        };
+        let addresses = election_addresses(Sid(1), &configs);
+        assert_eq!(addresses.own.unwrap().port, 2);
+        let others: Vec<i64> = addresses.others.keys().map(|sid| sid.0).collect();
+        assert_eq!(others, [2, 3]);
+        assert_eq!(quorum_address(&configs, Sid(3)).unwrap().host, "c");
+        assert_eq!(
+            client_bind(Sid(1), &configs.committed),
+            Some(BindAddress::All(3))
+        );
+        let bind = |all| own_bind(Sid(1), &configs.committed, all, |spec| spec.quorum_port);
+        assert_eq!(bind(true), Some(BindAddress::All(1)));
+        assert_eq!(bind(false).unwrap().to_string(), "a:1");
+    }
+}
