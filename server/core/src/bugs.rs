@@ -70,8 +70,6 @@ bugs! {
     lost_history_votes;
     /// Lets such a server lead when others had elected it before it lost its history.
     lost_history_leads;
-    /// Gives such a server its vote back when it has found a leader, not when it has its history.
-    lost_history_trusted_too_early;
     /// Counts a quorum of the config in force alone, whatever is proposed.
     ignores_proposed_config;
     /// Commits a reconfiguration with a quorum of the old config alone.

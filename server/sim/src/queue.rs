@@ -75,7 +75,10 @@ mod tests {
         assert_eq!((q.pop(), q.now()), (Some('x'), 1));
         q.at(1, 'z');
         q.first(['w', 'y'].into_iter());
-        assert_eq!((q.pop(), q.pop(), q.pop()), (Some('w'), Some('y'), Some('z')));
+        assert_eq!(
+            (q.pop(), q.pop(), q.pop()),
+            (Some('w'), Some('y'), Some('z'))
+        );
         assert_eq!((q.pop(), q.pop(), q.pop()), (Some('b'), Some('c'), None));
     }
 }

@@ -65,9 +65,6 @@ impl Learner {
         }
         // Who may have lost what it acknowledged says nothing about the newest history.
         let reply = local.has_vote().then_some(local.current_epoch);
-        if local.cfg.bugs.lost_history_trusted_too_early() {
-            local.trust = Trust::Whole;
-        }
         local.accepted_epoch = epoch;
         self.stage = Stage::Promising { epoch, reply };
         self.last_zxid = local.history_end();

@@ -120,12 +120,23 @@ fn bad_files_are_refused_with_key_and_exit_code() {
             "syncLimit",
         ),
         (
-            format!("{three}group.1=1:2:3\n"),
+            format!("{three}group.1=1:x:3\n"),
             Some("1"),
             2,
-            "group.1=1:2:3",
+            "group.1=1:x:3",
         ),
-        (format!("{three}weight.1=1\n"), Some("1"), 2, "weight.1=1"),
+        (
+            format!("{three}group.1=1\n"),
+            Some("1"),
+            2,
+            "server 2 is in no group",
+        ),
+        (
+            format!("{three}weight.1=2\n"),
+            Some("1"),
+            2,
+            "weights without groups",
+        ),
         (format!("{BASE}server.1=a:1\n"), None, 2, "server.1=a:1"),
         (
             format!("{BASE}server.1=a:1:2\nserver.2=b:1:2:observer\n"),
@@ -156,16 +167,11 @@ fn bad_files_are_refused_with_key_and_exit_code() {
 
 #[test]
 fn ignored_keys_are_named_once() {
-    let text =
-        format!("{BASE}fooBar=1\ncommitProcessor.numWorkerThreads=3\nreconfigEnabled=true\n");
+    let text = format!("{BASE}fooBar=1\ncommitProcessor.numWorkerThreads=3\n");
     let text = load(&text, None).unwrap().warnings.join("\n");
     assert!(text.contains("fooBar: unknown"), "{text}");
     assert!(
         text.contains("commitProcessor.numWorkerThreads: without meaning"),
-        "{text}"
-    );
-    assert!(
-        text.contains("reconfigEnabled: not supported yet"),
         "{text}"
     );
 }
