@@ -414,6 +414,7 @@ impl Leading {
     }
 
     /// Turns a request into a proposal.
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     fn propose(
         &mut self,
         ask: Ask,
