@@ -119,7 +119,10 @@ fn joins_and_outlives_the_leader(three: Kind, fourth: Kind) -> Result<()> {
     reconfig(&mut ensemble, leader, Some(voter), None)?;
     wait_modes(&mut ensemble, &[(4, &["follower"])])?;
 
-    reconfig(&mut ensemble, leader, None, Some(&leader.to_string()))?;
+    // Apache's leader may close the connection before its answer; what follows tells.
+    if let Err(e) = reconfig(&mut ensemble, leader, None, Some(&leader.to_string())) {
+        println!("the leader left without an answer: {e}");
+    }
     wait_modes(&mut ensemble, &[(leader, &["follower"])])?;
     let next = ensemble.leader()?;
     ensure!(next != leader, "server {leader} still leads");

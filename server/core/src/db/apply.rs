@@ -148,12 +148,10 @@ impl Database {
                 reconfig,
             } => {
                 let outcome = self.set_data(ctx, path, data.as_ref(), *version, changes);
-                match outcome {
-                    TxnOutcome::DataSet(stat) if *reconfig => {
-                        TxnOutcome::Reconfigured(data.clone(), stat)
-                    }
-                    other => other,
+                if let (TxnOutcome::DataSet(stat), true) = (&outcome, *reconfig) {
+                    return TxnOutcome::Reconfigured(data.clone(), *stat);
                 }
+                outcome
             }
             TxnBody::SetAcl { path, acl, version } => self.set_acl(path, acl.as_deref(), *version),
             TxnBody::Check { .. } => TxnOutcome::Checked,

@@ -116,7 +116,7 @@ impl Looking {
     fn broadcast(&mut self, ensemble: &Ensemble, out: &mut Outputs) {
         let notification = self
             .proposal
-            .notify(ServerState::Looking, self.round, &ensemble.text());
+            .notify(ServerState::Looking, self.round, ensemble.text());
         for to in ensemble.voters().filter(|sid| *sid != self.me) {
             out.push(Output::Notify {
                 to,

@@ -498,7 +498,7 @@ impl Peer {
         }
         let local = &self.local;
         let answer = |vote: Vote, round, out: &mut Outputs| {
-            let notification = vote.notify(state, round, &local.ensemble.text());
+            let notification = vote.notify(state, round, local.ensemble.text());
             out.push(Output::Notify {
                 to: from,
                 notification,

@@ -433,6 +433,7 @@ impl Leading {
     }
 
     /// Turns a request into a proposal.
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     pub(super) fn propose(
         &mut self,
         ask: Ask,
