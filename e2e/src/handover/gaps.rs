@@ -65,7 +65,10 @@ fn gap(writes: &[(Instant, u8)], (at, gone): Change) -> Option<f64> {
         return None;
     }
     pairs
-        .take_while(|pair| pair.first().is_some_and(|(when, _)| *when < at + Duration::from_millis(600)))
+        .take_while(|pair| {
+            pair.first()
+                .is_some_and(|(when, _)| *when < at + Duration::from_millis(600))
+        })
         .filter_map(|pair| match pair {
             [(a, _), (b, _)] => Some(b.duration_since(*a).as_secs_f64() * 1e3),
             _ => None,

@@ -72,7 +72,17 @@ pub fn run(progress: &Progress, plan: &Plan) -> Result<()> {
 }
 
 fn one_kind(progress: &Progress, kind: Kind, plan: &Plan) -> Result<Gaps> {
-    let settings = Settings::default();
+    let extra = match kind {
+        Kind::Quorate => vec![
+            "quorate.handOver=true".to_owned(),
+            "quorate.hold.timeMaxMs=10000".to_owned(),
+        ],
+        Kind::Apache => Vec::new(),
+    };
+    let settings = Settings {
+        extra,
+        ..Settings::default()
+    };
     let mut ensemble = Ensemble::start(kind, plan.servers, &settings)?;
     let shared = Arc::new(Shared {
         addresses: ensemble.addresses(),
@@ -123,7 +133,10 @@ fn change_leaders(
         let began = Instant::now();
         let answer = admin::transfer(address)?;
         passed.push((began, None));
-        ensure!(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"), "no hand-over: {answer}");
+        ensure!(
+            answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
+            "no hand-over: {answer}"
+        );
         thread::sleep(CALM);
     }
     for _ in 0..plan.kills {

@@ -50,7 +50,7 @@ impl Session {
         let address = *shared.addresses.get(at).context("no server")?;
         let mut client = Client::connect(address, LIMIT)?;
         let path = format!("/h-{}", index / 2);
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             client.create(&path, b"", PERSISTENT)?;
         }
         client.sync()?;
@@ -67,7 +67,7 @@ impl Session {
 
     pub(crate) fn run(mut self) -> Ledger {
         while !self.shared.stop.load(Ordering::SeqCst) {
-            let outcome = if self.index % 2 == 0 {
+            let outcome = if self.index.is_multiple_of(2) {
                 self.write()
             } else {
                 self.watch()

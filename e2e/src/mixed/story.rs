@@ -150,7 +150,12 @@ impl Story<'_> {
         for _ in 0..TURNS_MAX {
             let leader = self.ensemble.leader()?;
             if self.ensemble.server(leader)?.kind == kind {
-                self.summary.led[usize::from(kind == Kind::Quorate)] += 1;
+                let [apache, quorate] = &mut self.summary.led;
+                *(if kind == Kind::Quorate {
+                    quorate
+                } else {
+                    apache
+                }) += 1;
                 self.progress
                     .say(format!("server {leader} of {} leads", kind.name()));
                 return Ok(());

@@ -10,6 +10,7 @@ use zk_wire::election::ServerState;
 use crate::metrics::Metrics;
 
 /// Logs and counts one event.
+#[expect(clippy::too_many_lines, reason = "one arm per event")]
 pub fn note(metrics: &Metrics, event: &PeerEvent) {
     match event {
         PeerEvent::Phase {

@@ -217,11 +217,14 @@ impl Router {
                 if let PeerEvent::Applied { zxid, .. } = &event {
                     self.zxid_applied = zxid.to_wire();
                 }
-                let ended = match &event {
-                    PeerEvent::HandedOver { to } => Some(Ok(*to)),
-                    PeerEvent::HandOverFailed { why } => Some(Err((*why).to_owned())),
-                    PeerEvent::HandOverRefused { why } => Some(Err(why.clone())),
-                    _ => None,
+                let ended = if let PeerEvent::HandedOver { to } = &event {
+                    Some(Ok(*to))
+                } else if let PeerEvent::HandOverFailed { why } = &event {
+                    Some(Err((*why).to_owned()))
+                } else if let PeerEvent::HandOverRefused { why } = &event {
+                    Some(Err(why.clone()))
+                } else {
+                    None
                 };
                 if ended.is_some() {
                     self.monitor.hand_overs.send_replace(ended);

@@ -205,7 +205,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         sessions: s.sessions.kinds,
         kinds: s.kinds,
         roll_over_at: zk_core::config::ROLL_OVER_AT,
-        hand_over: true,
+        hand_over: s.hand_over,
         hold: s.hold,
         reconfig: s.reconfig,
         bugs: Bugs::default(),

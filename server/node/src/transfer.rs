@@ -49,6 +49,9 @@ pub async fn pass_on(monitor: &Monitor, to: Option<Sid>, patience: Duration) -> 
 /// A leader that is told to stop passes on the lead first, and goes when its successor serves: by
 /// then everybody has heard.
 pub async fn before_stop(monitor: &Monitor) {
+    if !monitor.settings.hand_over {
+        return;
+    }
     let status = &monitor.published().status;
     if status.state != ServerState::Leading || status.standalone || status.learners.is_empty() {
         return;

@@ -25,6 +25,7 @@ fn head(bytes: &[u8]) -> &[u8] {
 }
 
 impl Process {
+    #[expect(clippy::too_many_lines, reason = "one arm per kind")]
     pub(crate) fn carry_out(
         &mut self,
         cx: &mut Context,
@@ -257,6 +258,7 @@ impl Process {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per kind")]
     fn event(&mut self, cx: &mut Context, sid: u8, event: PeerEvent) -> Verdict {
         let text = format!("{event:?}");
         trace(cx, "event", sid, text.as_bytes(), || text.clone());

@@ -305,6 +305,7 @@ impl World {
     }
 
     /// The next event.
+    #[expect(clippy::too_many_lines, reason = "one arm per kind")]
     pub(crate) fn step(&mut self) -> Verdict {
         self.cx.checks.counts.steps += 1;
         let Some(event) = self.cx.q.pop() else {

@@ -227,6 +227,7 @@ impl Packet {
         w.into_bytes()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per packet")]
     fn parts(&self) -> (i32, i64, Option<Bytes>, Option<&[Id]>) {
         let simple = |kind, zxid: Zxid| (kind, zxid.to_wire(), None, None);
         match self {

@@ -4,7 +4,6 @@ mod admin;
 mod cli;
 mod clients;
 mod files;
-mod handover;
 mod inspect;
 mod migrate;
 mod mixed;

@@ -60,10 +60,8 @@ impl Looking {
         ensemble: &Ensemble,
         now: Mono,
         ignore_zxid: bool,
-        lost: Option<Sid>,
         out: &mut Outputs,
     ) -> Self {
-        let votes = own.leader.is_some();
         let mut looking = Self {
             me,
             own,
@@ -76,11 +74,22 @@ impl Looking {
             finalize_at: None,
             since: now,
             ignore_zxid,
-            votes: votes || !ensemble.is_voter(me),
-            lost,
+            votes: true,
+            lost: None,
         };
         looking.broadcast(ensemble, out);
         looking
+    }
+
+    /// The connection to this leader just ended: its vote is not waited for.
+    pub(crate) fn has_lost(&mut self, leader: Option<Sid>) {
+        self.lost = leader;
+    }
+
+    /// This server may have lost what it acknowledged: it supports nobody. (One that is to become a
+    /// voter cannot be elected yet either, but supports others.)
+    pub(crate) fn without_vote(&mut self) {
+        self.votes = false;
     }
 
     pub(crate) fn round(&self) -> Round {
@@ -186,6 +195,10 @@ impl Looking {
         out: &mut Outputs,
     ) -> Option<Outcome> {
         let vote = Vote::from_wire(n.vote);
+        // One that cannot be elected yet, but whose support may be needed: it hears no earlier round.
+        if vote.leader.is_none() && n.state == ServerState::Looking && n.round > self.round {
+            self.enter_round(n.round, self.own, ensemble, out);
+        }
         let leader = vote
             .leader
             .filter(|sid| ensemble.is_voter(*sid) && ensemble.may_lead(*sid))?;
@@ -196,6 +209,21 @@ impl Looking {
                 self.settled_vote(from, leader, vote, n, ensemble)
             }
         }
+    }
+
+    /// Joins a later round of the same election.
+    fn enter_round(
+        &mut self,
+        round: Round,
+        proposal: Vote,
+        ensemble: &Ensemble,
+        out: &mut Outputs,
+    ) {
+        self.round = round;
+        self.this_round.clear();
+        self.finalize_at = None;
+        self.proposal = proposal;
+        self.broadcast(ensemble, out);
     }
 
     fn looking_vote(
@@ -216,15 +244,9 @@ impl Looking {
             return None;
         }
         if round > self.round {
-            self.round = round;
-            self.this_round.clear();
-            self.finalize_at = None;
-            self.proposal = if vote.beats(&self.own, self.ignore_zxid) {
-                vote
-            } else {
-                self.own
-            };
-            self.broadcast(ensemble, out);
+            let better = vote.beats(&self.own, self.ignore_zxid);
+            let proposal = if better { vote } else { self.own };
+            self.enter_round(round, proposal, ensemble, out);
         } else if vote.beats(&self.proposal, self.ignore_zxid) {
             self.proposal = vote;
             self.finalize_at = None;

@@ -301,9 +301,12 @@ impl Peer {
             &local.ensemble,
             now.mono,
             local.cfg.bugs.vote_ignores_zxid(),
-            local.lost_leader.take(),
             out,
         );
+        looking.has_lost(local.lost_leader.take());
+        if !local.has_vote() && local.ensemble.is_voter(local.cfg.sid) {
+            looking.without_vote();
+        }
         local.vote_round = looking.round();
         Local::event_phase(ServerState::Looking, Phase::Election, None, out);
         let outcome = looking.start(&local.ensemble, now.mono);
@@ -440,7 +443,9 @@ impl Peer {
         } else if self.local.next.is_none() {
             self.local.cause = match state {
                 ServerState::Leading => ElectionCause::QuorumLost,
-                _ => ElectionCause::LeaderLost,
+                ServerState::Looking | ServerState::Following | ServerState::Observing => {
+                    ElectionCause::LeaderLost
+                }
             };
         }
         let tail: VecDeque<Entry> = match std::mem::replace(&mut self.role, Role::Draining) {

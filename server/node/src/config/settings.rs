@@ -95,6 +95,8 @@ pub struct Settings {
     pub kinds: NodeKinds,
     /// What clients may leave here while there is no leader.
     pub hold: HoldSettings,
+    /// Whether the lead is passed on without an election.
+    pub hand_over: bool,
     /// What reconfig may do.
     pub reconfig: ReconfigSettings,
     /// `tickTime`, ms.
@@ -226,6 +228,7 @@ impl Settings {
             sessions,
             kinds: node_kinds(r)?,
             hold: hold(r)?,
+            hand_over: r.flag("quorate.handOver", false)?,
             reconfig: reconfig(r, &mode)?,
             tick_ms,
             init_limit,
@@ -317,11 +320,12 @@ fn sessions(r: &Reader, tick_ms: u64) -> Result<SessionSettings, ConfigError> {
     })
 }
 
-/// Bounds of what is held for clients between two leaders.
+/// Bounds of what is held for clients between two leaders. Off where nothing is said: a request that
+/// was held has not been proven never to take effect twice or out of order.
 fn hold(r: &Reader) -> Result<HoldSettings, ConfigError> {
     let default = HoldSettings::default();
     Ok(HoldSettings {
-        time_max_ms: r.count("quorate.hold.timeMaxMs", default.time_max_ms, 0, "10000")?,
+        time_max_ms: r.count("quorate.hold.timeMaxMs", 0, 0, "10000")?,
         requests_max: r.count("quorate.hold.requestsMax", default.requests_max, 1, "10000")?,
         bytes_max: r.count("quorate.hold.bytesMax", default.bytes_max, 1, "67108864")?,
     })

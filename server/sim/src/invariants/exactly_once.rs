@@ -42,6 +42,9 @@ impl ExactlyOnce {
             // The failure of a request that came too late is no effect of the session.
             body if is_fruitless(body) => {}
             TxnBody::Error { .. } => {}
+            // Nor is a second end, through a server where an earlier request for it waited: Apache
+            // does not ask whether the session lives, either.
+            TxnBody::CloseSession { .. } if self.ended.contains_key(&session) => return Ok(()),
             TxnBody::CloseSession { .. }
             | TxnBody::Create(_)
             | TxnBody::Delete { .. }
@@ -94,10 +97,10 @@ impl ExactlyOnce {
 
 /// Whether a transaction only tells of a failure.
 fn is_fruitless(body: &TxnBody) -> bool {
-    match body {
-        TxnBody::Multi(bodies) => bodies.iter().all(is_fruitless),
-        body => matches!(body, TxnBody::Error { .. }),
+    if let TxnBody::Multi(bodies) = body {
+        return bodies.iter().all(is_fruitless);
     }
+    matches!(body, TxnBody::Error { .. })
 }
 
 #[cfg(test)]

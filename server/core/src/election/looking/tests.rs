@@ -42,7 +42,6 @@ impl Bench {
             &ensemble,
             Mono::from_ms(0),
             false,
-            None,
             &mut out,
         );
         Self {

@@ -387,9 +387,10 @@ impl Clients {
 
 /// What has to be asked again of something that waits.
 fn again(id: ConnId, conn: &Conn, waiting: &Waiting) -> Option<Submission> {
-    let identities = match waiting {
-        Waiting::Write { kept, .. } => &kept.identities,
-        _ => &conn.identities,
+    let identities = if let Waiting::Write { kept, .. } = waiting {
+        &kept.identities
+    } else {
+        &conn.identities
     };
     let (xid, what) = match waiting {
         Waiting::Write { xid, kept } => {

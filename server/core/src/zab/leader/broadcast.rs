@@ -75,6 +75,14 @@ impl Broadcast {
         }
     }
 
+    /// A session that is to begin lives from here on: its client may ask more at once.
+    pub(super) fn begin_session(&mut self, ask: &Ask, now: Now) {
+        if let Write::CreateSession { timeout_ms } = ask.write {
+            self.sessions
+                .add(ask.session, timeout_ms, Some(ask.owner), now.mono);
+        }
+    }
+
     /// From here on nothing is proposed or committed.
     pub(super) fn depose(&mut self, until: Mono) {
         self.deposed_until = Some(until);
@@ -441,7 +449,7 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        let Some(ask) = self.hold_ask(ask) else {
+        let Some(ask) = self.hold_ask(ask, now) else {
             return Ok(());
         };
         let standalone = self.standalone;
@@ -460,19 +468,16 @@ impl Leading {
         let zxid = b
             .next_zxid(standalone)
             .ok_or_else(|| RoleOver("the epoch has no zxid left, a new one must begin".into()))?;
+        b.begin_session(&ask, now);
         let write = ask.write;
         let view = local.view_of(ask.session);
         let mut standing = Standing::GOOD;
         match &write {
-            Write::CreateSession { timeout_ms } => {
-                b.sessions
-                    .add(ask.session, *timeout_ms, Some(ask.owner), now.mono);
-            }
             Write::CloseSession => b.sessions.set_closing(ask.session),
             Write::Client(_) => {
                 standing = Standing::of(ask.session, ask.owner, &mut b.sessions, view);
             }
-            Write::Sweep { .. } | Write::Refused(_) => {}
+            Write::CreateSession { .. } | Write::Sweep { .. } | Write::Refused(_) => {}
         }
         let asker = Asker {
             session: ask.session,

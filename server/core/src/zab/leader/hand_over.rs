@@ -77,6 +77,9 @@ impl Leading {
         if self.standalone {
             return Err("there is no other server".into());
         }
+        if !local.cfg.hand_over {
+            return Err("passing on the lead is off on this server; quorate.handOver=true".into());
+        }
         if self.hand_over.is_some() {
             return Err("a hand-over is under way".into());
         }
@@ -120,15 +123,16 @@ impl Leading {
     }
 
     /// Keeps a request until the hand-over has succeeded or failed; gives it back when there is
-    /// none.
-    pub(super) fn hold_ask(&mut self, ask: Ask) -> Option<Ask> {
-        match &mut self.hand_over {
-            Some(hand_over) => {
-                hand_over.held.push_back(ask);
-                None
-            }
-            None => Some(ask),
+    /// none. A session that is to begin lives from here on: what its client asks next must find it.
+    pub(super) fn hold_ask(&mut self, ask: Ask, now: Now) -> Option<Ask> {
+        let Some(hand_over) = &mut self.hand_over else {
+            return Some(ask);
+        };
+        if let Stage::Broadcast(b) = &mut self.stage {
+            b.begin_session(&ask, now);
         }
+        hand_over.held.push_back(ask);
+        None
     }
 
     /// Something was committed or acknowledged: is it time to offer?

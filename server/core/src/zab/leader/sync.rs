@@ -73,7 +73,9 @@ impl Leading {
         from_disk.retain(|entry| Some(entry.zxid()) < first);
         let whole = match (from_disk.last(), first) {
             (Some(last), Some(first)) => {
-                first.epoch() > last.zxid().epoch() || last.zxid().next() == Some(first)
+                // What memory forgot since the log was read is in neither.
+                let begins = first.epoch() > last.zxid().epoch() && first.counter() == 1;
+                begins || last.zxid().next() == Some(first)
             }
             _ => false,
         };
@@ -183,7 +185,7 @@ impl Leading {
             return Ok(());
         };
         link.silent_at = silent_at;
-        let (sid, observer) = (link.sid, link.observer);
+        let sid = link.sid;
         if let Stage::Broadcast(_) = self.stage {
             link.state = LinkState::Serving;
             out.push(Output::ToLink {
@@ -193,7 +195,8 @@ impl Leading {
             return Ok(());
         }
         link.state = LinkState::AwaitActivation;
-        if let Some(sid) = sid.filter(|_| !observer) {
+        // An observer that is to become a voter counts for the config that makes it one.
+        if let Some(sid) = sid {
             self.count_new_leader_ack(sid, local, now, out);
         }
         Ok(())

@@ -153,6 +153,7 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("java.security.auth.login.config", Bare),
     // Our own.
     ("quorate.ensembleId", Prefixed),
+    ("quorate.handOver", Prefixed),
     ("quorate.hold.timeMaxMs", Prefixed),
     ("quorate.hold.requestsMax", Prefixed),
     ("quorate.hold.bytesMax", Prefixed),

@@ -81,6 +81,7 @@ fn one_server_line_runs_standalone_unless_told_otherwise() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one line per bad file")]
 fn bad_files_are_refused_with_key_and_exit_code() {
     let three = format!("{BASE}{THREE}");
     for (text, my_id, code, part) in [
