@@ -1,9 +1,7 @@
 //! Apache's servers and ours in one ensemble.
 
 use anyhow::{Result, ensure};
-use quorate_e2e::mixed;
 use quorate_e2e::peers::{Ensemble, Kind, Settings};
-use quorate_e2e::progress::Progress;
 
 use super::{equal_trees, write_some};
 use crate::alone;
@@ -42,20 +40,6 @@ fn mixed(kinds: &[Kind], leads: Kind) -> Result<()> {
         "the writes of the second leader are gone"
     );
     Ok(())
-}
-
-/// The short form of `quorate-e2e mixed`: each kind leads, is cut off, is restarted; learners are left
-/// behind.
-#[test]
-fn a_mixed_ensemble_under_faults() -> Result<()> {
-    let _alone = alone();
-    let arguments = mixed::Arguments {
-        mixes: vec!["aqq/a".parse()?],
-        short: true,
-        minutes: 10,
-        seed: 1,
-    };
-    mixed::run(&Progress::default(), &arguments)
 }
 
 #[test]

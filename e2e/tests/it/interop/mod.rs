@@ -5,7 +5,6 @@ mod cli;
 mod clients;
 mod files;
 mod inspect;
-mod migrate;
 mod mixed;
 mod peer_tls;
 mod reconfig;
