@@ -50,6 +50,14 @@ pub(crate) const SNAPSHOT_FILE: Target = Target {
 
 fn txn(data: &[u8]) {
     if let Ok(txn) = Txn::decode(Bytes::copy_from_slice(data)) {
+        // Twelve bytes behind the header of a closeSession are a digest, whatever else they could be:
+        // here two ephemerals without a name.
+        if let (TxnBody::CloseSession { paths: Some(paths) }, None) = (&txn.body, &txn.digest)
+            && paths.len() == 2
+            && paths.iter().all(String::is_empty)
+        {
+            return;
+        }
         assert_eq!(Txn::decode(txn.encode()).map(|t| t.body), Ok(txn.body));
     }
 }
