@@ -84,8 +84,6 @@ bugs! {
     answer_from_uncommitted;
     /// Answers held reads before the writes in front of them.
     held_reads_too_early;
-    /// Takes it that no client has moved to another server, however long nobody led.
-    nobody_moved;
     /// Forgets the watches of the connections that are held.
     drop_watches;
 }

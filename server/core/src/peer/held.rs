@@ -137,8 +137,7 @@ impl Peer {
             return;
         }
         let epoch = self.local.current_epoch;
-        let mut sure = self.local.parting.what_is_sure(epoch);
-        sure.unmoved |= self.local.cfg.bugs.nobody_moved();
+        let sure = self.local.parting.what_is_sure(epoch);
         self.local.parting = Parting::in_epoch(epoch);
         let local = &mut self.local;
         let (unsettled, released) = local.clients.resume(&local.db, sure, out);
