@@ -196,6 +196,9 @@ impl Membership {
             } else if key.trim() == "version" {
                 out.version = i64::from_str_radix(value.trim(), 16)
                     .map_err(|_| bad("the version is not hexadecimal"))?;
+                if out.version < 0 {
+                    return Err(bad("the version is negative"));
+                }
             } else {
                 return Err(bad("neither server.N, group.N, weight.N nor version"));
             }
@@ -377,6 +380,7 @@ mod tests {
             "weight.1=2",
             "server.1=a:1:2\ngroup.1=2",
             "version=xyz",
+            "version=-69",
             "nonsense",
         ] {
             let error = Membership::parse(line).unwrap_err().to_string();
