@@ -118,7 +118,9 @@ fn random_on(progress: &Progress, plan: &Plan, servers: usize) -> Result<usize> 
         "twin: quorate-e2e twin --left {left} --right {right} --servers {servers} --requests {} --seed {}",
         plan.requests, plan.seed
     ));
-    let settings = settings();
+    let mut settings = settings();
+    // Only ours changes the members where nothing is said.
+    settings.extra.push("reconfigEnabled=false".to_owned());
     let mut pair = Pair::start(plan.kinds, servers, &settings)?;
     let mut seeds = Random::new(plan.seed);
     let (began, mut told) = (Instant::now(), Instant::now());
