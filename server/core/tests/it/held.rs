@@ -1,34 +1,10 @@
 //! Clients whose server loses its leader and finds another, and leads that are passed on.
 
 use zk_core::ConnId;
-use zk_wire::Acl;
 use zk_wire::client::Request;
-use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 
+use crate::asks::{THREE, create, exists};
 use crate::cluster::{Cluster, Got};
-
-const THREE: &str = "server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888";
-
-fn create(path: &str) -> Request {
-    let create = CreateRequest {
-        path: path.into(),
-        data: None,
-        acl: Some(vec![Acl::world(31)]),
-        flags: 0,
-        ttl_ms: NO_TTL,
-    };
-    Request::Create {
-        create,
-        op: CreateOp::Create,
-    }
-}
-
-fn exists(path: &str, watch: bool) -> Request {
-    Request::Exists {
-        path: path.into(),
-        watch,
-    }
-}
 
 /// Three members that elected the third, and a client of each.
 fn three() -> (Cluster, [ConnId; 3]) {
@@ -51,7 +27,7 @@ fn a_client_stays_connected_while_its_server_looks_for_a_leader() {
     c.kill(3);
     c.send(1, one, -2, Request::Ping);
     assert_eq!(c.headers(one), [(-2, 0)], "pings are answered");
-    c.send(1, one, 2, create("/w"));
+    c.send(1, one, 2, create("/w", 0));
     c.send(1, one, 3, exists("/w", false));
     assert_eq!(c.take(one), [], "the rest is held");
     c.start(2);
@@ -63,7 +39,7 @@ fn a_client_stays_connected_while_its_server_looks_for_a_leader() {
 #[test]
 fn a_write_that_the_dead_leader_never_saw_is_asked_again() {
     let (mut c, [one, ..]) = three();
-    c.send_until(1, one, (1, create("/a")), "1 says REQUEST");
+    c.send_until(1, one, (1, create("/a", 0)), "1 says REQUEST");
     c.kill(3);
     c.run(2000);
     assert_eq!(c.full_headers(one), [(1, 0x2_0000_0001, 0)]);
@@ -76,7 +52,7 @@ fn a_write_that_came_to_be_is_answered_from_the_history() {
     c.take(one);
     c.kill(2);
     let before = c.status(1).zxid_applied.as_u64();
-    c.send_until(1, one, (2, create("/a")), "1 says Ack");
+    c.send_until(1, one, (2, create("/a", 0)), "1 says Ack");
     assert_eq!(c.status(1).zxid_applied.as_u64(), before);
     c.kill(3);
     assert_eq!(c.take(one), [], "nobody can know yet that it is committed");
@@ -107,7 +83,7 @@ fn writes_under_way_when_a_leader_fell_silent_close_their_connection_only() {
     // Alone, the old leader goes on for a while, and its proposal is cut in the end.
     c.kill(1);
     c.kill(2);
-    c.send(3, three, 1, create("/lost"));
+    c.send(3, three, 1, create("/lost", 0));
     c.start(1);
     c.start(2);
     c.run(4000);
@@ -124,7 +100,7 @@ fn the_lead_is_passed_on_without_an_election() {
     c.hand_over(3, None);
     assert_eq!(c.leader(), Some(2), "{}", c.story.join("\n"));
     for (sid, conn) in (1..).zip(conns) {
-        c.send(sid, conn, 1, create(&format!("/n{sid}")));
+        c.send(sid, conn, 1, create(&format!("/n{sid}"), 0));
         assert_eq!(c.headers(conn), [(1, 0)]);
     }
     c.hand_over(2, Some(1));
@@ -144,7 +120,7 @@ fn a_lead_that_nobody_can_take_is_kept() {
     assert_eq!(c.leader(), Some(3));
     let refused = "server 1 is no voter that is level";
     assert!(c.story.iter().any(|s| s.contains(refused)));
-    c.send(3, three, 1, create("/a"));
+    c.send(3, three, 1, create("/a", 0));
     assert_eq!(c.headers(three), [(1, 0)]);
 }
 
@@ -159,7 +135,7 @@ fn a_new_epoch_begins_in_place_when_the_zxids_of_one_are_used_up() {
     c.story.clear();
     let (conn, _) = c.connect(1, None);
     for xid in 1..=20 {
-        c.send(1, conn, xid, create(&format!("/n{xid}")));
+        c.send(1, conn, xid, create(&format!("/n{xid}"), 0));
         assert_eq!(c.headers(conn), [(xid, 0)]);
     }
     let status = c.status(1);

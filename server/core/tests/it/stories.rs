@@ -1,34 +1,9 @@
 //! The stories.
 
-use zk_wire::Acl;
 use zk_wire::client::Request;
-use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 
+use crate::asks::{THREE, create, exists};
 use crate::cluster::{Cluster, Got, NO_SESSION};
-
-const THREE: &str = "server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888";
-
-fn create(path: &str, flags: i32) -> Request {
-    let acl = Some(vec![Acl::world(31)]);
-    let create = CreateRequest {
-        path: path.into(),
-        data: None,
-        acl,
-        flags,
-        ttl_ms: NO_TTL,
-    };
-    Request::Create {
-        create,
-        op: CreateOp::Create,
-    }
-}
-
-fn exists(path: &str, watch: bool) -> Request {
-    Request::Exists {
-        path: path.into(),
-        watch,
-    }
-}
 
 /// Three members that elected the third.
 fn three() -> Cluster {

@@ -209,15 +209,15 @@ impl Clients {
     }
 
     fn close_where(&mut self, which: impl Fn(&Conn) -> bool, why: &'static str, out: &mut Outputs) {
-        let ids: Vec<ConnId> = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| which(conn))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
+        for id in self.ids_where(|_, conn| which(conn)) {
             self.close(id, why, out);
         }
+    }
+
+    /// The connections that are so: collected, because what is done with them changes the table.
+    fn ids_where(&self, which: impl Fn(ConnId, &Conn) -> bool) -> Vec<ConnId> {
+        let found = self.conns.iter().filter(|(id, conn)| which(**id, conn));
+        found.map(|(id, _)| *id).collect()
     }
 
     fn find_deadline(&mut self) {
@@ -234,13 +234,7 @@ impl Clients {
         if self.held.deadline.is_none_or(|at| at > now) {
             return;
         }
-        let overdue: Vec<ConnId> = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| conn.suspended.is_some_and(|at| at <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in overdue {
+        for id in self.ids_where(|_, conn| conn.suspended.is_some_and(|at| at <= now)) {
             self.end_hold(id, HoldEnd::Time, out);
         }
         self.find_deadline();
@@ -358,12 +352,8 @@ impl Clients {
     /// events the watches missed. With `goes_back` it is older than what was served.
     pub(crate) fn state_replaced(&mut self, goes_back: bool, out: &mut Outputs) {
         let watching: std::collections::BTreeSet<ConnId> = self.watches.watchers().collect();
-        let lost: Vec<ConnId> = self
-            .conns
-            .iter()
-            .filter(|(id, conn)| goes_back || conn.writes_under_way() || watching.contains(id))
-            .map(|(id, _)| *id)
-            .collect();
+        let lost = self
+            .ids_where(|id, conn| goes_back || conn.writes_under_way() || watching.contains(&id));
         for id in lost {
             self.end_hold(id, HoldEnd::Unknowable, out);
         }
