@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Bound of every wait; reached only by a failure.
@@ -17,10 +18,23 @@ pub(crate) struct Server {
     pub(crate) log: PathBuf,
 }
 
-/// Ports that nobody uses now.
+/// Ports that nobody listens on and that this process did not get before.
+///
+/// They lie below 32768, where outgoing ports begin on Linux: a port that the system chose could
+/// be taken again by a connection of another test before its server binds it.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Another run of the tests beside this one begins elsewhere.
+    let first = 10_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    [(); N].map(|()| {
+        loop {
+            let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+            assert!(port < 32_768, "no free port from {first} on");
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                break port;
+            }
+        }
+    })
 }
 
 /// Writes `zoo.cfg` for one server into `dir`, with `extra` lines.
