@@ -139,17 +139,17 @@ fn choose(random: &mut Random, ensemble: &Ensemble) -> Vec<u8> {
 /// # Errors
 /// When not.
 pub fn check(ensemble: &mut Ensemble, acknowledged: &Acknowledged) -> Result<()> {
-    for address in ensemble.addresses() {
-        acknowledged.check(address)?;
-    }
     equal_digests(ensemble)?;
-    let mut first = None;
-    for server in &ensemble.servers {
-        let tree = tree::read(server.client_address())?;
-        // Sessions come and go with each reading, but they leave no nodes.
-        match &first {
-            None => first = Some(tree),
-            Some(first) => tree::check_equal(first, &tree)?,
+    // Sessions come and go with each reading, but they leave no nodes.
+    let trees = tree::read_all(&ensemble.addresses())?;
+    for (server, tree) in ensemble.servers.iter().zip(&trees) {
+        acknowledged
+            .check_tree(tree)
+            .with_context(|| format!("on server {}", server.id))?;
+    }
+    for pair in trees.windows(2) {
+        if let [left, right] = pair {
+            tree::check_equal(left, right)?;
         }
     }
     Ok(())

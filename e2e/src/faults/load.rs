@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::peers::client::flags::PERSISTENT;
+use crate::peers::tree::{self, Tree};
 use crate::peers::{Client, Failure, wait_for};
 
 /// Session time-out of the writers, and how long they wait for a reply.
@@ -142,44 +143,46 @@ impl Acknowledged {
     /// # Errors
     /// When a write is missing or wrong; the text names it.
     pub fn check(&self, address: SocketAddr) -> Result<()> {
-        let mut client = Client::connect(address, Duration::from_secs(30))?;
-        client.sync()?;
+        self.check_tree(&tree::read(address)?)
+            .with_context(|| format!("on {address}"))
+    }
+
+    /// Checks that a server's tree has every acknowledged write, and nothing that nobody wrote.
+    ///
+    /// # Errors
+    /// When a write is missing or wrong; the text names it.
+    pub fn check_tree(&self, tree: &Tree) -> Result<()> {
         for (n, ledger) in self.ledgers.iter().enumerate() {
-            let names = client.children(&directory(n))?;
+            let below = format!("{}/", directory(n));
             let mut there = BTreeSet::new();
-            for name in &names {
-                there.insert(
-                    name.parse::<u64>()
-                        .with_context(|| format!("a node {name:?}"))?,
-                );
+            let nodes = tree.range(below.clone()..);
+            for (path, (data, _)) in nodes.take_while(|(path, _)| path.starts_with(&below)) {
+                let number = path.strip_prefix(&below).unwrap_or_default();
+                let number = number
+                    .parse::<u64>()
+                    .with_context(|| format!("a node {path:?}"))?;
+                let expected = payload(n, number);
+                let is_whole = data.as_deref() == Some(expected.as_bytes());
+                ensure!(is_whole, "{path}: {data:?}");
+                there.insert(number);
             }
             if let Some(lost) = ledger.created.difference(&there).next() {
-                bail!("{} is acknowledged and not on {address}", node(n, *lost));
+                bail!("{} is acknowledged and not there", node(n, *lost));
             }
             let made_up = there.iter().find(|number| **number > ledger.attempted);
             ensure!(
                 made_up.is_none(),
                 "nobody created {made_up:?} of writer {n}"
             );
-            for number in &there {
-                let (data, _) = client.get(&node(n, *number), false)?;
-                let expected = payload(n, *number);
-                ensure!(
-                    data.as_deref() == Some(expected.as_bytes()),
-                    "{}: {data:?}",
-                    node(n, *number)
-                );
-            }
-            let (data, _) = client.get(&register(n), false)?;
-            let text = String::from_utf8(data.unwrap_or_default().to_vec())?;
+            let (data, _) = tree.get(&register(n)).context("a register is gone")?;
+            let text = String::from_utf8(data.clone().unwrap_or_default().to_vec())?;
             let value: u64 = text.parse()?;
             ensure!(
                 (ledger.set..=ledger.attempted).contains(&value),
-                "register {n} on {address} is {value}, but {} was acknowledged",
+                "register {n} is {value}, but {} was acknowledged",
                 ledger.set
             );
         }
-        client.close()?;
         Ok(())
     }
 }

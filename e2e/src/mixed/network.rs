@@ -16,13 +16,19 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use anyhow::{Context, Result};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::shell;
 
 /// Last byte of the clients' address.
 const CLIENTS: u8 = 254;
 
-/// The network of one ensemble; dropping it removes it.
+/// Where the time of its start is in a process's `stat`, after the program's name.
+const STARTED_AT: usize = 19;
+
+/// The network of one ensemble; dropping it removes it, and the next one that is made removes what a
+/// run left that was killed.
 #[derive(Debug)]
 pub struct Network {
     /// Third byte of the addresses, and part of all names.
@@ -45,6 +51,8 @@ impl Network {
     /// # Errors
     /// When that is not allowed; it takes the rights of root.
     pub fn create(servers: u8) -> Result<Self> {
+        remove_left()?;
+        let owner = owner(process::id()).context("no such process as this one")?;
         let first = u8::try_from(process::id() % 200).unwrap_or_default();
         let number = (0..50)
             .map(|n| first.wrapping_add(n))
@@ -54,6 +62,7 @@ impl Network {
         for side in [Side::A, Side::B] {
             let name = bridge(number, side);
             ip(&["link", "add", &name, "type", "bridge"])?;
+            ip(&["link", "set", &name, "alias", &owner])?;
             let clients = format!("{}/32", network.address(CLIENTS));
             ip(&["address", "add", &clients, "dev", &name])?;
             ip(&["link", "set", &name, "up"])?;
@@ -103,7 +112,21 @@ impl Network {
     /// The file that stands for a server's namespace.
     #[must_use]
     pub fn namespace(&self, server: u8) -> PathBuf {
-        Path::new("/var/run/netns").join(self.name(server))
+        namespace(self.number, server)
+    }
+
+    /// Ends whatever still runs in a server's namespace.
+    fn end_processes(&self, server: u8) -> Result<()> {
+        let program = shell::find("ip").context("no ip (iproute2)")?;
+        let ids = shell::call(program, &["netns", "pids", &self.name(server)])?;
+        for id in ids.split_whitespace() {
+            let id = Pid::from_raw(id.parse()?).context("a process id of 0")?;
+            match kill_process(id, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn name(&self, server: u8) -> String {
@@ -137,6 +160,52 @@ impl Drop for Network {
             eprintln!("a part of the network stays: {error:#}");
         }
     }
+}
+
+/// Removes what runs left that were killed: networks whose owner is gone, and the servers in them.
+fn remove_left() -> Result<()> {
+    for number in 0..=u8::MAX {
+        let link = Path::new("/sys/class/net").join(bridge(number, Side::A));
+        let Ok(alias) = fs::read_to_string(link.join("ifalias")) else {
+            continue;
+        };
+        let alias = alias.trim();
+        let id = alias.split(' ').next().unwrap_or_default().parse();
+        // One without a mark is about to get one.
+        let Ok(id) = id else { continue };
+        if owner(id).is_some_and(|owner| owner == alias) {
+            continue;
+        }
+        let servers = (1..=u8::MAX)
+            .take_while(|n| namespace(number, *n).exists())
+            .last();
+        let left = Network {
+            number,
+            servers: servers.unwrap_or_default(),
+        };
+        for server in 1..=left.servers {
+            left.end_processes(server)?;
+        }
+        eprintln!("removing the network {number} of process {id}, which is gone");
+    }
+    Ok(())
+}
+
+/// Who made a network: the process and, since ids are used again, when it started.
+fn owner(id: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name of the program, in brackets, may contain anything.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let started = rest.split(' ').nth(STARTED_AT)?;
+    // A dead process whose parent does not care stays in the list.
+    if rest.starts_with(['Z', 'X']) {
+        return None;
+    }
+    Some(format!("{id} {started}"))
+}
+
+fn namespace(number: u8, server: u8) -> PathBuf {
+    Path::new("/var/run/netns").join(format!("qmix{number}-{server}"))
 }
 
 fn bridge(number: u8, side: Side) -> String {

@@ -189,6 +189,42 @@ impl Client {
         }
     }
 
+    /// Sends several requests at once and returns the bodies of their replies, in order; a refusal is
+    /// the error number. Events on the way are kept.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn call_all(&mut self, requests: &[Request]) -> Result<Vec<Result<Reader, i32>>, Failure> {
+        let mut bytes = Vec::new();
+        let first = self.next_xid;
+        for request in requests {
+            bytes.extend_from_slice(&framed(&request.encode_with_header(Xid(self.next_xid))));
+            self.next_xid = self.next_xid.wrapping_add(1).max(1);
+        }
+        self.stream.write_all(&bytes)?;
+        let mut replies = Vec::with_capacity(requests.len());
+        let mut due = Xid(first);
+        while replies.len() < requests.len() {
+            let mut reader = Reader::unlimited(read_frame(&mut self.stream, &mut self.unread)?);
+            let header = ReplyHeader::decode(&mut reader)?;
+            if header.xid == event::EVENT_XID {
+                self.events.push_back(WatcherEvent::decode(&mut reader)?);
+                continue;
+            }
+            if header.xid != due {
+                let text = format!("xid {} where {due} was due", header.xid);
+                return Err(DecodeError::Invalid(text).into());
+            }
+            due = Xid(due.0.wrapping_add(1).max(1));
+            self.zxid = header.zxid;
+            replies.push(match header.err {
+                0 => Ok(reader),
+                code => Err(code),
+            });
+        }
+        Ok(replies)
+    }
+
     /// Creates a node for everyone and returns its path.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! Apache's servers and ours in one ensemble.
 
 use anyhow::{Result, ensure};
+use quorate_e2e::mixed;
 use quorate_e2e::peers::{Ensemble, Kind, Settings};
+use quorate_e2e::progress::Progress;
 
 use super::{equal_trees, write_some};
 use crate::alone;
@@ -50,4 +52,20 @@ fn quorate_leads_apache_servers() -> Result<()> {
 #[test]
 fn quorate_follows_apache_leaders() -> Result<()> {
     mixed(&[Kind::Quorate, Kind::Apache, Kind::Apache], Kind::Apache)
+}
+
+/// Kills, restarts and partitions of real networks, with each kind leading; it takes the rights of
+/// root. All mixes and the whole story: `quorate-e2e mixed`.
+#[test]
+fn mixed_ensembles_lose_nothing() -> Result<()> {
+    let _alone = alone();
+    mixed::run(
+        &Progress::default(),
+        &mixed::Arguments {
+            mixes: vec!["aqq/a".parse()?, "qaa/q".parse()?],
+            short: true,
+            minutes: 5,
+            seed: 1,
+        },
+    )
 }
