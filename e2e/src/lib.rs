@@ -8,8 +8,10 @@ pub mod bench;
 /// Where built tools and the state of clusters are kept.
 pub mod cache;
 pub mod cluster;
+pub mod disk_faults;
 pub mod faults;
 pub mod handover;
+pub mod histories;
 pub mod image;
 pub mod kube;
 pub mod migrate;

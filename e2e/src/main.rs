@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
+use quorate_e2e::disk_faults;
 use quorate_e2e::handover;
+use quorate_e2e::histories;
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
 use quorate_e2e::migrate;
@@ -54,6 +56,10 @@ enum Job {
     Migrate(migrate::Arguments),
     /// Break ensembles of Apache's servers and ours in every way, and look for lost writes.
     Mixed(mixed::Arguments),
+    /// Damage every file of a server, and let its disk fail.
+    DiskFaults(disk_faults::Arguments),
+    /// Check what clients of ensembles under faults were told for linearizability.
+    Histories(histories::Arguments),
     /// Pass on the lead and kill leaders while clients write and watch.
     Handover(handover::Plan),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
@@ -191,6 +197,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::Suites(plan) => suites::run(&progress, &plan)?,
         Job::Migrate(job) => migrate::run(&progress, &job)?,
         Job::Mixed(job) => mixed::run(&progress, &job)?,
+        Job::DiskFaults(job) => disk_faults::run(&progress, &job)?,
+        Job::Histories(job) => {
+            histories::run(&progress, &job)?;
+        }
         Job::Handover(plan) => handover::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {

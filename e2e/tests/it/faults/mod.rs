@@ -2,4 +2,5 @@
 
 mod abuse;
 mod full_disk;
+mod histories;
 mod refusals;
