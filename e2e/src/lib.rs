@@ -20,6 +20,7 @@ pub mod mixed;
 pub mod peers;
 /// What the tool tells while it works.
 pub mod progress;
+pub mod reconfig;
 /// Running other programs.
 pub mod shell;
 pub mod suites;

@@ -16,6 +16,7 @@ use quorate_e2e::migrate;
 use quorate_e2e::mixed;
 use quorate_e2e::peers::tool::{self, PeerJob};
 use quorate_e2e::progress::Progress;
+use quorate_e2e::reconfig;
 use quorate_e2e::suites;
 use quorate_e2e::tools::Tools;
 use quorate_e2e::twin;
@@ -60,6 +61,8 @@ enum Job {
     DiskFaults(disk_faults::Arguments),
     /// Check what clients of ensembles under faults were told for linearizability.
     Histories(histories::Arguments),
+    /// Change the members of an ensemble in every way, with and without the loss of the leader.
+    ReconfigMatrix(reconfig::Arguments),
     /// Pass on the lead and kill leaders while clients write and watch.
     Handover(handover::Plan),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
@@ -201,6 +204,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::Histories(job) => {
             histories::run(&progress, &job)?;
         }
+        Job::ReconfigMatrix(job) => reconfig::run(&progress, &job)?,
         Job::Handover(plan) => handover::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {

@@ -58,6 +58,15 @@ impl Load {
     /// # Errors
     /// When the nodes that they need cannot be made.
     pub fn start(addresses: &[SocketAddr], writers: usize) -> Result<Self> {
+        Self::start_paced(addresses, writers, Duration::ZERO)
+    }
+
+    /// The same with a pause of each writer after each write, for tests in which the servers need the
+    /// processors for something else.
+    ///
+    /// # Errors
+    /// As [`Load::start`].
+    pub fn start_paced(addresses: &[SocketAddr], writers: usize, pause: Duration) -> Result<Self> {
         let first = addresses.first().context("no servers")?;
         let mut client = Client::connect(*first, LIMIT)?;
         client.create(ROOT, b"", PERSISTENT)?;
@@ -74,6 +83,7 @@ impl Load {
             let writer = Writer {
                 number,
                 addresses: addresses.to_vec(),
+                pause,
                 stop: stop.clone(),
                 acknowledged: acknowledged.clone(),
                 ledger: ledger.clone(),
@@ -190,6 +200,7 @@ impl Acknowledged {
 struct Writer {
     number: usize,
     addresses: Vec<SocketAddr>,
+    pause: Duration,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
     ledger: Arc<Mutex<Ledger>>,
@@ -218,6 +229,9 @@ impl Writer {
     /// Returns whether it stopped because it was told to.
     fn write_until_lost(&self, client: &mut Client) -> Result<bool> {
         while !self.stop.load(Ordering::Relaxed) {
+            if !self.pause.is_zero() {
+                thread::sleep(self.pause);
+            }
             let number = {
                 let mut ledger = lock(&self.ledger)?;
                 ledger.attempted += 1;

@@ -19,6 +19,9 @@ use crate::progress::Progress;
 /// Threads that write.
 const WRITERS: usize = 4;
 
+/// Pause of each after a write: elections and the start of servers are what this is about.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Writes after which a server that missed them cannot be brought level from the leader's memory.
 const FAR_BEHIND: u64 = 1500;
 
@@ -68,7 +71,7 @@ pub(super) fn run(progress: &Progress, mix: &Mix, short: bool, seed: u64) -> Res
     })?;
     ensemble.start_all()?;
     ensemble.wait_serving()?;
-    let load = Load::start(&ensemble.addresses(), WRITERS)?;
+    let load = Load::start_paced(&ensemble.addresses(), WRITERS, PAUSE)?;
     let mut story = Story {
         progress,
         mix,

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::{Kind, Server, four_letter, wait_for};
 
-/// How long a start may take: an election of Java servers on a busy machine, and more.
-pub const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a start may take: an election of five Java servers on a machine that compiles, and more.
+pub const START_LIMIT: Duration = Duration::from_secs(240);
 
 /// What the configuration files say besides ports and members.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use super::wait_for;
 use crate::shell;
 
 /// How long an ordered end may take before it counts as a hang.
-const TERMINATE_LIMIT: Duration = Duration::from_secs(20);
+const TERMINATE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A child process; dropping it kills it.
 #[derive(Debug)]

@@ -168,6 +168,51 @@ impl Server {
         )
     }
 
+    /// The same with its role and its client address in it: what a reconfiguration takes, and what the
+    /// config node shows.
+    #[must_use]
+    pub fn whole_line(&self) -> String {
+        let role = if self.observer {
+            "observer"
+        } else {
+            "participant"
+        };
+        format!(
+            "server.{}={host}:{}:{}:{role};{host}:{}",
+            self.id,
+            self.ports.quorum,
+            self.ports.election,
+            self.ports.client,
+            host = self.host,
+        )
+    }
+
+    /// Where it listens, from when its configuration says so.
+    pub fn move_to(&mut self, host: Ipv4Addr) {
+        self.host = host;
+    }
+
+    /// Takes away its data and its configuration; what it wrote to its log stays.
+    ///
+    /// # Errors
+    /// When it runs, or as the system's.
+    pub fn empty(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            bail!("server {} runs", self.id);
+        }
+        let log = self.log_path();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(path)?;
+            } else if path != log {
+                fs::remove_file(path)?;
+            }
+        }
+        fs::create_dir_all(self.data_directory())?;
+        Ok(())
+    }
+
     /// Gives it Java system properties, `name=value`, for its next start.
     pub fn give_properties(&mut self, properties: &[String]) {
         properties.clone_into(&mut self.properties);

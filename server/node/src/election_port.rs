@@ -6,7 +6,8 @@
 //! the old connection. A peer that misbehaves costs its own connection; a stranger gets none.
 //!
 //! A server that is in no configuration, since it is to join or was removed, is heard as well: it is
-//! dialed back where it says that it is.
+//! dialed back where it says that it is. So is a member, before it is dialed where it should be: it may
+//! have missed the change that moved it.
 //!
 //! Source: `QuorumCnxManager` of Apache ZooKeeper 3.9. Left out: several addresses per server.
 
@@ -16,6 +17,7 @@ mod link;
 mod slot;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -144,14 +146,12 @@ impl ElectionPort {
     /// one too many.
     fn greeted(&self, hello: &InitialMessage) -> Option<Arc<Slot>> {
         let mut known = self.known();
+        let said = said_address(hello);
         if let Some(slot) = known.members.get(&hello.sid) {
+            slot.said(said);
             return Some(slot.clone());
         }
-        let (host, port) = hello.addresses.first()?.rsplit_once(':')?;
-        let address = HostPort {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: port.parse().ok()?,
-        };
+        let address = said?;
         if let Some(slot) = known.strangers.get(&hello.sid) {
             if slot.address == address {
                 return Some(slot.clone());
@@ -192,6 +192,20 @@ impl ElectionPort {
             addresses: vec![self.known().own.to_string()],
         }
     }
+}
+
+/// Where a server says that it is, unless that is everywhere.
+fn said_address(hello: &InitialMessage) -> Option<HostPort> {
+    let (host, port) = hello.addresses.first()?.rsplit_once(':')?;
+    let host = host.trim_matches(['[', ']']);
+    let is_everywhere = host
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_unspecified());
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    (!is_everywhere).then(|| HostPort {
+        host: host.to_owned(),
+        port,
+    })
 }
 
 #[cfg(test)]

@@ -70,11 +70,16 @@ pub fn client_bind(sid: Sid, config: &Membership) -> Option<BindAddress> {
     Some(bind(&client.host, client.port))
 }
 
-/// Where a leader is followed.
+/// Where a leader may be followed: it moves when it commits what was proposed, and whether it did may
+/// not be known here yet.
 #[must_use]
-pub fn quorum_address(configs: &Configs, sid: Sid) -> Option<HostPort> {
-    let spec = configs.server(sid)?;
-    Some(at(spec, spec.quorum_port))
+pub fn quorum_addresses(configs: &Configs, sid: Sid) -> Vec<HostPort> {
+    let proposed = configs.proposed.as_ref();
+    let newer_first = proposed.into_iter().chain([&configs.committed]);
+    let specs = newer_first.filter_map(|config| config.servers.get(&sid));
+    let mut addresses: Vec<HostPort> = specs.map(|spec| at(spec, spec.quorum_port)).collect();
+    addresses.dedup();
+    addresses
 }
 
 #[cfg(test)]
@@ -92,7 +97,16 @@ mod tests {
         assert_eq!(addresses.own.unwrap().port, 2);
         let others: Vec<i64> = addresses.others.keys().map(|sid| sid.0).collect();
         assert_eq!(others, [2, 3]);
-        assert_eq!(quorum_address(&configs, Sid(3)).unwrap().host, "c");
+        let quorum = |sid| -> Vec<String> {
+            let addresses = quorum_addresses(&configs, Sid(sid));
+            addresses.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(quorum(1), ["a:4", "a:1"]);
+        assert_eq!(
+            (quorum(2), quorum(3)),
+            (vec!["b:1".into()], vec!["c:1".into()])
+        );
+        assert!(quorum(4).is_empty());
         assert_eq!(
             client_bind(Sid(1), &configs.committed),
             Some(BindAddress::All(3))

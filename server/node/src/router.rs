@@ -251,22 +251,18 @@ impl Router {
 
     fn dial(&mut self, link: LinkId, leader: Sid, patience: Duration) {
         let Some(peers) = &self.peers else { return };
-        match members::quorum_address(&peers.configs, leader) {
-            Some(leader) => {
-                self.links.insert(
-                    link,
-                    peers.learner.dial(Dial {
-                        link,
-                        leader,
-                        patience,
-                    }),
-                );
-            }
-            None => {
-                info!("the leader, server {leader}, is not in the configuration");
-                self.feedback.push(Input::LinkClosed { link });
-            }
+        let addresses = members::quorum_addresses(&peers.configs, leader);
+        if addresses.is_empty() {
+            info!("the leader, server {leader}, is not in the configuration");
+            self.feedback.push(Input::LinkClosed { link });
+            return;
         }
+        let dial = Dial {
+            link,
+            addresses,
+            patience,
+        };
+        self.links.insert(link, peers.learner.dial(dial));
     }
 
     fn send_packet(&mut self, link: LinkId, packet: &Packet) {

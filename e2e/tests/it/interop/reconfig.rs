@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use quorate_e2e::peers::{
     Client, Ensemble, Kind, Server, Settings, four_letter, programs, wait_for,
 };
+use quorate_e2e::progress::Progress;
+use quorate_e2e::reconfig as matrix;
 use zk_wire::client::Request;
 use zk_wire::client::request::ReconfigRequest;
 
@@ -217,4 +219,20 @@ fn an_apache_server_joins_ours_and_outlives_the_leader() -> Result<()> {
 #[test]
 fn our_server_joins_apaches_and_outlives_the_leader() -> Result<()> {
     joins_and_outlives_the_leader(Kind::Apache, Kind::Quorate)
+}
+
+/// The whole matrix: `quorate-e2e reconfig-matrix`.
+#[test]
+fn one_becomes_five_and_one_again_and_leaders_are_lost_meanwhile() -> Result<()> {
+    let _alone = alone();
+    for (mix, losses) in [("qqqqq", 2), ("aqaqa", 0)] {
+        let arguments = matrix::Arguments {
+            mixes: vec![mix.parse()?],
+            losses,
+            short: true,
+            seed: 1,
+        };
+        matrix::run(&Progress::default(), &arguments)?;
+    }
+    Ok(())
 }

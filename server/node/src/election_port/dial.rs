@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
+use zk_wire::membership::HostPort;
 
 use super::ElectionPort;
 use super::link;
@@ -55,7 +56,22 @@ fn jitter(sid: u64, failures: u64) -> Duration {
 
 /// One attempt; `None`: said hello to a larger id, which dials back.
 async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>, String> {
-    let addresses = resolve::addresses(&slot.address.host, slot.address.port).await;
+    let mut last = String::new();
+    for place in slot.places() {
+        match reach(port, slot, &place).await {
+            Ok(reached) => return Ok(reached),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}
+
+async fn reach(
+    port: &ElectionPort,
+    slot: &Slot,
+    place: &HostPort,
+) -> Result<Option<PeerStream>, String> {
+    let addresses = resolve::addresses(&place.host, place.port).await;
     let mut last = String::new();
     for address in addresses.map_err(|e| e.to_string())? {
         let connect = async {
@@ -63,8 +79,7 @@ async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>,
                 .await
                 .map_err(|e| e.to_string())?;
             between_servers(&stream).map_err(|e| e.to_string())?;
-            let host = &slot.address.host;
-            let mut stream = port.security.dialed(stream, host).await?;
+            let mut stream = port.security.dialed(stream, &place.host).await?;
             // In one write: Apache takes an address that comes in two pieces for a bad one.
             let hello = port.initial_message().encode();
             let said = async {
@@ -83,8 +98,8 @@ async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>,
                     .map(|()| None)
                     .map_err(|e| e.to_string());
             }
-            Ok(Err(e)) => last = format!("{} ({address}): {e}", slot.address),
-            Err(_) => last = format!("{} ({address}): no connection in time", slot.address),
+            Ok(Err(e)) => last = format!("{place} ({address}): {e}"),
+            Err(_) => last = format!("{place} ({address}): no connection in time"),
         }
     }
     Err(last)

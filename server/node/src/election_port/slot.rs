@@ -31,6 +31,8 @@ struct State {
     dialing: bool,
     /// The peer asked to be dialed back.
     asked: bool,
+    /// Where the peer said that it is, where that is not its place in the configuration.
+    said: Option<HostPort>,
     /// The peer is not there any more: nothing is dialed or kept.
     retired: bool,
 }
@@ -114,6 +116,18 @@ impl Slot {
         state.asked = true;
         self.called.notify_one();
         self.generation.send_modify(|n| *n += 1);
+    }
+
+    /// Notes where the peer says that it is. It may know another configuration: it moves with the one
+    /// that it has in force, and may have missed that the newer one came into force.
+    pub(super) fn said(&self, address: Option<HostPort>) {
+        self.lock().said = address.filter(|said| *said != self.address);
+    }
+
+    /// Where to dial it: where it said that it is, then where it should be.
+    pub(super) fn places(&self) -> Vec<HostPort> {
+        let said = self.lock().said.clone();
+        said.into_iter().chain([self.address.clone()]).collect()
     }
 
     /// Ends the connection and whatever dials.

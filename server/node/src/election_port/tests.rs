@@ -173,6 +173,25 @@ async fn who_leaves_loses_its_connection_and_who_stays_keeps_it() {
 }
 
 #[tokio::test]
+async fn a_member_that_missed_its_move_is_dialed_back_where_it_is() {
+    let mut servers = servers(2, &[1, 2]).await;
+    let (one, two) = (servers[&1].port.clone(), servers[&2].port.clone());
+    // Server 2 knows that server 1 is to move; server 1 does not, and nobody listens there.
+    let elsewhere = HostPort {
+        host: "127.0.0.1".into(),
+        port: 1,
+    };
+    two.set_addresses(Addresses {
+        own: None,
+        others: BTreeMap::from([(Sid(1), elsewhere)]),
+    });
+    one.notify(Sid(2), &vote(7));
+    assert_eq!(next(servers.get_mut(&2).unwrap()).await, (Sid(1), 7));
+    two.notify(Sid(1), &vote(8));
+    assert_eq!(next(servers.get_mut(&1).unwrap()).await, (Sid(2), 8));
+}
+
+#[tokio::test]
 async fn only_the_newest_unsent_message_is_sent() {
     let servers = servers(3, &[2]).await;
     let two = &servers[&2];

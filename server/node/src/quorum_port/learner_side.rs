@@ -38,8 +38,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 pub struct Dial {
     /// Odd number, chosen by the core.
     pub link: LinkId,
-    /// Name for the log and quorum address.
-    pub leader: HostPort,
+    /// Where the leader may be.
+    pub addresses: Vec<HostPort>,
     /// Bound of all attempts.
     pub patience: Duration,
 }
@@ -93,13 +93,13 @@ impl LearnerSide {
 
     async fn follow(&self, dial: Dial, outbox: &Outbox) -> String {
         let stream = tokio::select! {
-            connected = timeout(dial.patience, self.connect(&dial.leader)) => connected,
+            connected = timeout(dial.patience, self.connect(&dial.addresses)) => connected,
             why = outbox.finished() => return why,
         };
         let stream = match stream {
             Ok(Ok(stream)) => stream,
             Ok(Err(why)) => return why,
-            Err(_) => return format!("{}: no connection in time", dial.leader),
+            Err(_) => return "no connection to the leader in time".into(),
         };
         let (mut reader, mut writer) = stream.into_split();
         tokio::select! {
@@ -108,7 +108,7 @@ impl LearnerSide {
         }
     }
 
-    async fn connect(&self, leader: &HostPort) -> Result<PeerStream, String> {
+    async fn connect(&self, leader: &[HostPort]) -> Result<PeerStream, String> {
         let mut last = String::new();
         let end = Instant::now() + self.retry_delay * ATTEMPTS;
         let mut pause = PAUSE_MIN.min(self.retry_delay);
@@ -117,27 +117,33 @@ impl LearnerSide {
                 sleep(pause + jitter(pause)).await;
                 pause = (pause * 2).min(self.retry_delay);
             }
-            let addresses = match resolve::addresses(&leader.host, leader.port).await {
-                Ok(addresses) => addresses,
-                Err(e) => {
-                    last = e.to_string();
-                    continue;
-                }
-            };
-            for address in addresses {
-                let connected = TcpStream::connect(address).await;
-                let secured = match connected.and_then(|s| between_servers(&s).map(|()| s)) {
-                    Ok(stream) => self.security.dialed(stream, &leader.host).await,
-                    Err(e) => Err(e.to_string()),
-                };
-                let proven = match secured {
-                    Ok(stream) => self.auth.dialed(stream).await,
-                    Err(e) => Err(e),
-                };
-                match proven {
+            for place in leader {
+                match self.attempt(place).await {
                     Ok(stream) => return Ok(stream),
-                    Err(e) => last = format!("{leader} ({address}): {e}"),
+                    Err(e) => last = e,
                 }
+            }
+        }
+        Err(last)
+    }
+
+    /// One attempt at each address of one place.
+    async fn attempt(&self, place: &HostPort) -> Result<PeerStream, String> {
+        let addresses = resolve::addresses(&place.host, place.port).await;
+        let mut last = String::new();
+        for address in addresses.map_err(|e| e.to_string())? {
+            let connected = TcpStream::connect(address).await;
+            let secured = match connected.and_then(|s| between_servers(&s).map(|()| s)) {
+                Ok(stream) => self.security.dialed(stream, &place.host).await,
+                Err(e) => Err(e.to_string()),
+            };
+            let proven = match secured {
+                Ok(stream) => self.auth.dialed(stream).await,
+                Err(e) => Err(e),
+            };
+            match proven {
+                Ok(stream) => return Ok(stream),
+                Err(e) => last = format!("{place} ({address}): {e}"),
             }
         }
         Err(last)
