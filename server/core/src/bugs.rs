@@ -70,16 +70,44 @@ bugs! {
     lost_history_votes;
     /// Lets such a server lead when others had elected it before it lost its history.
     lost_history_leads;
+    /// Lets such a server support a new epoch, as if it knew what it had acknowledged.
+    lost_history_supports;
+    /// Gives such a server its vote back when it has found a leader, not when it has its history.
+    lost_history_trusted_too_early;
+    /// Lets such a server acknowledge the history that it is given before it has it on disk.
+    lost_history_acked_too_early;
     /// Counts a quorum of the config in force alone, whatever is proposed.
     ignores_proposed_config;
     /// Commits a reconfiguration with a quorum of the old config alone.
     reconfig_commits_without_new_quorum;
     /// Takes the config in the file of a joiner for that of the ensemble (ZOOKEEPER-1783).
     adopts_config_of_joiner;
+    /// Passes on the lead to a server that does not have everything yet, or before all is committed.
+    hands_over_too_early;
+    /// Goes on proposing while the lead is being passed on.
+    proposes_while_handing_over;
+    /// Goes on leading after the lead was passed on.
+    leads_on_after_handing_over;
+    /// Lets the successor lead in the epoch of the leader before it.
+    successor_keeps_epoch;
+    /// Forgets what was held for a hand-over that fails.
+    failed_hand_over_drops_requests;
     /// Lets session deadlines run on through an election instead of starting them anew.
     expire_during_election;
     /// Asks again for writes that the history has.
     resubmit_without_looking;
+    /// Forgets writes that the history does not have.
+    absent_writes_dropped;
+    /// Answers writes that the history does not have with success.
+    absent_writes_answered;
+    /// Takes a write for one that never came to be when the same epoch goes on.
+    rejoining_settles_writes;
+    /// Takes a write for one that never came to be when a snapshot replaced the state.
+    guesses_after_snapshot;
+    /// Keeps watches when a snapshot replaced the state.
+    keeps_watches_over_snapshot;
+    /// Takes it that no client has moved to another server, however long nobody led.
+    nobody_moved;
     /// Answers writes from history that nobody has committed.
     answer_from_uncommitted;
     /// Answers held reads before the writes in front of them.

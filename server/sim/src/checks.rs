@@ -5,22 +5,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use zk_wire::election::Notification;
 use zk_wire::membership::Membership;
+use zk_wire::quorum::Packet;
 use zk_wire::txn::{Txn, TxnBody};
 use zk_wire::{Epoch, SessionId, Zxid};
 
-use crate::invariants::Verdict;
 use crate::invariants::agreement::History;
 use crate::invariants::configs::Configs;
 use crate::invariants::durability::Durability;
 use crate::invariants::epochs::Epochs;
 use crate::invariants::exactly_once::ExactlyOnce;
+use crate::invariants::hand_over::HandOvers;
 use crate::invariants::leadership::Leadership;
 use crate::invariants::liveness::Liveness;
 use crate::invariants::local_sessions::LocalSessions;
 use crate::invariants::real_time::RealTime;
 use crate::invariants::session_expiry::SessionExpiry;
 use crate::invariants::total_order::TotalOrder;
+use crate::invariants::{Verdict, empty_disk};
 use crate::oracle::Oracle;
 
 /// What happened in a run, so that one sees that it did something.
@@ -126,6 +129,7 @@ pub(crate) struct Checks {
     pub durability: Durability,
     pub epochs: Epochs,
     pub leadership: Leadership,
+    pub hand_overs: HandOvers,
     pub total_order: TotalOrder,
     pub once: ExactlyOnce,
     pub real_time: RealTime,
@@ -151,6 +155,7 @@ impl Checks {
             durability: Durability::default(),
             epochs: Epochs::default(),
             leadership: Leadership::default(),
+            hand_overs: HandOvers::default(),
             total_order: TotalOrder::default(),
             once: ExactlyOnce::default(),
             real_time: RealTime::default(),
@@ -167,6 +172,9 @@ impl Checks {
     /// A proposal goes into a server's log.
     pub(crate) fn appended(&mut self, sid: u8, zxid: Zxid, raw: &Bytes) -> Verdict {
         self.history.appended(sid, zxid, raw)?;
+        if !self.effects_only {
+            self.hand_overs.appended(sid, zxid)?;
+        }
         let Some(txn) = self.history.txn(zxid) else {
             return Ok(());
         };
@@ -237,6 +245,32 @@ impl Checks {
         }
         self.expiry.activates(sid, now_ms);
         Ok(())
+    }
+
+    /// A leader passes on the lead.
+    pub(crate) fn passes_on(&mut self, sid: u8, to: u8, epoch: Epoch) -> Verdict {
+        self.counts.hand_overs += 1;
+        if self.effects_only {
+            return Ok(());
+        }
+        let (history, disks) = (&self.history, &self.durability);
+        self.hand_overs.passed_on(sid, to, epoch, history, disks)
+    }
+
+    /// A server votes, or answers who does.
+    pub(crate) fn votes(&self, sid: u8, notification: &Notification) -> Verdict {
+        if self.effects_only {
+            return Ok(());
+        }
+        empty_disk::votes(sid, notification, self.durability.lost())
+    }
+
+    /// A learner says something to its leader.
+    pub(crate) fn says(&self, sid: u8, packet: &Packet) -> Verdict {
+        if self.effects_only {
+            return Ok(());
+        }
+        empty_disk::says(sid, packet, self.durability.lost())
     }
 
     /// A leader ends a session for its silence.

@@ -37,6 +37,21 @@ impl Context {
         self.q.now() / 1_000
     }
 
+    /// ms since the start by the clock of a server, which may be too quick or too slow.
+    pub(crate) fn clock_ms(&self, sid: u8) -> u64 {
+        self.q.now() * self.clock_rate(sid) / 1_000_000
+    }
+
+    /// When the clock of a server shows `ms`.
+    pub(crate) fn when_clock_shows(&self, sid: u8, ms: u64) -> Us {
+        (ms * 1_000_000).div_ceil(self.clock_rate(sid))
+    }
+
+    /// ms of a server's clock that pass in a second.
+    fn clock_rate(&self, sid: u8) -> u64 {
+        self.params.clock_rates.get(&sid).copied().unwrap_or(1_000)
+    }
+
     /// The kernel of `server` takes a connection; its process hears of it.
     pub(crate) fn accept(&mut self, server: u8, stream: StreamId, from: Host) {
         let event = Event::Accepted {

@@ -7,7 +7,7 @@ use crate::queue::Us;
 use crate::world::{Event, World};
 
 /// All ways between two groups of servers, in both directions.
-fn between(some: &[u8], others: &[u8]) -> Vec<(Host, Host)> {
+pub(crate) fn between(some: &[u8], others: &[u8]) -> Vec<(Host, Host)> {
     let mut ways = Vec::new();
     for a in some {
         for b in others.iter().filter(|b| *b != a) {
@@ -45,7 +45,7 @@ impl World {
     }
 
     /// Cuts ways for a while.
-    fn partition(&mut self, ways: Vec<(Host, Host)>, us: Us) {
+    pub(crate) fn partition(&mut self, ways: Vec<(Host, Host)>, us: Us) {
         for (from, to) in &ways {
             self.cx.net.block(*from, *to);
         }
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    fn leader(&self) -> Option<u8> {
+    pub(crate) fn leader(&self) -> Option<u8> {
         self.cx.ports.last().copied()
     }
 
@@ -92,7 +92,9 @@ impl World {
         }
         let gap = self.cx.disk_dice.between(500_000, 4_000_000);
         self.cx.q.after(gap, Event::DiskFault);
-        let sids = self.sids();
+        // An observer's disk holds nothing that counts.
+        let voters = self.cx.params.servers;
+        let sids: Vec<u8> = (1..=voters).collect();
         let Some(sid) = self.cx.disk_dice.pick(&sids) else {
             return;
         };

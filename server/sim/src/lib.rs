@@ -20,8 +20,8 @@
 //! In some runs the members change: servers come and go, observe and vote, and the leader is among
 //! them.
 //!
-//! Left out: clock drift (clocks are offset, not slow), disk errors
-//! other than crashes, and Apache servers in the ensemble.
+//! Left out: disk errors other than crashes, and Apache servers in the ensemble (some servers do not
+//! know how to pass on the lead, as Apache's do not).
 
 mod checks;
 mod client;
@@ -40,6 +40,7 @@ mod run;
 mod seed;
 mod server;
 mod shell;
+mod story;
 mod trace;
 mod workload;
 mod world;

@@ -3,7 +3,7 @@
 //! The command that replays a failure is printed with it.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -172,12 +172,14 @@ fn many(world: &WorldArgs, from: u64, seeds: u64, keep_going: bool) -> Result<bo
     let config = world.config(false)?;
     let (mut done, mut bad) = (0_u64, 0_u64);
     let (mut counts, mut virtual_us) = (Counts::default(), 0);
+    let mut slowest = (Duration::ZERO, 0);
     println!("{seeds} seeds from {from}, {} steps each", world.steps);
     let start = Instant::now();
     run_many(&config, from, seeds, world.threads.max(1), |report| {
         done += 1;
         counts.add(&report.counts);
         virtual_us += report.virtual_us;
+        slowest = slowest.max((report.took, report.seed));
         if !judge(report, world) {
             bad += 1;
             return keep_going;
@@ -190,8 +192,11 @@ fn many(world: &WorldArgs, from: u64, seeds: u64, keep_going: bool) -> Result<bo
     let took = start.elapsed().as_secs_f64();
     print_counts(&counts, virtual_us);
     println!(
-        "{done} seeds in {took:.1} s: {:.1} seeds/s, {bad} with a violation",
-        to_f64(done) / took
+        "{done} seeds in {took:.1} s: {:.1} seeds/s, {bad} with a violation; the slowest was {} with \
+         {:.1} s",
+        to_f64(done) / took,
+        slowest.1,
+        slowest.0.as_secs_f64()
     );
     Ok(bad == 0)
 }

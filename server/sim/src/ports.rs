@@ -195,7 +195,7 @@ impl Server {
     }
 
     fn bytes(&mut self, cx: &mut Context, stream: StreamId, bytes: Bytes) -> Verdict {
-        let (sid, now_ms) = (self.sid, cx.now_ms());
+        let (sid, now_ms) = (self.sid, cx.clock_ms(self.sid));
         let serving = cx.checks.serving.contains_key(&sid);
         let Some(process) = &mut self.process else {
             return Ok(());
@@ -256,7 +256,7 @@ impl Server {
             let Some(packet) = packet else {
                 return Ok(());
             };
-            let now_ms = cx.now_ms();
+            let now_ms = cx.clock_ms(self.sid);
             if let Packet::PingReply { touched, .. } = &packet {
                 for (session, _) in touched {
                     cx.checks.expiry.hears(self.sid, *session, now_ms);

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::checks::Counts;
 use crate::invariants::Violation;
@@ -24,11 +25,14 @@ pub struct Report {
     pub virtual_us: Us,
     /// Hash of everything that happened, in order.
     pub trace_hash: u64,
+    /// How long the run took.
+    pub took: Duration,
 }
 
 /// Runs one seed.
 #[must_use]
 pub fn run_seed(config: &RunConfig) -> Report {
+    let start = Instant::now();
     let mut world = World::new(config);
     // A broken assertion in the core is a finding like any other.
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
@@ -45,6 +49,7 @@ pub fn run_seed(config: &RunConfig) -> Report {
         counts: world.cx.checks.counts,
         virtual_us: world.cx.q.now(),
         trace_hash: world.cx.trace.hash(),
+        took: start.elapsed(),
     }
 }
 

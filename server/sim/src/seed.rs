@@ -3,6 +3,8 @@
 //! ChaCha is used because its stream is the same on every platform and in every version: a seed
 //! that was written down once replays the same run.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 use zk_core::Bugs;
@@ -70,6 +72,10 @@ pub const STEPS_DEFAULT: u64 = 15_000;
 /// Makes the dice that decide about kinds of sessions other ones than those of the rest.
 const SESSION_KINDS: u64 = 0x7365_7373_696f_6e73;
 
+/// The same for what servers differ in, and for stories of several faults. The pinned seeds of before
+/// (`tests/it`) have nothing of it.
+const STORIES: u64 = 0x7374_6f72_6965_77c2;
+
 /// The same for faults of disks.
 const DISK_FAULTS: u64 = 0x6469_736b_7320_6c6f;
 
@@ -109,6 +115,14 @@ pub(crate) struct Parameters {
     pub history_len: usize,
     /// Whether disks are emptied and damaged; then no empty disk is trusted without a word.
     pub disk_faults: bool,
+    /// Servers that observe from the beginning.
+    pub observers: u8,
+    /// ms that pass in a second by the clock of a server, where it is not 1,000.
+    pub clock_rates: BTreeMap<u8, u64>,
+    /// Servers that know nothing of passing on the lead, as Apache's do not.
+    pub without_hand_over: BTreeSet<u8>,
+    /// Whether servers lose their clients to others and come back as the leader goes.
+    pub stories: bool,
 }
 
 impl Parameters {
@@ -117,9 +131,19 @@ impl Parameters {
         Dice::new(seed ^ DISK_FAULTS)
     }
 
+    /// Dice that decide about stories of several faults, and about nothing else.
+    pub(crate) fn story_dice(seed: u64) -> Dice {
+        Dice::new(seed ^ STORIES)
+    }
+
     /// All machines, members or not.
     pub(crate) fn all_servers(&self) -> u8 {
-        self.servers + self.spares
+        self.servers + self.observers + self.spares
+    }
+
+    /// Some servers of the first `all` that differ from the others.
+    fn some_servers(dice: &mut Dice, all: u8, percent: u64) -> BTreeSet<u8> {
+        (1..=all).filter(|_| dice.percent(percent)).collect()
     }
 
     pub(crate) fn draw(config: &RunConfig, dice: &mut Dice) -> Self {
@@ -134,6 +158,17 @@ impl Parameters {
         let history_len = kinds.pick(&[5, 40, 500]).unwrap_or(500);
         let reconfigs = config.reconfigs.unwrap_or(kinds.percent(40));
         let spares = u8::try_from(kinds.between(0, 2)).unwrap_or(0);
+        let mut stories = Self::story_dice(config.seed);
+        let observes = stories.percent(25);
+        let observers = u8::from(observes && !reconfigs);
+        let drifts = stories.percent(40);
+        let clock_rates = (1..=9).filter(|_| drifts);
+        let clock_rates = clock_rates.map(|sid| (sid, stories.between(920, 1_080)));
+        let clock_rates = clock_rates.collect();
+        let without_hand_over = match stories.percent(20) {
+            true => Self::some_servers(&mut stories, 9, 40),
+            false => BTreeSet::new(),
+        };
         let gap = dice.pick(&[150_000, 400_000, 1_000_000]).unwrap_or(400_000);
         Self {
             servers,
@@ -165,6 +200,10 @@ impl Parameters {
             spares: if reconfigs { spares } else { 0 },
             first_version: reconfigs && kinds.percent(50),
             roll_over_at: kinds.pick(&[u32::MAX, 30, 200]).unwrap_or(u32::MAX),
+            observers,
+            clock_rates,
+            without_hand_over,
+            stories: stories.percent(40),
             hold_ms: kinds.pick(&[0, 300, 5_000, 5_000, 5_000]).unwrap_or(5_000),
         }
     }

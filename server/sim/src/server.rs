@@ -53,20 +53,26 @@ pub(crate) struct Server {
     wall_offset_ms: i64,
 }
 
-/// What the file of a server says before anything was reconfigured: the first voters, and in that of
-/// one that is to join later, those who are to join, too.
+/// What the file of a server says before anything was reconfigured: the first voters and observers,
+/// and in that of one that is to join later, those who are to join, too.
 fn membership(cx: &Context, sid: u8) -> Membership {
     let voters = cx.params.servers;
-    let servers = if sid <= voters {
-        voters
+    let first = voters + cx.params.observers;
+    let servers = if sid <= first {
+        first
     } else {
         cx.params.all_servers()
     };
+    let observes = |sid: u8| sid > voters && sid <= first;
     let spec = |sid: u8| ServerSpec {
         host: format!("s{sid}"),
         quorum_port: 2888,
         election_port: 3888,
-        role: Role::Participant,
+        role: if observes(sid) {
+            Role::Observer
+        } else {
+            Role::Participant
+        },
         client: None,
     };
     Membership {
@@ -111,7 +117,7 @@ fn settings(cx: &Context, server: &Server, bugs: zk_core::Bugs) -> PeerConfig {
         },
         kinds: Default::default(),
         roll_over_at: cx.params.roll_over_at,
-        hand_over: true,
+        hand_over: !cx.params.without_hand_over.contains(&sid),
         hold: HoldSettings {
             time_max_ms: cx.params.hold_ms,
             ..HoldSettings::default()
@@ -144,7 +150,7 @@ impl Server {
     }
 
     pub(crate) fn now(&self, cx: &Context) -> Now {
-        let now_ms = cx.now_ms();
+        let now_ms = cx.clock_ms(self.sid);
         let wall = i64::try_from(now_ms).unwrap_or(i64::MAX);
         Now {
             mono: zk_core::Mono::from_ms(now_ms + self.mono_offset_ms),
@@ -311,6 +317,9 @@ impl Server {
             | Event::DiskFault
             | Event::Kill { .. }
             | Event::Blackout
+            | Event::Story
+            | Event::Cut { .. }
+            | Event::LeaderGoes { .. }
             | Event::Heal { .. }
             | Event::QuickDisk { .. } => {}
         }
@@ -330,11 +339,14 @@ impl Server {
         };
         let mut out = Vec::new();
         act(&mut process.peer, now, &mut out);
-        process.carry_out(cx, sid, incarnation, out)?;
-        process.kick_disk(cx, sid, incarnation)?;
-        if cx.checks.durability.lost().contains(&sid) && process.is_level() {
+        let writes = out
+            .iter()
+            .any(|o| matches!(o, zk_core::Output::Disk { .. }));
+        if cx.checks.durability.lost().contains(&sid) && !writes && process.is_level(cx) {
             cx.checks.durability.found_again(sid);
         }
+        process.carry_out(cx, sid, incarnation, out)?;
+        process.kick_disk(cx, sid, incarnation)?;
         process.schedule_tick(cx, sid, incarnation, self.mono_offset_ms);
         Ok(())
     }
@@ -343,7 +355,7 @@ impl Server {
     pub(crate) fn tick(&mut self, cx: &mut Context) -> Verdict {
         let due = {
             let offset = self.mono_offset_ms;
-            let now_ms = cx.now_ms();
+            let now_ms = cx.clock_ms(self.sid);
             let Some(process) = &mut self.process else {
                 return Ok(());
             };
@@ -375,16 +387,18 @@ impl Server {
 
 impl Process {
     /// Whether everything that a leader sent is on disk.
-    fn is_level(&self) -> bool {
+    fn is_level(&self, cx: &Context) -> bool {
         let status = self.peer.status();
-        self.disk.is_idle() && status.has_vote && status.zxid_logged > zk_wire::Zxid::ZERO
+        let nothing = cx.checks.history.last_committed() == zk_wire::Zxid::ZERO;
+        let has_some = nothing || status.zxid_logged > zk_wire::Zxid::ZERO;
+        self.disk.is_idle() && status.has_vote && has_some
     }
 
     fn schedule_tick(&mut self, cx: &mut Context, sid: u8, incarnation: u64, offset_ms: u64) {
         let Some(deadline) = self.peer.deadline() else {
             return;
         };
-        let at = deadline.as_ms().saturating_sub(offset_ms) * 1_000;
+        let at = cx.when_clock_shows(sid, deadline.as_ms().saturating_sub(offset_ms));
         // A deadline that stays in the past must not stop the clock.
         let at = at.max(cx.q.now() + 100);
         if self.tick_at.is_none_or(|scheduled| at < scheduled) {

@@ -40,6 +40,7 @@ impl Process {
                     self.disk.push(seq, op);
                 }
                 Output::Notify { to, notification } => {
+                    cx.checks.votes(sid, &notification)?;
                     let message = notification.encode();
                     let to = u8::try_from(to.0).unwrap_or(0);
                     trace(cx, "notify", sid, &message, || {
@@ -167,6 +168,7 @@ impl Process {
             cx.checks.history.epoch_begins(epoch, sid);
         }
         let stream = self.ports.links.get(&link).copied();
+        cx.checks.says(sid, packet)?;
         if let (Packet::PingReply { touched, .. }, Some(stream)) = (packet, stream)
             && matches!(
                 self.ports.streams.get(&stream),
@@ -254,7 +256,8 @@ impl Process {
             *session = Some(response.session);
             let timeout_ms = u64::try_from(response.timeout_ms).unwrap_or(0);
             cx.checks.local.answered(response.session, timeout_ms);
-            cx.checks.expiry.hears(sid, response.session, cx.now_ms());
+            let now_ms = cx.clock_ms(sid);
+            cx.checks.expiry.hears(sid, response.session, now_ms);
         }
     }
 
@@ -262,7 +265,7 @@ impl Process {
     fn event(&mut self, cx: &mut Context, sid: u8, event: PeerEvent) -> Verdict {
         let text = format!("{event:?}");
         trace(cx, "event", sid, text.as_bytes(), || text.clone());
-        let now_ms = cx.now_ms();
+        let now_ms = cx.clock_ms(sid);
         match event {
             PeerEvent::Phase { state, phase, .. } => {
                 let status = self.peer.status();
@@ -326,9 +329,9 @@ impl Process {
                 cx.checks.counts.holds_ended += 1;
                 Ok(())
             }
-            PeerEvent::HandedOver { .. } => {
-                cx.checks.counts.hand_overs += 1;
-                Ok(())
+            PeerEvent::HandedOver { to } => {
+                let to = u8::try_from(to.0).unwrap_or(0);
+                cx.checks.passes_on(sid, to, self.peer.status().epoch)
             }
             PeerEvent::ConfigInForce { version, members } => {
                 let checks = &mut cx.checks;

@@ -85,6 +85,12 @@ pub(crate) enum Event {
     DiskFault,
     /// All machines lose power.
     Blackout,
+    /// The next story of several faults is due.
+    Story,
+    /// A partition begins.
+    Cut { ways: Vec<(Host, Host)>, us: Us },
+    /// Whoever leads dies, or passes on the lead.
+    LeaderGoes { dies: bool },
     /// A partition heals.
     Heal { ways: Vec<(Host, Host)> },
     /// A disk is as quick as before.
@@ -108,6 +114,8 @@ pub(crate) struct World {
     steps: u64,
     /// Partitions in force.
     pub(crate) partitions: Vec<Vec<(Host, Host)>>,
+    /// For stories of several faults.
+    pub(crate) story_dice: Dice,
 }
 
 impl World {
@@ -153,6 +161,7 @@ impl World {
             bugs: config.bugs,
             steps: config.steps,
             partitions: Vec::new(),
+            story_dice: Parameters::story_dice(config.seed),
         }
     }
 
@@ -173,6 +182,9 @@ impl World {
                 server.fs.put("/data/initialize", b"");
             }
             self.cx.q.after(900_000, Event::DiskFault);
+        }
+        if self.cx.params.stories {
+            self.cx.q.after(1_200_000, Event::Story);
         }
         while self.cx.checks.counts.steps < self.steps && self.cx.q.now() < FAULTS_MAX_US {
             self.step()?;
@@ -354,6 +366,20 @@ impl World {
             }
             Event::Blackout => {
                 self.blackout();
+                Ok(())
+            }
+            Event::Story => {
+                self.story();
+                Ok(())
+            }
+            Event::Cut { ways, us } => {
+                if self.cx.faults {
+                    self.partition(ways, us);
+                }
+                Ok(())
+            }
+            Event::LeaderGoes { dies } => {
+                self.leader_goes(dies);
                 Ok(())
             }
             Event::Heal { ways } => {

@@ -170,7 +170,7 @@ impl Peer {
             // The session is ending, and its connection with it: there is no answer.
             return Ok(());
         }
-        let Some(frame) = self.local.clients.hold(conn, frame) else {
+        let Some(frame) = self.local.clients.hold(conn, frame, out) else {
             return Ok(());
         };
         if let Some((xid, code)) = self.refusal(session, &frame) {

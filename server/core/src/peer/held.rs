@@ -4,6 +4,7 @@
 use zk_wire::Epoch;
 
 use super::{Peer, Role};
+use crate::bugs::Bugs;
 use crate::io::{ClientFrame, ConnId, Outputs};
 use crate::request::order::{Resume, Sure};
 use crate::time::{Mono, Now};
@@ -75,7 +76,7 @@ impl Parting {
     /// What is certain when `next` begins. A write under way in an earlier epoch is in the history
     /// by now or will never be. The owner of a session is known to one epoch only: another one in
     /// between, or the old one without this server, may have seen the client elsewhere.
-    fn what_is_sure(&self, next: Epoch) -> Sure {
+    fn what_is_sure(&self, next: Epoch, bugs: Bugs) -> Sure {
         let Some(epoch) = self.epoch else {
             return Sure {
                 under_way: true,
@@ -84,7 +85,7 @@ impl Parting {
         };
         if next == epoch {
             return Sure {
-                under_way: false,
+                under_way: bugs.rejoining_settles_writes(),
                 unmoved: true,
             };
         }
@@ -98,7 +99,7 @@ impl Parting {
         };
         Sure {
             under_way: true,
-            unmoved: ended && next.0 == epoch.0.saturating_add(1),
+            unmoved: (ended && next.0 == epoch.0.saturating_add(1)) || bugs.nobody_moved(),
         }
     }
 }
@@ -137,7 +138,7 @@ impl Peer {
             return;
         }
         let epoch = self.local.current_epoch;
-        let sure = self.local.parting.what_is_sure(epoch);
+        let sure = self.local.parting.what_is_sure(epoch, self.local.cfg.bugs);
         self.local.parting = Parting::in_epoch(epoch);
         let local = &mut self.local;
         let (unsettled, released) = local.clients.resume(&local.db, sure, out);

@@ -6,9 +6,11 @@
 //! applied (`CommitProcessor`, `FinalRequestProcessor`).
 
 mod answer;
+mod backlog;
 mod conn;
 mod hold;
 mod intake;
+mod mistakes;
 mod reply;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use zk_wire::client::ConnectResponse;
 use zk_wire::{Id, SessionId};
 
+use backlog::{Backlog, Totals};
 use conn::{Conn, Waiting};
 pub(crate) use conn::{Submission, Submitted};
 pub(crate) use hold::{Released, Resume, Sure};
@@ -25,6 +28,7 @@ use crate::bugs::Bugs;
 use crate::config::{AuthSettings, HoldSettings, PeerConfig};
 use crate::io::{ConnId, Output, Outputs};
 use crate::request::auth::{self, DigestMd5, NONCE_LEN, Service};
+use crate::time::Mono;
 use crate::watch::WatchTable;
 
 /// What is known of a client that connects.
@@ -50,7 +54,10 @@ pub(crate) struct Clients {
     /// Whether this server serves without a quorum.
     read_only: bool,
     hold: HoldSettings,
-    held: hold::Held,
+    /// Frames that wait, of all connections.
+    held: Totals,
+    /// When the first suspended connection closes.
+    hold_until: Option<Mono>,
     bugs: Bugs,
 }
 
@@ -66,7 +73,8 @@ impl Clients {
             watches: WatchTable::default(),
             read_only: false,
             hold: config.hold,
-            held: hold::Held::default(),
+            held: Totals::default(),
+            hold_until: None,
             bugs: config.bugs,
         }
     }
@@ -140,7 +148,7 @@ impl Clients {
             suspended: None,
             moved: false,
             deaf: false,
-            held: VecDeque::new(),
+            held: Backlog::default(),
             queue: VecDeque::new(),
         };
         self.conns.insert(id, conn);
@@ -182,7 +190,7 @@ impl Clients {
             conn: id,
             frame: reply::accepted(conn, self.read_only),
         });
-        Some(Released::frames(id, std::mem::take(&mut conn.held)))
+        Some(Released::frames(id, self.held.take(&mut conn.held)))
     }
 
     /// Closes a connection after what was sent before.
@@ -193,10 +201,11 @@ impl Clients {
 
     /// Forgets a connection.
     pub(crate) fn drop_conn(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.remove(&id)
-            && self.by_session.get(&conn.session) == Some(&id)
-        {
-            self.by_session.remove(&conn.session);
+        if let Some(mut conn) = self.conns.remove(&id) {
+            self.held.take(&mut conn.held);
+            if self.by_session.get(&conn.session) == Some(&id) {
+                self.by_session.remove(&conn.session);
+            }
         }
         self.watches.remove_conn(id);
     }
@@ -207,6 +216,7 @@ impl Clients {
             out.push(Output::CloseClient { conn, why });
         }
         self.by_session.clear();
+        self.held = Totals::default();
         self.watches = WatchTable::default();
     }
 }

@@ -175,7 +175,7 @@ impl Clients {
             conn.open = true;
             let frame = accepted(conn, false);
             out.push(Output::ToClient { conn: id, frame });
-            return Some(Released::frames(id, std::mem::take(&mut conn.held)));
+            return Some(Released::frames(id, self.held.take(&mut conn.held)));
         }
         if says_moved(&outcome) {
             self.close(id, "the session moved", out);

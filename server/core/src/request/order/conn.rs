@@ -7,7 +7,8 @@ use bytes::Bytes;
 use zk_wire::client::{ErrorCode, OpCode, Request};
 use zk_wire::{Id, SessionId, Xid};
 
-use crate::io::{ClientFrame, ConnId};
+use super::backlog::Backlog;
+use crate::io::ConnId;
 use crate::request::auth::DigestMd5;
 use crate::time::Mono;
 
@@ -75,7 +76,7 @@ pub(super) struct Conn {
     pub(super) moved: bool,
     /// Whether the last frame that counts has come: the end is in the queue.
     pub(super) deaf: bool,
-    pub(super) held: VecDeque<ClientFrame>,
+    pub(super) held: Backlog,
     pub(super) queue: VecDeque<Waiting>,
 }
 

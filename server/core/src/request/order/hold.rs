@@ -16,6 +16,7 @@ use zk_wire::client::{OpCode, Request, Response};
 use zk_wire::{SessionId, Xid};
 
 use super::Clients;
+use super::backlog::Totals;
 use super::conn::{Conn, Submission, Submitted, Waiting};
 use super::intake::PING_XID;
 use crate::db::Database;
@@ -40,15 +41,6 @@ impl Released {
             frames,
         }
     }
-}
-
-/// What is held for all connections together.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    frames: u64,
-    bytes: u64,
-    /// When the first suspended connection closes.
-    deadline: Option<Mono>,
 }
 
 /// How a connection without a session goes on.
@@ -99,13 +91,13 @@ impl Conn {
     }
 
     /// What never came to be is asked again, and then what was held.
-    fn go_on(&mut self, id: ConnId, out: &mut Outputs) -> Released {
+    fn go_on(&mut self, id: ConnId, held: &mut Totals, out: &mut Outputs) -> Released {
         let submissions: VecDeque<Submission> = self
             .queue
             .iter()
             .filter_map(|waiting| again(id, self, waiting))
             .collect();
-        let frames = std::mem::take(&mut self.held);
+        let frames = held.take(&mut self.held);
         out.push(Output::Event(PeerEvent::WentOn {
             session: self.session,
             timeout_ms: self.timeout_ms,
@@ -128,17 +120,6 @@ pub(crate) struct Sure {
     /// That no client moved to another server and acted there, without this one knowing: its owner
     /// would be forgotten by now, and what it asked here would come behind what it did there.
     pub(crate) unmoved: bool,
-}
-
-fn weight(frame: &ClientFrame) -> u64 {
-    match frame {
-        ClientFrame::Request { body, .. } | ClientFrame::Undecodable { body, .. } => {
-            body.len() as u64
-        }
-        ClientFrame::WritesInMultiRead { .. }
-        | ClientFrame::Unimplemented { .. }
-        | ClientFrame::Throttled { .. } => 0,
-    }
 }
 
 fn is_ping(frame: &ClientFrame) -> bool {
@@ -221,17 +202,17 @@ impl Clients {
     }
 
     fn find_deadline(&mut self) {
-        self.held.deadline = self.conns.values().filter_map(|c| c.suspended).min();
+        self.hold_until = self.conns.values().filter_map(|c| c.suspended).min();
     }
 
     /// When the first suspended connection closes.
     pub(crate) fn hold_deadline(&self) -> Option<Mono> {
-        self.held.deadline
+        self.hold_until
     }
 
     /// Closes the connections that were suspended for too long.
     pub(crate) fn close_overdue(&mut self, now: Mono, out: &mut Outputs) {
-        if self.held.deadline.is_none_or(|at| at > now) {
+        if self.hold_until.is_none_or(|at| at > now) {
             return;
         }
         for id in self.ids_where(|_, conn| conn.suspended.is_some_and(|at| at <= now)) {
@@ -241,7 +222,7 @@ impl Clients {
     }
 
     /// Closes a suspended connection.
-    fn end_hold(&mut self, id: ConnId, why: HoldEnd, out: &mut Outputs) {
+    pub(super) fn end_hold(&mut self, id: ConnId, why: HoldEnd, out: &mut Outputs) {
         out.push(Output::Event(PeerEvent::HoldEnded { why }));
         self.close(id, why.reason(), out);
     }
@@ -270,40 +251,16 @@ impl Clients {
             out.push(Output::ToClient { conn: id, frame });
             return;
         }
-        self.held.frames += 1;
-        self.held.bytes += weight(&frame);
-        conn.held.push_back(frame);
-        if self.held.frames > self.hold.requests_max {
-            self.end_hold(id, HoldEnd::Requests, out);
-        } else if self.held.bytes > self.hold.bytes_max {
-            self.end_hold(id, HoldEnd::Bytes, out);
-        }
-    }
-
-    /// The mistake of answering a read whatever it would have to wait for.
-    pub(crate) fn answer_too_early(
-        &mut self,
-        db: &Database,
-        id: ConnId,
-        frame: ClientFrame,
-        out: &mut Outputs,
-    ) {
-        let Some(conn) = self.conns.get_mut(&id) else {
-            return;
-        };
-        let queue = std::mem::take(&mut conn.queue);
-        self.frame(db, id, frame, out);
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.queue = queue;
+        self.held.push(&mut conn.held, frame);
+        if let Some(why) = self.held.excess(&self.hold) {
+            self.end_hold(id, why, out);
         }
     }
 
     /// Takes frames back that were released too early.
     pub(crate) fn put_back(&mut self, id: ConnId, frames: VecDeque<ClientFrame>) {
         if let Some(conn) = self.conns.get_mut(&id) {
-            for frame in frames.into_iter().rev() {
-                conn.held.push_front(frame);
-            }
+            self.held.put_back(&mut conn.held, frames);
         }
     }
 
@@ -315,7 +272,7 @@ impl Clients {
         sure: Sure,
         out: &mut Outputs,
     ) -> (Vec<(SessionId, i32, Resume)>, Vec<Released>) {
-        self.held = Held::default();
+        self.hold_until = None;
         let mut unsettled = Vec::new();
         let mut released = Vec::new();
         for id in self.conns.keys().copied().collect::<Vec<_>>() {
@@ -340,7 +297,10 @@ impl Clients {
             } else if db.session_timeout_ms(conn.session).is_none() {
                 self.end_hold(id, HoldEnd::SessionGone, out);
             } else {
-                released.push(conn.go_on(id, out));
+                self.settle_wrongly(db, id, out);
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    released.push(conn.go_on(id, &mut self.held, out));
+                }
             }
         }
         // They are taken from the end.
@@ -352,8 +312,12 @@ impl Clients {
     /// events the watches missed. With `goes_back` it is older than what was served.
     pub(crate) fn state_replaced(&mut self, goes_back: bool, out: &mut Outputs) {
         let watching: std::collections::BTreeSet<ConnId> = self.watches.watchers().collect();
-        let lost = self
-            .ids_where(|id, conn| goes_back || conn.writes_under_way() || watching.contains(&id));
+        let bugs = self.bugs;
+        let lost = self.ids_where(|id, conn| {
+            goes_back
+                || (conn.writes_under_way() && !bugs.guesses_after_snapshot())
+                || (watching.contains(&id) && !bugs.keeps_watches_over_snapshot())
+        });
         for id in lost {
             self.end_hold(id, HoldEnd::Unknowable, out);
         }

@@ -27,10 +27,18 @@ const UNKNOWN_ZXID: i64 = -1;
 impl Clients {
     /// Gives a frame back if it is to be handled now; else it is kept until the session is settled,
     /// or comes after the last one that counts.
-    pub(crate) fn hold(&mut self, id: ConnId, frame: ClientFrame) -> Option<ClientFrame> {
+    pub(crate) fn hold(
+        &mut self,
+        id: ConnId,
+        frame: ClientFrame,
+        out: &mut Outputs,
+    ) -> Option<ClientFrame> {
         let conn = self.conns.get_mut(&id)?;
         if !conn.open {
-            conn.held.push_back(frame);
+            self.held.push(&mut conn.held, frame);
+            if let Some(why) = self.held.excess(&self.hold) {
+                self.end_hold(id, why, out);
+            }
             return None;
         }
         (!conn.deaf).then_some(frame)

@@ -449,7 +449,7 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        let Some(ask) = self.hold_ask(ask, now) else {
+        let Some(ask) = self.hold_ask(ask, local, now) else {
             return Ok(());
         };
         let standalone = self.standalone;

@@ -89,7 +89,9 @@ impl Leading {
         let Stage::Discovery { epoch, promised } = &mut self.stage else {
             return;
         };
-        if let Some(info) = learner {
+        if let Some(info) = learner
+            && !super::same_epoch(local)
+        {
             *epoch = (*epoch).max(Epoch(info.accepted_epoch.0.saturating_add(1)));
         }
         let sid = learner.map_or(me, |info| info.sid);

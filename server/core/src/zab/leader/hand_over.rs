@@ -124,8 +124,9 @@ impl Leading {
 
     /// Keeps a request until the hand-over has succeeded or failed; gives it back when there is
     /// none. A session that is to begin lives from here on: what its client asks next must find it.
-    pub(super) fn hold_ask(&mut self, ask: Ask, now: Now) -> Option<Ask> {
-        let Some(hand_over) = &mut self.hand_over else {
+    pub(super) fn hold_ask(&mut self, ask: Ask, local: &Local, now: Now) -> Option<Ask> {
+        let goes_on = local.cfg.bugs.proposes_while_handing_over();
+        let Some(hand_over) = self.hand_over.as_mut().filter(|_| !goes_on) else {
             return Some(ask);
         };
         if let Stage::Broadcast(b) = &mut self.stage {
@@ -149,7 +150,8 @@ impl Leading {
         }
         let (to, me) = (hand_over.to, self.me);
         let has_all = to == me || b.acked_by(to) >= b.last() || b.last().counter() == 0;
-        if b.proposals_len() > 0 || !has_all {
+        let ready = b.proposals_len() == 0 && has_all;
+        if !ready && !local.cfg.bugs.hands_over_too_early() {
             return Ok(());
         }
         let knowing = self
@@ -218,8 +220,11 @@ impl Leading {
                 out.push(Output::ToLink { link: *id, packet });
             }
         }
-        local.next = Some(Next::Designated { leader: to, cause });
         out.push(Output::Event(PeerEvent::HandedOver { to }));
+        if to != self.me && local.cfg.bugs.leads_on_after_handing_over() {
+            return Ok(());
+        }
+        local.next = Some(Next::Designated { leader: to, cause });
         Err(RoleOver(format!("server {to} leads on")))
     }
 
@@ -235,6 +240,9 @@ impl Leading {
             return Ok(());
         };
         out.push(Output::Event(PeerEvent::HandOverFailed { why }));
+        if local.cfg.bugs.failed_hand_over_drops_requests() {
+            return Ok(());
+        }
         for ask in hand_over.held {
             self.propose(ask, local, now, out)?;
         }

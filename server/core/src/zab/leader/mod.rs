@@ -23,7 +23,7 @@ use zk_wire::{Epoch, SessionId, Sid, Zxid};
 use crate::io::{LinkId, Output, Outputs};
 use crate::peer::disk::After;
 use crate::peer::local::Local;
-use crate::status::{LearnerStatus, Phase};
+use crate::status::{ElectionCause, LearnerStatus, Phase};
 use crate::time::{Mono, Now};
 
 use broadcast::Broadcast;
@@ -51,6 +51,11 @@ enum Stage {
     Synchronization { epoch: Epoch, acked: BTreeSet<Sid> },
     /// Serves.
     Broadcast(Box<Broadcast>),
+}
+
+/// The mistake of going on in the epoch of the leader that passed on the lead.
+fn same_epoch(local: &Local) -> bool {
+    local.cfg.bugs.successor_keeps_epoch() && local.cause == ElectionCause::HandOver
 }
 
 impl Stage {
@@ -92,8 +97,9 @@ impl Leading {
 
     fn first_stage(local: &Local) -> Stage {
         let promised = local.accepted_epoch.max(local.promised_elsewhere);
+        let later = if same_epoch(local) { 0 } else { 1 };
         Stage::Discovery {
-            epoch: Epoch(promised.0.saturating_add(1)),
+            epoch: Epoch(promised.0.saturating_add(later)),
             promised: BTreeSet::new(),
         }
     }

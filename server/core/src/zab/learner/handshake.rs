@@ -57,14 +57,19 @@ impl Learner {
             );
             return Err(RoleOver(why));
         }
-        if epoch == local.accepted_epoch {
+        let bugs = local.cfg.bugs;
+        if epoch == local.accepted_epoch && !bugs.successor_keeps_epoch() {
             // Promised to this leader before: it must not count this server twice.
             self.stage = Stage::Promising { epoch, reply: None };
             self.send_ack_epoch(local.history_end(), out);
             return Ok(());
         }
         // Who may have lost what it acknowledged says nothing about the newest history.
-        let reply = local.has_vote().then_some(local.current_epoch);
+        let supports = local.has_vote() || bugs.lost_history_supports();
+        let reply = supports.then_some(local.current_epoch);
+        if bugs.lost_history_trusted_too_early() {
+            local.trust = Trust::Whole;
+        }
         local.accepted_epoch = epoch;
         self.stage = Stage::Promising { epoch, reply };
         self.last_zxid = local.history_end();
@@ -236,6 +241,7 @@ impl Learner {
                 self.log_proposal(entry, local, out)?;
             }
         }
+        let hasty = bugs.lost_history_acked_too_early() && local.trust != Trust::Whole;
         // With this on disk, and no election before it is, the server has what its leader has.
         local.trust = Trust::Whole;
         if bugs.current_epoch_too_late() {
@@ -243,7 +249,7 @@ impl Learner {
             return Ok(());
         }
         let mut after = Some(ack);
-        if bugs.zk4646_new_leader_acked_too_early() {
+        if hasty || bugs.zk4646_new_leader_acked_too_early() {
             self.durable(ack, out);
             after = None;
         }
