@@ -60,6 +60,8 @@ struct Connection {
     server: u8,
     /// Whether the session is settled on it.
     settled: bool,
+    /// The number of the first request on it.
+    first_xid: Xid,
     pending: VecDeque<Pending>,
     last_heard: Us,
     last_sent: Us,
@@ -213,6 +215,7 @@ impl Client {
             stream,
             server,
             settled: false,
+            first_xid: Xid(0),
             pending: VecDeque::new(),
             last_heard: now,
             last_sent: now,
@@ -356,6 +359,7 @@ impl Client {
                 format!("{} came back as {}", session.id, response.session)
             })?;
             session.timeout_us = timeout_us;
+            connection.first_xid = Xid(session.next_xid);
             if let Some(request) = session.watches.reconnect(session.order.last_seen()) {
                 send(cx, connection, SET_WATCHES_XID, request);
             }
@@ -475,6 +479,9 @@ impl Client {
         };
         if current && matches!(pending.request, Request::Sync { .. }) {
             RealTime::synced(zxid, pending.floor)?;
+            if let (Some(session), Some(connection)) = (&self.session, &self.connection) {
+                checks.once.synced(session.id, connection.first_xid, zxid);
+            }
         }
         if let Some(session) = &mut self.session {
             let found = reply.header.err == 0;

@@ -13,6 +13,7 @@ use zk_wire::{Epoch, Zxid};
 use crate::context::Context;
 use crate::fs::SimFs;
 use crate::invariants::{Verdict, Violation};
+use crate::seed::Parameters;
 use crate::server::{Process, Server};
 use crate::world::Event;
 
@@ -75,12 +76,12 @@ impl DiskQueue {
 }
 
 /// Opens the data directory of a server.
-pub(crate) fn open_storage(fs: SimFs, db_autocreate: bool) -> Result<Storage<SimFs>, String> {
+pub(crate) fn open_storage(fs: SimFs, params: &Parameters) -> Result<Storage<SimFs>, String> {
     let config = StorageConfig {
-        db_autocreate,
+        db_autocreate: !params.disk_faults,
         prealloc_bytes: PREALLOC_BYTES,
         // Trees here are small, and the log is to be read.
-        diff_factor: Some(1.0),
+        diff_factor: params.log_diffs.then_some(1.0),
         ..StorageConfig::new("/data")
     };
     Storage::open(fs, config).map_err(|e| e.to_string())

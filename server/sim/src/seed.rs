@@ -123,6 +123,8 @@ pub(crate) struct Parameters {
     pub without_hand_over: BTreeSet<u8>,
     /// Whether servers lose their clients to others and come back as the leader goes.
     pub stories: bool,
+    /// Whether learners get what the log has; else a snapshot where memory lacks something.
+    pub log_diffs: bool,
 }
 
 impl Parameters {
@@ -169,6 +171,7 @@ impl Parameters {
             true => Self::some_servers(&mut stories, 9, 40),
             false => BTreeSet::new(),
         };
+        let tells = stories.percent(40);
         let gap = dice.pick(&[150_000, 400_000, 1_000_000]).unwrap_or(400_000);
         Self {
             servers,
@@ -203,7 +206,8 @@ impl Parameters {
             observers,
             clock_rates,
             without_hand_over,
-            stories: stories.percent(40),
+            stories: tells,
+            log_diffs: !tells || stories.percent(50),
             hold_ms: kinds.pick(&[0, 300, 5_000, 5_000, 5_000]).unwrap_or(5_000),
         }
     }

@@ -169,8 +169,7 @@ impl Server {
             invariant: "storage",
             detail: format!("server {} does not start: {why}", self.sid),
         };
-        let trusting = !cx.params.disk_faults;
-        let mut storage = open_storage(self.fs.clone(), trusting).map_err(failed)?;
+        let mut storage = open_storage(self.fs.clone(), &cx.params).map_err(failed)?;
         let recovery = match recover(&mut storage) {
             Err(damage)
                 if damage.is_damage() && cx.checks.durability.lost().contains(&self.sid) =>

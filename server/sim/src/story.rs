@@ -1,10 +1,5 @@
 //! Stories of several faults at the right moments, which chance alone would hardly ever bring
-//! together.
-//!
-//! The one that is told here: a server is cut off from the others while it has requests of its clients
-//! under way, and then from its clients, too; they go on elsewhere; the leader goes just when the
-//! server comes back, and the farewells of its clients reach it only later. Whether it may go on with
-//! what they had asked is what the rule about moved clients decides.
+//! together. They ask what may become of requests under way when their server loses its leader.
 
 use crate::inflict::between;
 use crate::net::Host;
@@ -17,28 +12,42 @@ impl World {
         }
         let gap = self.story_dice.between(1_000_000, 3_500_000);
         self.cx.q.after(gap, Event::Story);
-        let leader = self.leader();
         let sids = self.sids();
-        let others: Vec<u8> = sids
-            .iter()
-            .copied()
-            .filter(|s| Some(*s) != leader)
-            .collect();
+        let Some(leader) = self.leader() else {
+            return;
+        };
+        let others: Vec<u8> = sids.iter().copied().filter(|s| *s != leader).collect();
         let Some(sid) = self.story_dice.pick(&others) else {
             return;
         };
         self.cx.checks.counts.faults += 1;
+        let left_behind = self.story_dice.percent(60);
         let now = self.cx.q.now();
-        self.cx.trace.note(now, "story", u64::from(sid), &[], || {
-            "a server is left behind".to_owned()
-        });
+        self.cx.trace.note(
+            now,
+            "story",
+            u64::from(sid),
+            &[u8::from(left_behind)],
+            || format!("left behind: {left_behind}"),
+        );
+        if left_behind {
+            self.left_behind(sid, &sids);
+        } else {
+            self.deaf(sid, leader);
+        }
+    }
+
+    /// A server is cut off from the others while it has requests of its clients under way, and then
+    /// from its clients, too; they go on elsewhere; the leader goes just when the server comes back,
+    /// and what its clients still sent reaches it later, with their farewell.
+    fn left_behind(&mut self, sid: u8, sids: &[u8]) {
         let dice = &mut self.story_dice;
-        let away = dice.between(450_000, 1_100_000);
+        let away = dice.between(400_000, 1_100_000);
         let lag = dice.between(2_000, 150_000);
         let farewell = away + dice.between(50_000, 500_000);
-        let goes = away - dice.between(0, 150_000);
+        let goes = (away + 10_000) - dice.between(0, 120_000);
         let dies = dice.percent(50);
-        self.partition(between(&[sid], &sids), away);
+        self.partition(between(&[sid], sids), away);
         let clients = self.clients.keys().map(|id| Host::Client(*id));
         let ways = clients.flat_map(|client| {
             let server = Host::Server(sid);
@@ -47,6 +56,18 @@ impl World {
         let ways = ways.collect();
         let us = farewell - lag;
         self.cx.q.after(lag, Event::Cut { ways, us });
+        self.cx.q.after(goes, Event::LeaderGoes { dies });
+    }
+
+    /// A server does not hear its leader any more, which carries out what the server's clients ask
+    /// and much else; then the leader goes, and the next one sends a state in which all of that is.
+    fn deaf(&mut self, sid: u8, leader: u8) {
+        let dice = &mut self.story_dice;
+        let goes = dice.between(300_000, 750_000);
+        let away = goes + dice.between(0, 200_000);
+        let dies = dice.percent(70);
+        let way = (Host::Server(leader), Host::Server(sid));
+        self.partition(vec![way], away);
         self.cx.q.after(goes, Event::LeaderGoes { dies });
     }
 

@@ -3,6 +3,9 @@
 //!
 //! Apache ZooKeeper, `PrepRequestProcessor` and `SessionTrackerImpl`: every write carries the
 //! session and the client's number; nothing of a session comes behind its closeSession.
+//!
+//! A client that lost its connection looks with a sync and a read on the next one whether its write
+//! came to be, and asks again if not: what it did not see then must never come to be.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,9 @@ pub(crate) struct ExactlyOnce {
     /// The last request of each session that had an effect.
     newest: BTreeMap<SessionId, Xid>,
     ended: BTreeMap<SessionId, Zxid>,
+    /// The first request on the present connection of a session, and the state that a sync on that
+    /// connection showed.
+    settled: BTreeMap<SessionId, (Xid, Zxid)>,
     begun: BTreeMap<SessionId, Zxid>,
     /// Whether a session may write before it begins for all.
     pub local_sessions: bool,
@@ -66,6 +72,7 @@ impl ExactlyOnce {
         // The ensemble's own requests of a session, its expiry, have no number.
         if xid.0 > 0 {
             self.in_order(txn)?;
+            self.not_given_up(txn)?;
             let first = *self.requests.entry((session, xid)).or_insert(zxid);
             ensure(first == zxid, NAME, || {
                 format!("request {xid} of session {session} is both {first} and {zxid}")
@@ -87,6 +94,33 @@ impl ExactlyOnce {
         ensure(newest <= xid, NAME, || {
             format!("{zxid} is request {xid} of session {session}, which had {newest} before")
         })
+    }
+
+    /// A sync is answered on a connection whose first request is `first`.
+    pub(crate) fn synced(&mut self, session: SessionId, first: Xid, zxid: Zxid) {
+        let settled = self.settled.entry(session).or_insert((first, zxid));
+        if settled.0 != first {
+            *settled = (first, zxid);
+        }
+    }
+
+    /// What a client had asked on an earlier connection, and did not find when it looked, stays away.
+    fn not_given_up(&self, txn: &Txn) -> Verdict {
+        let (session, xid, zxid) = (txn.header.session, txn.header.xid, txn.header.zxid);
+        let closes = matches!(txn.body, TxnBody::CloseSession { .. });
+        let Some((first, seen)) = self.settled.get(&session).filter(|_| !closes) else {
+            return Ok(());
+        };
+        ensure(
+            xid >= *first || zxid <= *seen || is_fruitless(&txn.body),
+            NAME,
+            || {
+                format!(
+                    "{zxid} is request {xid} of session {session}, whose client has looked at {seen} \
+                     on the connection that began with {first} and not found it"
+                )
+            },
+        )
     }
 
     /// Whether the history has the end of a session.
