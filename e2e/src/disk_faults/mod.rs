@@ -1,7 +1,9 @@
 //! Disks that damage files, are full, or fail: three servers, of which one has such a disk. Nothing
 //! that was acknowledged is lost, and that server heals, or stops and names the file and the remedy.
 
+mod bad_disk;
 mod damage;
+mod failing;
 mod place;
 mod sweep;
 
@@ -17,6 +19,9 @@ pub struct Arguments {
     /// How often each kind of file is damaged.
     #[arg(long, default_value_t = 40)]
     pub samples: usize,
+    /// Only what a test of every change can afford.
+    #[arg(long)]
+    pub short: bool,
     /// Decides where.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -42,6 +47,8 @@ pub fn run(progress: &Progress, arguments: &Arguments) -> Result<()> {
             return Err(error).with_context(|| format!("seed {seed}, kept {kept}"));
         }
     };
+    let failing = failing::run(progress, arguments.short)?;
+    println!("{failing} kinds of failing calls: nothing lost");
     for (role, outcomes) in outcomes {
         println!(
             "{role}: {} healed, {} refused, {} as if nothing was",

@@ -160,7 +160,10 @@ fn directory(ensemble: &mut Ensemble) -> Result<PathBuf> {
 }
 
 /// Lets the members move into dynamic files.
-fn reconfigure(ensemble: &mut Ensemble) -> Result<()> {
+///
+/// # Errors
+/// When they do not.
+pub(super) fn reconfigure(ensemble: &mut Ensemble) -> Result<()> {
     let members: Vec<String> = ensemble
         .servers
         .iter()

@@ -19,7 +19,10 @@ use crate::progress::Progress;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a message that names a remedy says.
-const REMEDIES: [&str; 8] = [
+pub(super) const REMEDIES: [&str; 11] = [
+    "copy ",
+    "make room",
+    "check the ",
     "set the file aside",
     "set the directory aside",
     "restore ",

@@ -32,11 +32,20 @@ pub(crate) fn load<F: Fs>(
     last: Option<Zxid>,
 ) -> Result<(Option<Epoch>, Option<Epoch>), StorageError> {
     let from_data = last.map(Zxid::epoch);
-    let accepted = read(fs, dir, ACCEPTED)?.or(from_data);
-    let mut current = read(fs, dir, CURRENT)?.or(from_data);
+    let accepted = read(fs, dir, ACCEPTED)?;
+    let current = read(fs, dir, CURRENT)?;
+    if accepted.is_none() && current.is_some() {
+        // It is always written first: a promise that may be later than anything else here is lost.
+        return Err(StorageError::Missing {
+            path: dir.join(ACCEPTED),
+            why: format!("{CURRENT} is there; restore the file, or set the directory aside"),
+        });
+    }
+    let accepted = accepted.or(from_data);
+    let mut current = current.or(from_data);
     let refuse = |name: &str, why: String| StorageError::Epochs {
         file: dir.join(name),
-        why,
+        why: format!("{why}; restore the file, or set the directory aside"),
     };
     if let (Some(now), Some(data)) = (current, from_data)
         && data > now
@@ -71,7 +80,7 @@ pub(crate) fn read<F: Fs>(fs: &F, dir: &Path, name: &str) -> Result<Option<Epoch
     match text.lines().next().unwrap_or("").trim().parse() {
         Ok(epoch) => Ok(Some(Epoch(epoch))),
         Err(_) => Err(StorageError::Epochs {
-            why: format!("{text:?} is no epoch"),
+            why: format!("{text:?} is no epoch; restore the file, or set the directory aside"),
             file,
         }),
     }

@@ -9,7 +9,7 @@ use zk_wire::Zxid;
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The operating system refused; nothing more may be done with this [`crate::Storage`].
-    #[error("cannot {op} {}: {source}", path.display())]
+    #[error("cannot {op} {}: {source}; {}", path.display(), remedy(source))]
     Io {
         /// On what.
         path: PathBuf,
@@ -93,6 +93,21 @@ pub enum StorageError {
     /// An earlier write or fsync failed: what the disk holds is unknown until the next start.
     #[error("an earlier write failed; the process must restart")]
     Poisoned,
+}
+
+/// What a person can do about an error of the system.
+fn remedy(error: &io::Error) -> &'static str {
+    let is = |kinds: [io::ErrorKind; 2]| kinds.contains(&error.kind());
+    if is([io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
+        "make room on the disk and start the server again"
+    } else if is([
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::ReadOnlyFilesystem,
+    ]) {
+        "make the directory writable for this server"
+    } else {
+        "check the disk, then start the server again or give it another one"
+    }
 }
 
 impl StorageError {

@@ -13,6 +13,11 @@ use crate::fs::Fs;
 
 const FILE: &str = "quorate.identity";
 const LEN_MAX: u64 = 4096;
+/// The id of this server, in the same directory.
+const MY_ID: &str = "myid";
+/// What to do about a file that says nothing.
+const REMEDY: &str = "write the lines ensemble=<id> and server=<id> as they were, or remove the file \
+                      if this directory is certainly this server's";
 
 /// What the file says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,10 +48,12 @@ impl Identity {
     /// Compares with the file; true when there is none. Changes nothing.
     pub(crate) fn check<F: Fs>(&self, fs: &F, data_dir: &Path) -> Result<bool, StorageError> {
         let file = path(data_dir);
-        let Some(text) = durable::read_small(fs, &file, LEN_MAX)? else {
+        let found = durable::read_small(fs, &file, LEN_MAX)
+            .and_then(|text| text.map(|text| Self::parse(&file, &text)).transpose())
+            .map_err(with_remedy)?;
+        let Some(found) = found else {
             return Ok(true);
         };
-        let found = Self::parse(&file, &text)?;
         if let (Some(found), Some(configured)) = (&found.ensemble, &self.ensemble)
             && found != configured
         {
@@ -64,7 +71,7 @@ impl Identity {
                 file,
                 what: "server",
                 found: found.to_string(),
-                configured: configured.to_string(),
+                configured: format!("{configured} ({})", data_dir.join(MY_ID).display()),
             });
         }
         Ok(false)
@@ -105,6 +112,14 @@ impl Identity {
         }
         Ok(out)
     }
+}
+
+fn with_remedy(mut error: StorageError) -> StorageError {
+    if let StorageError::Corrupt { why, .. } = &mut error {
+        why.push_str("; ");
+        why.push_str(REMEDY);
+    }
+    error
 }
 
 fn path(data_dir: &Path) -> PathBuf {

@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use zk_wire::membership::Membership;
 use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::SnapshotItem;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, Zxid};
 
 use super::{Database, snapshot};
+use crate::peer::configs::config_in;
 
 /// A transaction together with its encoded form, which is what the log and the peers get.
 #[derive(Debug, Clone)]
@@ -56,6 +58,14 @@ pub struct Recovery {
     pub accepted_epoch: Epoch,
     /// Content of `currentEpoch`.
     pub current_epoch: Epoch,
+}
+
+impl Recovery {
+    /// The config that a reconfiguration left in the tree, committed or not.
+    #[must_use]
+    pub fn config(&self) -> Option<Membership> {
+        config_in(&self.database)
+    }
 }
 
 /// Collects a [`Recovery`].

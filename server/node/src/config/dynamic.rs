@@ -223,4 +223,34 @@ mod tests {
         files.write(&configs(0x1_0000_0005, None)).unwrap();
         assert_eq!(names(dir.path()), expected, "nothing is written twice");
     }
+
+    #[test]
+    fn a_file_without_members_or_with_nonsense_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("zoo.cfg");
+        let dynamic = dir.path().join("zoo.cfg.dynamic.100000005");
+        let text = format!(
+            "dataDir={}\ninitLimit=5\nsyncLimit=2\nclientPort=2183\ndynamicConfigFile={}\n",
+            dir.path().display(),
+            dynamic.display()
+        );
+        fs::write(&path, text).unwrap();
+        fs::write(dir.path().join("myid"), "1").unwrap();
+        let refused = || {
+            let error = Settings::load(&path, None, &Flags::default()).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains(dynamic.to_str().unwrap()), "{said}");
+            assert!(said.contains("copy"), "{said}");
+        };
+        refused();
+        for content in [
+            "",
+            "server.1=a:1\n",
+            "server.x=a:1:2\n",
+            "clientPort=2181\n",
+        ] {
+            fs::write(&dynamic, content).unwrap();
+            refused();
+        }
+    }
 }

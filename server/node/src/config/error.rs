@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file cannot be read or written.
-    #[error("{}: {op}: {source}", path.display())]
+    #[error("{}: {op}: {source}; check the path, its permissions and the disk", path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -71,6 +71,14 @@ pub enum ConfigError {
         /// Which, and what to do.
         why: String,
     },
+    /// The file of the members is no use.
+    #[error("{source}; copy {} from another member: it is the same on all", path.display())]
+    Members {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ConfigError>,
+    },
     /// `myid` is absent, unreadable or another server's.
     #[error("{}: {why}", path.display())]
     MyId {
@@ -99,6 +107,7 @@ impl ConfigError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::NotAMember { .. } => 1,
+            Self::Members { source, .. } => source.exit_code(),
             Self::Io { .. }
             | Self::BadValue { .. }
             | Self::BadFlag { .. }

@@ -56,8 +56,9 @@ pub(crate) fn my_id(data_dir: &Path, pod: Option<&PodIdentity>) -> Result<Sid, C
         why,
     };
     let expected = pod.map(PodIdentity::sid).transpose().map_err(bad)?;
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match std::fs::read(&path) {
+        // What is no text is no number either.
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(e) if e.kind() == ErrorKind::NotFound => {
             return expected.ok_or_else(|| {
                 bad("the file is missing; write this server's id into it, the N of its server.N line"

@@ -16,6 +16,22 @@ use super::settings::{BindAddress, Mode, bind};
 
 /// All `server.N` lines, from whichever file has them.
 pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
+    let found = found_members(r, dynamic);
+    match dynamic {
+        Some(dynamic) => found.map_err(|e| of_dynamic(dynamic.path(), e)),
+        None => found,
+    }
+}
+
+/// Says where a good copy of a dynamic file is.
+pub(super) fn of_dynamic(path: &Path, error: ConfigError) -> ConfigError {
+    ConfigError::Members {
+        path: path.to_owned(),
+        source: Box::new(error),
+    }
+}
+
+fn found_members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
     let own = r.with_prefix("server.");
     let source = match dynamic {
         Some(_) if !own.is_empty() => {
@@ -57,6 +73,13 @@ pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership
             line.map_err(|e| source.bad(&key, e.to_string()))?;
         }
     }
+    if membership.servers.is_empty() && membership.version > 0 {
+        // Not a server alone: a reconfiguration left this file.
+        return Err(ConfigError::Contradiction {
+            path: source.path().to_owned(),
+            why: "no server line".into(),
+        });
+    }
     membership
         .check_groups()
         .map_err(|e| ConfigError::Contradiction {
@@ -85,7 +108,7 @@ fn dynamic_keys(dynamic: &Reader) -> Result<(), ConfigError> {
 /// Alone or in an ensemble, and as whom.
 pub(super) fn mode(
     r: &Reader,
-    membership: Membership,
+    (membership, source): (Membership, &Path),
     data_dir: &Path,
     pod: Option<&PodIdentity>,
     warnings: &mut Vec<String>,
@@ -98,7 +121,7 @@ pub(super) fn mode(
     }
     let contradiction = |why: &str| {
         Err(ConfigError::Contradiction {
-            path: r.path().to_owned(),
+            path: source.to_owned(),
             why: why.into(),
         })
     };
@@ -117,7 +140,7 @@ pub(super) fn mode(
     let sid = my_id(data_dir, pod)?;
     let Some(own) = membership.servers.get(&sid) else {
         return Err(ConfigError::NotAMember {
-            path: r.path().to_owned(),
+            path: source.to_owned(),
             sid: sid.0,
             myid: data_dir.join("myid"),
             remedy: "add the line or correct the id",

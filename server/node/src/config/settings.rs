@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::flags::Flags;
 use super::identity::PodIdentity;
 use super::limits::Limits;
-use super::members::{client_address, members, mode};
+use super::members::{client_address, members, mode, of_dynamic};
 use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
 use super::tls::{self, PeerTlsSettings, TlsSettings};
@@ -137,6 +137,8 @@ pub struct Settings {
     pub admin: Option<AdminSettings>,
     /// How metrics are spelled and where they are.
     pub metrics: MetricsProvider,
+    /// The file that `dynamicConfigFile` names, and the members in it.
+    pub dynamic: Option<(PathBuf, Membership)>,
     /// What a Java server would have as system properties, secrets hidden.
     pub properties: BTreeMap<String, String>,
     /// The text of the file, for `initial_configuration`.
@@ -170,7 +172,7 @@ impl Settings {
         let dynamic = match reader.text("dynamicConfigFile") {
             Some(file) => {
                 let file = path.parent().unwrap_or(Path::new("")).join(file);
-                let text = read(&file)?;
+                let text = read(&file).map_err(|e| of_dynamic(&file, e))?;
                 Some(Reader::new(&file, &text, &Flags::default()))
             }
             None => None,
@@ -203,7 +205,9 @@ impl Settings {
         let tick_ms = r.count("tickTime", 3000, 1, "2000")?;
         let sessions = sessions(r, tick_ms)?;
         let members = members(r, dynamic)?;
-        let mode = mode(r, members, &data_dir, pod, &mut warnings)?;
+        let dynamic = dynamic.map(|dynamic| (dynamic.path().to_owned(), members.clone()));
+        let source = dynamic.as_ref().map_or(r.path(), |(path, _)| path);
+        let mode = mode(r, (members, source), &data_dir, pod, &mut warnings)?;
         let (init_limit, sync_limit) =
             (limit(r, &mode, "initLimit")?, limit(r, &mode, "syncLimit")?);
         let client = client_address(r, &mode)?;
@@ -213,6 +217,7 @@ impl Settings {
         let has_secure_port = tls.as_ref().is_some_and(|t| t.secure_client.is_some());
         Ok(Self {
             path: r.path().to_owned(),
+            dynamic,
             proposed: None,
             data_log_dir: r
                 .text("dataLogDir")

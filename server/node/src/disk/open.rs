@@ -1,5 +1,7 @@
 //! Opens the data directory and folds what is in it into what the core starts with.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 use tracing::{error, info, warn};
 use zk_core::{Recovery, RecoveryBuilder, Trust};
@@ -10,14 +12,39 @@ use crate::shutdown::exit_code;
 
 /// The data directory cannot be used.
 #[derive(Debug, Error)]
-#[error(transparent)]
-pub struct OpenError(#[from] StorageError);
+pub enum OpenError {
+    /// As storage says.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Damage, and no other server to take the state from.
+    #[error(
+        "{0}; no other server has this server's state: restore the data directory from a copy, or set \
+         it aside to begin with nothing"
+    )]
+    Alone(StorageError),
+    /// The file of the members is another one than the one of its version.
+    #[error(
+        "{} has other members than the tree has for its version {version:x}; copy it from another \
+         member, or give it a name with a higher version to force the members in it",
+        path.display()
+    )]
+    Members {
+        /// The file.
+        path: PathBuf,
+        /// The version in its name.
+        version: i64,
+    },
+}
 
 impl OpenError {
     /// Apache's exit code for it.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
-        match &self.0 {
+        let error = match self {
+            Self::Storage(error) | Self::Alone(error) => error,
+            Self::Members { .. } => return exit_code::INVALID_INVOCATION,
+        };
+        match error {
             StorageError::Config(_) => exit_code::INVALID_INVOCATION,
             StorageError::Missing { .. }
             | StorageError::Misplaced { .. }
@@ -72,9 +99,26 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
             recovery.trust = Trust::Damaged;
             recovery
         }
+        Err(damage) if damage.is_damage() => return Err(OpenError::Alone(damage)),
         other => other?,
     };
+    check_members(settings, &recovery)?;
     Ok(Opened { storage, recovery })
+}
+
+/// A file that was cut could make a member serve alone, and one that was changed in one digit let it
+/// look for the others for ever.
+fn check_members(settings: &Settings, recovery: &Recovery) -> Result<(), OpenError> {
+    let (Some((path, file)), Some(tree)) = (&settings.dynamic, recovery.config()) else {
+        return Ok(());
+    };
+    if file.version != tree.version || file.same_members(&tree) {
+        return Ok(());
+    }
+    Err(OpenError::Members {
+        path: path.clone(),
+        version: file.version,
+    })
 }
 
 /// Whether there can be somebody who has what is damaged here.

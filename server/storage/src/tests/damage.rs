@@ -1,6 +1,6 @@
 //! Every kind of damage and what is made of it; whatever is refused leaves the disk as it was.
 
-use zk_wire::Zxid;
+use zk_wire::{Epoch, Zxid};
 
 use super::mem_fs::MemFs;
 use super::{Choices, body, config, log, start, txn, z};
@@ -304,6 +304,101 @@ fn any_flipped_bit_of_a_snapshot_is_noticed() {
             Good(6, false)
         };
         check("bit", edit(SNAP2, |d| d[at] ^= bit), expect);
+    }
+}
+
+/// Starts after a change of one file: no panic, no other history than a beginning of the true one, of
+/// which only the last record may be missing where it could as well have been torn; a refusal names the
+/// file.
+#[track_caller]
+fn harmless(name: &str, path: &'static str, change: impl FnOnce(&mut Vec<u8>), least: usize) {
+    let fs = disk();
+    edit(path, change)(&fs);
+    let before = fs.all();
+    match start(&fs, config()) {
+        Ok((.., history)) => {
+            let all: Vec<_> = (1..=6).map(|n| z(1, n)).collect();
+            assert_eq!(history, all[..history.len()], "{path}: {name}");
+            assert!(history.len() >= least, "{path}: {name}: {history:?}");
+        }
+        Err(StorageError::Corrupt { file, .. }) => {
+            // A cut of the earlier log shows as a hole before the next one.
+            let named = file.to_str() == Some(path) || path == LOG1;
+            assert!(named, "{path}: {name}: {}", file.display());
+            assert_eq!(
+                fs.all(),
+                before,
+                "{path}: {name}: a refusal changed the disk"
+            );
+        }
+        Err(e) => panic!("{path}: {name}: {e}"),
+    }
+}
+
+#[test]
+fn any_flipped_bit_and_any_cut_of_any_file() {
+    for (path, least) in [(LOG1, 6), (LOG4, 5), (SNAP2, 6), (SNAP0, 6)] {
+        let len = disk().get(path).len();
+        for at in 0..len {
+            harmless(
+                &format!("bit of byte {at}"),
+                path,
+                |d| d[at] ^= 1 << (at % 8),
+                least,
+            );
+            // What a cut of the last log takes is as if it had never been written.
+            let least = if path == LOG4 { 3 } else { least };
+            harmless(&format!("cut to {at}"), path, |d| d.truncate(at), least);
+        }
+    }
+}
+
+#[test]
+fn any_flipped_bit_and_any_cut_of_the_small_files() {
+    const IDENTITY: &str = "/data/quorate.identity";
+    const ACCEPTED: &str = "/data/version-2/acceptedEpoch";
+    const CURRENT: &str = "/data/version-2/currentEpoch";
+    let with_id = || crate::StorageConfig {
+        ensemble_id: Some("one".to_owned()),
+        server_id: Some(zk_wire::Sid(2)),
+        ..config()
+    };
+    let fresh = || {
+        let fs = MemFs::default();
+        let (mut storage, ..) = start(&fs, with_id()).unwrap();
+        storage.write_accepted_epoch(Epoch(12)).unwrap();
+        log(&mut storage, &[z(12, 1)]);
+        storage.write_current_epoch(Epoch(12)).unwrap();
+        drop(storage);
+        fs
+    };
+    for path in [IDENTITY, ACCEPTED, CURRENT] {
+        let good = fresh().get(path);
+        let flips = (0..good.len()).flat_map(|at| (0..8).map(move |bit| (at, Some(bit))));
+        for (at, bit) in flips.chain((0..good.len()).map(|at| (at, None))) {
+            let fs = fresh();
+            let mut data = good.clone();
+            match bit {
+                Some(bit) => data[at] ^= 1 << bit,
+                None => data.truncate(at),
+            }
+            fs.put(path, &data);
+            let text = String::from_utf8_lossy(&data).into_owned();
+            match start(&fs, with_id()) {
+                Ok((_, found, history)) => {
+                    assert_eq!(history, [z(12, 1)], "{path}: {text:?}");
+                    assert_eq!(found.current_epoch, Some(Epoch(12)), "{path}: {text:?}");
+                    let accepted = found.accepted_epoch;
+                    assert!(accepted >= Some(Epoch(12)), "{path}: {text:?}");
+                }
+                // The two epochs are judged together: either may be the one that is named.
+                Err(error) => {
+                    let said = error.to_string();
+                    let named = said.contains(path) || path == CURRENT && said.contains(ACCEPTED);
+                    assert!(named, "{path}: {text:?}: {said}");
+                }
+            }
+        }
     }
 }
 
