@@ -69,8 +69,11 @@ pub(super) fn run(progress: &Progress, mix: &Mix, short: bool, seed: u64) -> Res
         server.live_in(network.namespace(server.id), network.address(server.id));
         server.observer = !mix.is_voter(server.id);
     })?;
-    ensemble.start_all()?;
-    ensemble.wait_serving()?;
+    let started = ensemble.start_all().and_then(|()| ensemble.wait_serving());
+    if let Err(error) = started {
+        ensemble.servers.clear();
+        return Err(error.context(format!("kept {}", ensemble.keep().display())));
+    }
     let load = Load::start_paced(&ensemble.addresses(), WRITERS, PAUSE)?;
     let mut story = Story {
         progress,

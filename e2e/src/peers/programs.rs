@@ -4,9 +4,8 @@
 //! Each takes a connect string, prints one line of JSON and ends with 0 when everything held.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -49,6 +48,18 @@ pub fn tls_commands() -> Result<Vec<(&'static str, Command)>> {
     Ok(vec![
         ("kazoo", kazoo("kazoo_tls.py")?),
         ("java", java("Tls.java")?),
+    ])
+}
+
+/// Returns a command for each program whose clients go on while servers are replaced; the connect
+/// string and the number of clients are to be added.
+///
+/// # Errors
+/// As [`commands`].
+pub fn migrating() -> Result<Vec<(&'static str, Command)>> {
+    Ok(vec![
+        ("kazoo", kazoo("kazoo_migrate.py")?),
+        ("java", java("Migrate.java")?),
     ])
 }
 
@@ -97,61 +108,6 @@ pub fn run_all(beside: &Path, connect: &str) -> Result<Vec<Outcome>> {
         outcomes.push(Outcome { name, report });
     }
     Ok(outcomes)
-}
-
-/// Clients of kazoo that go on until they are told to stop.
-#[derive(Debug)]
-pub struct Watcher {
-    child: Child,
-}
-
-impl Watcher {
-    /// Starts them.
-    ///
-    /// # Errors
-    /// When Python or kazoo is not to be had.
-    pub fn start(connect: &str) -> Result<Self> {
-        let mut command = kazoo("kazoo_migrate.py")?;
-        command
-            .arg(connect)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let child = command.spawn().context("cannot start the kazoo program")?;
-        Ok(Self { child })
-    }
-
-    /// Stops them and returns what they report.
-    ///
-    /// # Errors
-    /// When a session was lost, an event is missing, or an operation failed.
-    pub fn stop(mut self) -> Result<String> {
-        // The end of its input tells it to stop.
-        drop(self.child.stdin.take());
-        let mut report = String::new();
-        if let Some(mut stdout) = self.child.stdout.take() {
-            stdout.read_to_string(&mut report)?;
-        }
-        let status = self.child.wait()?;
-        let report = report.trim().to_owned();
-        if !status.success() {
-            let mut errors = String::new();
-            if let Some(mut stderr) = self.child.stderr.take() {
-                stderr.read_to_string(&mut errors)?;
-            }
-            bail!("the kazoo clients ended with {status}: {report}\n{errors}");
-        }
-        Ok(report)
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        // It may have ended already; then there is nothing to do.
-        if self.child.kill().is_ok() {
-            drop(self.child.wait());
-        }
-    }
 }
 
 fn clients_directory() -> PathBuf {

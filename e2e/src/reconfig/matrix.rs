@@ -5,11 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use zk_wire::client::Request;
 use zk_wire::client::request::ReconfigRequest;
 
 use super::Summary;
-use super::members::{Config, Members, Way, code, request};
+use super::members::{
+    Config, LIMIT, Members, NO_QUORUM, SETTLE, Way, bring, code, moving, reconfigure, request,
+    settled,
+};
 use crate::faults::kill_loop;
 use crate::faults::load::Load;
 use crate::faults::random::Random;
@@ -17,17 +19,8 @@ use crate::mixed::Mix;
 use crate::peers::client::flags::PERSISTENT;
 use crate::peers::ensemble::START_LIMIT;
 use crate::peers::server::Ports;
-use crate::peers::{Client, Ensemble, Kind, Server, Settings, four_letter, ports, wait_for};
+use crate::peers::{Client, Ensemble, Kind, Server, Settings, ports};
 use crate::progress::Progress;
-
-/// How long a change may take until all have it and are in their roles, on a busy machine.
-const SETTLE: Duration = Duration::from_secs(240);
-
-/// Session time-out and patience of the one who asks.
-const LIMIT: Duration = Duration::from_secs(6);
-
-/// Pause before a change is asked for again.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// Latest moments of a leader's death after the request was sent, microseconds: early ones find the
 /// change proposed, late ones find it in force.
@@ -42,17 +35,8 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// Writes that are waited for after each change.
 const GOES_ON: u64 = 50;
 
-/// What Apache answers when the new members have no quorum that is up to date.
-const NO_QUORUM: i32 = -13;
-
-/// Another change is under way.
-const IN_PROGRESS: i32 = -14;
-
 /// The version that the change was to be made on is not the one that is in force.
 const BAD_VERSION: i32 = -103;
-
-/// Refusals after which it is asked again.
-const TRANSIENT: [i32; 5] = [NO_QUORUM, IN_PROGRESS, -4, -112, -118];
 
 /// A second address of this machine.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -384,21 +368,10 @@ impl Matrix<'_> {
 
     /// Asks until the members are those, and kills the leader meanwhile if that is due.
     fn bring(&mut self, after: &Members, way: Way, leader: u8) -> Result<()> {
-        // Where these are to be found is about to change.
-        let moving: Vec<u8> = after
-            .iter()
-            .filter(|(id, line)| self.members.get(id).is_some_and(|old| old != *line))
-            .map(|(id, _)| *id)
-            .collect();
-        let moving = if moving.len() < self.members.len() {
-            moving
-        } else {
-            Vec::new()
-        };
         if self.loses {
             let asked = request(&self.members, after, way, -1);
             let address = {
-                let id = self.anyone(&moving)?;
+                let id = self.anyone(&moving(&self.members, after))?;
                 self.server(id)?.client_address()
             };
             let ask = thread::spawn(move || reconfigure(address, asked));
@@ -411,76 +384,19 @@ impl Matrix<'_> {
             // Whether it was answered says nothing: the leader may have died after that, or before.
             drop(ask.join());
         }
-        let began = Instant::now();
-        let mut asked = 0;
-        let mut last = None;
-        while began.elapsed() < SETTLE {
-            match self.config(&moving) {
-                Ok(config) if config.members == *after => {
-                    self.summary.survived += u32::from(self.loses && asked == 0);
-                    return Ok(());
-                }
-                Ok(config) => {
-                    ensure!(
-                        config.members == self.members,
-                        "neither the old nor the new members: {config:?}"
-                    );
-                    asked += 1;
-                    let conditional = asked % 2 == 1;
-                    let from = if conditional { config.version } else { -1 };
-                    let id = self.anyone(&moving)?;
-                    let asked = request(&self.members, after, way, from);
-                    match self.ask(id, asked) {
-                        Ok(()) => continue,
-                        Err(error) => match code(&error) {
-                            Some(refused) if !TRANSIENT.contains(&refused) => {
-                                return Err(error).context("refused");
-                            }
-                            _ => last = Some(error),
-                        },
-                    }
-                }
-                Err(error) => last = Some(error),
-            }
-            thread::sleep(AGAIN);
-        }
-        bail!("not in force, asked {asked} times: {last:?}")
+        let asked = bring(
+            &mut self.ensemble,
+            &self.members,
+            after,
+            way,
+            &mut self.random,
+        )?;
+        self.summary.survived += u32::from(self.loses && asked == 0);
+        Ok(())
     }
 
-    /// Waits until all members tell the same and are in their roles.
     fn settled(&mut self, after: &Members) -> Result<()> {
-        let mut version = None;
-        for (id, line) in after {
-            let roles: &[&str] = if line.contains(":observer;") {
-                &["observer"]
-            } else {
-                &["leader", "follower"]
-            };
-            let address = self.server(*id)?.client_address();
-            let config = wait_for("its role and members", SETTLE, || {
-                let mode = four_letter::mode(address).map_err(|error| format!("{error:#}"))?;
-                if !roles.contains(&mode.as_str()) {
-                    return Err(format!("it is {mode}"));
-                }
-                let config = Client::connect(address, LIMIT)
-                    .map_err(anyhow::Error::from)
-                    .and_then(|mut client| Config::read(&mut client))
-                    .map_err(|error| format!("{error:#}"))?;
-                if config.members == *after {
-                    Ok(config)
-                } else {
-                    Err(format!("it knows {config:?}"))
-                }
-            })
-            .with_context(|| format!("server {id}"))?;
-            let common = *version.get_or_insert(config.version);
-            ensure!(
-                common == config.version,
-                "versions {common:x} and, of server {id}, {:x}",
-                config.version
-            );
-        }
-        let version = version.context("no members")?;
+        let version = settled(&mut self.ensemble, after)?;
         ensure!(
             version >= self.version,
             "version {version:x} after {:x}",
@@ -534,10 +450,4 @@ impl Matrix<'_> {
     fn server(&mut self, id: u8) -> Result<&mut Server> {
         self.ensemble.server(id)
     }
-}
-
-fn reconfigure(address: std::net::SocketAddr, change: ReconfigRequest) -> Result<()> {
-    let mut client = Client::connect(address, LIMIT)?;
-    client.call(&Request::Reconfig(change))?;
-    Ok(())
 }

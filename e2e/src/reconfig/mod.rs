@@ -3,7 +3,7 @@
 //! killed in the middle of each change.
 
 mod matrix;
-mod members;
+pub(crate) mod members;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
