@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use crate::peers::{Ensemble, Kind, Settings, admin};
 use crate::progress::Progress;
 use gaps::Gaps;
-use session::{Ledger, Session};
+use session::{Ledger, Session, time_of_day};
 
 /// Calm between two changes.
 const CALM: Duration = Duration::from_millis(700);
@@ -108,11 +108,14 @@ fn one_kind(progress: &Progress, kind: Kind, plan: &Plan) -> Result<Gaps> {
         for complaint in complaints.iter().take(20) {
             progress.say(complaint);
         }
-        ensure!(
-            complaints.is_empty(),
-            "{} things that a client noticed",
-            complaints.len()
-        );
+        if !complaints.is_empty() {
+            let count = complaints.len();
+            let kept = ensemble.keep();
+            bail!(
+                "{count} things that a client noticed; kept {}",
+                kept.display()
+            );
+        }
     }
     Ok(Gaps::of(&ledgers, &passed, &killed, complaints.len()))
 }
@@ -133,6 +136,8 @@ fn change_leaders(
         let began = Instant::now();
         let answer = admin::transfer(address)?;
         passed.push((began, None));
+        let when = time_of_day();
+        progress.say(format!("{when}: server {leader} passes on the lead"));
         ensure!(
             answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
             "no hand-over: {answer}"
@@ -143,6 +148,8 @@ fn change_leaders(
         let leader = ensemble.leader()?;
         shared.killed.store(leader, Ordering::SeqCst);
         killed.push((Instant::now(), Some(leader)));
+        let when = time_of_day();
+        progress.say(format!("{when}: server {leader} is killed"));
         ensemble.server(leader)?.kill()?;
         ensemble.leader()?;
         thread::sleep(CALM);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
@@ -27,6 +27,14 @@ pub(crate) struct Ledger {
     pub(crate) writes: Vec<(Instant, u8)>,
     /// What it should not have noticed.
     pub(crate) complaints: Vec<String>,
+}
+
+/// The time in UTC as the servers' logs write it.
+pub(crate) fn time_of_day() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = since.unwrap_or_default().as_millis() % 86_400_000;
+    let (s, ms) = (ms / 1000, ms % 1000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
 }
 
 /// The session.
@@ -86,7 +94,8 @@ impl Session {
 
     fn complain(&mut self, what: &str) {
         let (index, server) = (self.index, self.server_id());
-        let text = format!("session {index} on server {server}: {what}");
+        let when = time_of_day();
+        let text = format!("{when}: session {index} on server {server}: {what}");
         self.ledger.complaints.push(text);
     }
 

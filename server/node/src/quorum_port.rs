@@ -5,8 +5,14 @@
 mod leader_side;
 mod learner_side;
 
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tracing::debug;
 use zk_wire::quorum::{From, Packet};
 
 pub use leader_side::{LeaderPort, LeaderSide};
@@ -15,6 +21,9 @@ pub use learner_side::{Dial, LearnerSide};
 /// Packets that may wait for one learner or leader, bytes: some seconds of a full network. Who is
 /// behind by more is faster with a new synchronization.
 pub(crate) const LINK_QUEUE_MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// How long the last packets of a link that ends may be on the way.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 const READ_CHUNK: usize = 64 * 1024;
 
@@ -39,6 +48,37 @@ async fn next_packet<R: AsyncRead + Unpin>(
             return Ok(packet);
         }
         read_more(reader, buf).await?;
+    }
+}
+
+/// Carries packets both ways and returns why that ended.
+///
+/// Where writing fails because the other side has closed, what it said before is still to be read.
+async fn carry(
+    read: impl Future<Output = String>,
+    write: impl Future<Output = io::Result<String>>,
+) -> String {
+    let mut read = pin!(read);
+    tokio::select! {
+        why = &mut read => why,
+        done = write => match done {
+            Ok(why) => why,
+            Err(e) => timeout(LAST_WORDS, read).await.unwrap_or_else(|_| e.to_string()),
+        },
+    }
+}
+
+/// Closes a connection so that the other side gets all that was written: a socket that is dropped
+/// with something unread in it resets the connection, and with that what is on the way.
+async fn part(mut reader: impl AsyncRead + Unpin, mut writer: impl AsyncWrite + Unpin) {
+    let parted = timeout(LAST_WORDS, async {
+        writer.shutdown().await?;
+        tokio::io::copy(&mut reader, &mut tokio::io::sink()).await
+    });
+    match parted.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(e)) => debug!("closing a link: {e}"),
+        Err(_) => debug!("closing a link: the other side goes on"),
     }
 }
 

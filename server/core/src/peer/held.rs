@@ -1,7 +1,7 @@
 //! Clients between two leaders: their connections are suspended when a role ends, and go on when
 //! the next leader is established (`request/order/hold.rs` says what is kept of each).
 
-use zk_wire::Epoch;
+use zk_wire::{Epoch, Sid};
 
 use super::{Peer, Role};
 use crate::bugs::Bugs;
@@ -32,6 +32,8 @@ enum Cause {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Parting {
     epoch: Option<Epoch>,
+    /// Who led in it.
+    leader: Option<Sid>,
     cause: Cause,
     /// Whether it was served on in that epoch after this server had left.
     went_on: bool,
@@ -41,9 +43,10 @@ pub(crate) struct Parting {
 }
 
 impl Parting {
-    fn in_epoch(epoch: Epoch) -> Self {
+    fn in_epoch(epoch: Epoch, leader: Option<Sid>) -> Self {
         Self {
             epoch: Some(epoch),
+            leader,
             ..Self::default()
         }
     }
@@ -64,9 +67,10 @@ impl Parting {
         self.gap_max_ms = GAP_TICKS * tick_ms;
     }
 
-    /// A server says that it leads in this epoch.
-    pub(super) fn hears_leader(&mut self, epoch: Option<Epoch>) {
-        self.went_on |= epoch.is_some() && epoch <= self.epoch;
+    /// A server says that it leads in this epoch. Before its first promise the next leader names
+    /// the same one, but an epoch has one leader only.
+    pub(super) fn hears_leader(&mut self, from: Sid, epoch: Option<Epoch>) {
+        self.went_on |= self.leader == Some(from) && epoch.is_some() && epoch <= self.epoch;
     }
 
     pub(super) fn elected(&mut self, now: Mono) {
@@ -139,7 +143,12 @@ impl Peer {
         }
         let epoch = self.local.current_epoch;
         let sure = self.local.parting.what_is_sure(epoch, self.local.cfg.bugs);
-        self.local.parting = Parting::in_epoch(epoch);
+        let leader = match &self.role {
+            Role::Leading(_) => Some(self.local.cfg.sid),
+            Role::Learner(learner) => Some(learner.leader),
+            Role::Draining | Role::Looking(_) => None,
+        };
+        self.local.parting = Parting::in_epoch(epoch, leader);
         let local = &mut self.local;
         let (unsettled, released) = local.clients.resume(&local.db, sure, out);
         for each in &released {

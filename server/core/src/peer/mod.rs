@@ -499,7 +499,7 @@ impl Peer {
         let is_looking = n.state == ServerState::Looking;
         let unled = matches!(self.role, Role::Draining | Role::Looking(_));
         if n.state == ServerState::Leading && unled {
-            self.local.parting.hears_leader(n.vote.epoch);
+            self.local.parting.hears_leader(from, n.vote.epoch);
         }
         let local = &self.local;
         let answer = |vote: Vote, round, out: &mut Outputs| {

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use zk_core::{Input, LinkId};
 use zk_wire::quorum::From;
 
-use super::{LINK_QUEUE_MAX_BYTES, next_packet};
+use super::{LINK_QUEUE_MAX_BYTES, carry, next_packet, part};
 use crate::config::BindAddress;
 use crate::listen::{ACCEPT_PAUSE, between_servers, listen};
 use crate::messages::PeerMessage;
@@ -176,10 +176,8 @@ async fn serve(
             }
         }
     };
-    let why: String = tokio::select! {
-        why = read => why,
-        done = outbox.drain_to(&mut writer) => done.unwrap_or_else(|e| e.to_string()),
-    };
+    let why = carry(read, outbox.drain_to(&mut writer)).await;
+    tokio::spawn(part(reader, writer));
     drop(place);
     if port
         .to_core

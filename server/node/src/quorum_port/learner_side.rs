@@ -17,7 +17,7 @@ use zk_wire::quorum::{From, Packet};
 use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::{BodyParser, Progress, SNAP_SIGNATURE};
 
-use super::{LINK_QUEUE_MAX_BYTES, next_packet, read_more};
+use super::{LINK_QUEUE_MAX_BYTES, carry, next_packet, part, read_more};
 use crate::listen::between_servers;
 use crate::messages::PeerMessage;
 use crate::nonce;
@@ -102,10 +102,13 @@ impl LearnerSide {
             Err(_) => return "no connection to the leader in time".into(),
         };
         let (mut reader, mut writer) = stream.into_split();
-        tokio::select! {
-            end = self.read(dial.link, &mut reader) => end.err().unwrap_or_default(),
-            done = outbox.drain_to(&mut writer) => done.unwrap_or_else(|e| e.to_string()),
-        }
+        let read = async {
+            let end = self.read(dial.link, &mut reader).await;
+            end.err().unwrap_or_default()
+        };
+        let why = carry(read, outbox.drain_to(&mut writer)).await;
+        tokio::spawn(part(reader, writer));
+        why
     }
 
     async fn connect(&self, leader: &[HostPort]) -> Result<PeerStream, String> {
