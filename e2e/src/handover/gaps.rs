@@ -2,66 +2,43 @@
 
 use std::time::{Duration, Instant};
 
-use super::Change;
 use super::session::Ledger;
+use super::{Change, What};
 use crate::progress::Progress;
 
 /// A gap that ends later than this after a change is not of its making.
 const AFTER: Duration = Duration::from_secs(10);
 
-/// Milliseconds, sorted: of each writer, the longest gap around each change.
-#[derive(Debug)]
-pub(crate) struct Gaps {
-    passed: Vec<f64>,
-    killed: Vec<f64>,
-    complaints: usize,
-}
-
-impl Gaps {
-    pub(crate) fn of(
-        ledgers: &[Ledger],
-        passed: &[Change],
-        killed: &[Change],
-        complaints: usize,
-    ) -> Self {
-        let all = |changes: &[Change]| {
-            let mut gaps: Vec<f64> = changes
-                .iter()
-                .flat_map(|change| ledgers.iter().filter_map(|l| gap(&l.writes, *change)))
-                .collect();
-            gaps.sort_by(f64::total_cmp);
-            gaps
-        };
-        Self {
-            passed: all(passed),
-            killed: all(killed),
-            complaints,
+/// Prints, of each kind of change, the gaps of all writers: of each the longest around each change.
+/// The clients of a server that was stopped are left out.
+pub(crate) fn print(progress: &Progress, who: &str, ledgers: &[Ledger], changes: &[Change]) {
+    for what in What::ALL {
+        let mut gaps: Vec<f64> = changes
+            .iter()
+            .filter(|change| change.what == what)
+            .flat_map(|change| ledgers.iter().filter_map(|l| gap(&l.writes, change)))
+            .collect();
+        gaps.sort_by(f64::total_cmp);
+        let quantile = |q: usize| gaps.get((gaps.len() * q / 100).min(gaps.len().max(1) - 1));
+        if let (Some(median), Some(p99), Some(max)) = (quantile(50), quantile(99), gaps.last()) {
+            progress.say(format!(
+                "{who}, {}: gap between successful writes median {median:.0} ms, p99 {p99:.0} ms, \
+                 longest {max:.0} ms ({} gaps of writers on servers that stayed)",
+                what.name(),
+                gaps.len()
+            ));
         }
-    }
-
-    pub(crate) fn print(&self, progress: &Progress, who: &str) {
-        for (what, gaps) in [("hand-over", &self.passed), ("kill -9", &self.killed)] {
-            let quantile = |q: usize| gaps.get((gaps.len() * q / 100).min(gaps.len() - 1));
-            if let (Some(median), Some(p99), Some(max)) = (quantile(50), quantile(99), gaps.last())
-            {
-                progress.say(format!(
-                    "{who}, {what}: gap between successful writes median {median:.0} ms, p99 \
-                     {p99:.0} ms, longest {max:.0} ms ({} of writers on servers that stayed)",
-                    gaps.len()
-                ));
-            }
-        }
-        progress.say(format!("{who}: {} things noticed", self.complaints));
     }
 }
 
-/// The gap in which `at` lies; `None` for the clients of the server that went.
-fn gap(writes: &[(Instant, u8)], (at, gone): Change) -> Option<f64> {
+/// The gap in which the change lies; `None` for the clients of the server that went.
+fn gap(writes: &[(Instant, u8)], change: &Change) -> Option<f64> {
+    let at = change.at;
     let next = writes.iter().position(|(when, _)| *when > at)?;
     // The write under way at that moment, and the one after it, may both be late.
     let pairs = writes.get(next.checked_sub(1)?..)?.windows(2);
     let (before, server) = *writes.get(next - 1)?;
-    if Some(server) == gone || before + AFTER < at {
+    if Some(server) == change.gone || before + AFTER < at {
         return None;
     }
     pairs

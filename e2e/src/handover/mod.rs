@@ -1,16 +1,19 @@
 //! Leaders come and go, and clients of the servers that stay must not notice: sessions on all
-//! servers write and watch while the lead is passed on and while leaders are killed.
+//! servers write and watch while the lead is passed on, all servers are restarted in turn, and
+//! leaders are killed.
 //!
 //! Each writer owns a node and counts: a write that is lost or applied twice shows in the version,
-//! an event that is lost or doubled in what came before the reply. Beside it, the same kills with
-//! Apache's servers, for the gaps between successful writes.
+//! an event that is lost or doubled in what came before the reply. Beside it, the same restarts and
+//! kills with Apache's servers, for the gaps between successful writes.
 
+mod away;
 mod gaps;
+mod programs;
 mod session;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,11 +22,15 @@ use clap::Args;
 
 use crate::peers::{Ensemble, Kind, Settings, admin};
 use crate::progress::Progress;
-use gaps::Gaps;
-use session::{Ledger, Session, time_of_day};
+use away::{Away, Loss, now_ms};
+use programs::Program;
+use session::{Ledger, Session};
 
 /// Calm between two changes.
 const CALM: Duration = Duration::from_millis(700);
+
+/// Complaints that are printed.
+const SHOWN_MAX: usize = 20;
 
 /// What to do.
 #[derive(Debug, Clone, Args)]
@@ -31,14 +38,20 @@ pub struct Plan {
     /// Servers of the ensemble.
     #[arg(long, default_value_t = 3)]
     pub servers: usize,
-    /// Sessions, spread over the servers; every other one writes.
-    #[arg(long, default_value_t = 30)]
+    /// Sessions of our own client, spread over the servers; every other one writes.
+    #[arg(long, default_value_t = 200)]
     pub sessions: usize,
+    /// Sessions of kazoo and of Apache's client each.
+    #[arg(long, default_value_t = 50)]
+    pub programs: usize,
     /// Times that the lead is passed on.
     #[arg(long, default_value_t = 50)]
     pub count: usize,
+    /// Times that all servers are restarted in turn, the leader last.
+    #[arg(long, default_value_t = 1)]
+    pub restarts: usize,
     /// Times that the leader is killed.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     pub kills: usize,
     /// Leaves out Apache's servers.
     #[arg(long)]
@@ -50,8 +63,35 @@ pub struct Plan {
 pub(crate) struct Shared {
     addresses: Vec<SocketAddr>,
     stop: AtomicBool,
-    /// The server, by id, that was killed last: its own clients may lose their connections.
-    killed: AtomicU8,
+}
+
+/// What is done to a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    HandOver,
+    Restart,
+    Kill,
+}
+
+impl What {
+    const ALL: [Self; 3] = [Self::HandOver, Self::Restart, Self::Kill];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::HandOver => "hand-over",
+            Self::Restart => "rolling restart",
+            Self::Kill => "kill -9",
+        }
+    }
+}
+
+/// A change of leaders.
+#[derive(Debug)]
+pub(crate) struct Change {
+    what: What,
+    at: Instant,
+    /// The server that was stopped.
+    gone: Option<u8>,
 }
 
 /// Runs the plan and prints what came of it.
@@ -59,108 +99,143 @@ pub(crate) struct Shared {
 /// # Errors
 /// When a client of a server that stayed noticed anything.
 pub fn run(progress: &Progress, plan: &Plan) -> Result<()> {
-    let ours = one_kind(progress, Kind::Quorate, plan)?;
-    ours.print(progress, "Quorate");
+    one_kind(progress, Kind::Quorate, plan)?;
     if !plan.alone {
         let theirs = Plan {
             count: 0,
             ..plan.clone()
         };
-        one_kind(progress, Kind::Apache, &theirs)?.print(progress, "Apache");
+        one_kind(progress, Kind::Apache, &theirs)?;
     }
     Ok(())
 }
 
-fn one_kind(progress: &Progress, kind: Kind, plan: &Plan) -> Result<Gaps> {
-    let extra = match kind {
-        Kind::Quorate => vec![
-            "quorate.handOver=true".to_owned(),
-            "quorate.hold.timeMaxMs=10000".to_owned(),
-        ],
-        Kind::Apache => Vec::new(),
-    };
-    let settings = Settings {
-        extra,
-        ..Settings::default()
-    };
-    let mut ensemble = Ensemble::start(kind, plan.servers, &settings)?;
+fn one_kind(progress: &Progress, kind: Kind, plan: &Plan) -> Result<()> {
+    let mut ensemble = Ensemble::start(kind, plan.servers, &Settings::default())?;
     let shared = Arc::new(Shared {
         addresses: ensemble.addresses(),
         stop: AtomicBool::new(false),
-        killed: AtomicU8::new(0),
     });
+    let programs = match plan.programs {
+        0 => Vec::new(),
+        sessions => Program::start_all(&ensemble.connect_string(), sessions)?,
+    };
     let mut threads = Vec::new();
     for index in 0..plan.sessions {
         let session = Session::open(index, shared.clone())?;
         threads.push(thread::spawn(move || session.run()));
     }
     thread::sleep(CALM);
-    let changed = change_leaders(progress, &mut ensemble, &shared, plan);
+    let mut away = Away::default();
+    let changed = change_leaders(progress, &mut ensemble, plan, &mut away);
     shared.stop.store(true, Ordering::SeqCst);
     let mut ledgers: Vec<Ledger> = Vec::new();
     for thread in threads {
         let ledger = thread.join();
         ledgers.push(ledger.map_err(|_| anyhow::anyhow!("a session's thread failed"))?);
     }
-    let (passed, killed) = changed?;
-    let complaints: Vec<&String> = ledgers.iter().flat_map(|l| &l.complaints).collect();
-    if kind == Kind::Quorate {
-        for complaint in complaints.iter().take(20) {
+    let mut complaints: Vec<String> = Vec::new();
+    let mut losses: Vec<Loss> = Vec::new();
+    for ledger in &mut ledgers {
+        complaints.append(&mut ledger.complaints);
+        losses.append(&mut ledger.losses);
+    }
+    for program in programs {
+        let seen = program.stop()?;
+        progress.say(format!(
+            "{} on {}: {} operations, {} events",
+            seen.name,
+            kind.name(),
+            seen.operations,
+            seen.events
+        ));
+        complaints.extend(seen.complaints);
+        losses.extend(seen.losses);
+    }
+    let unexplained = losses.iter().filter(|loss| !away.explains(loss));
+    complaints.extend(unexplained.map(|l| format!("server {}, {}: {}", l.server, l.at_ms, l.what)));
+    let changes = changed?;
+    gaps::print(progress, kind.name(), &ledgers, &changes);
+    let count = complaints.len();
+    progress.say(format!(
+        "{}: {count} things that clients of servers that stayed noticed",
+        kind.name()
+    ));
+    if kind == Kind::Quorate && count > 0 {
+        for complaint in complaints.iter().take(SHOWN_MAX) {
             progress.say(complaint);
         }
-        if !complaints.is_empty() {
-            let count = complaints.len();
-            let kept = ensemble.keep();
-            bail!(
-                "{count} things that a client noticed; kept {}",
-                kept.display()
-            );
-        }
+        bail!("{count} things noticed; kept {}", ensemble.keep().display());
     }
-    Ok(Gaps::of(&ledgers, &passed, &killed, complaints.len()))
+    Ok(())
 }
-
-/// A change of leaders: when, and whose clients are left out of the figures.
-pub(crate) type Change = (Instant, Option<u8>);
 
 fn change_leaders(
     progress: &Progress,
     ensemble: &mut Ensemble,
-    shared: &Shared,
     plan: &Plan,
-) -> Result<(Vec<Change>, Vec<Change>)> {
-    let (mut passed, mut killed) = (Vec::new(), Vec::new());
+    away: &mut Away,
+) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
     for _ in 0..plan.count {
         let leader = ensemble.leader()?;
         let address = ensemble.server(leader)?.admin_address();
-        let began = Instant::now();
+        changes.push(Change {
+            what: What::HandOver,
+            at: Instant::now(),
+            gone: None,
+        });
         let answer = admin::transfer(address)?;
-        passed.push((began, None));
-        let when = time_of_day();
-        progress.say(format!("{when}: server {leader} passes on the lead"));
         ensure!(
             answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
             "no hand-over: {answer}"
         );
         thread::sleep(CALM);
     }
+    progress.say(format!("{} hand-overs", plan.count));
+    for _ in 0..plan.restarts {
+        let leader = ensemble.leader()?;
+        let mut ids: Vec<u8> = ensemble.servers.iter().map(|s| s.id).collect();
+        ids.sort_by_key(|id| *id == leader);
+        for id in ids {
+            stop_one(ensemble, id, What::Restart, &mut changes, away)?;
+        }
+    }
+    progress.say(format!("{} rolling restarts", plan.restarts));
     for _ in 0..plan.kills {
         let leader = ensemble.leader()?;
-        shared.killed.store(leader, Ordering::SeqCst);
-        killed.push((Instant::now(), Some(leader)));
-        let when = time_of_day();
-        progress.say(format!("{when}: server {leader} is killed"));
-        ensemble.server(leader)?.kill()?;
-        ensemble.leader()?;
-        thread::sleep(CALM);
-        ensemble.start_all()?;
-        ensemble.wait_serving()?;
-        thread::sleep(CALM);
+        stop_one(ensemble, leader, What::Kill, &mut changes, away)?;
     }
-    progress.say(format!(
-        "{} hand-overs, {} leaders killed",
-        passed.len(),
-        killed.len()
-    ));
-    Ok((passed, killed))
+    progress.say(format!("{} leaders killed", plan.kills));
+    Ok(changes)
+}
+
+/// Stops a server and starts it again.
+fn stop_one(
+    ensemble: &mut Ensemble,
+    id: u8,
+    what: What,
+    changes: &mut Vec<Change>,
+    away: &mut Away,
+) -> Result<()> {
+    changes.push(Change {
+        what,
+        at: Instant::now(),
+        gone: Some(id),
+    });
+    let from_ms = now_ms();
+    let server = ensemble.server(id)?;
+    match what {
+        What::Kill => server.kill()?,
+        What::HandOver | What::Restart => {
+            server.terminate()?;
+        }
+    }
+    ensemble.leader()?;
+    thread::sleep(CALM);
+    ensemble.start_all()?;
+    ensemble.wait_serving()?;
+    away.until_now(id, from_ms);
+    thread::sleep(CALM);
+    Ok(())
 }

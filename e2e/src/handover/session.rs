@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::Shared;
+use super::away::{Loss, now_ms};
 use crate::peers::client::flags::PERSISTENT;
 use crate::peers::{Client, Failure};
 
@@ -25,16 +26,10 @@ const EVENT_MAX: Duration = Duration::from_secs(15);
 pub(crate) struct Ledger {
     /// When each write succeeded, and on which server.
     pub(crate) writes: Vec<(Instant, u8)>,
+    /// Connections that it lost.
+    pub(crate) losses: Vec<Loss>,
     /// What it should not have noticed.
     pub(crate) complaints: Vec<String>,
-}
-
-/// The time in UTC as the servers' logs write it.
-pub(crate) fn time_of_day() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ms = since.unwrap_or_default().as_millis() % 86_400_000;
-    let (s, ms) = (ms / 1000, ms % 1000);
-    format!("{:02}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
 }
 
 /// The session.
@@ -94,8 +89,7 @@ impl Session {
 
     fn complain(&mut self, what: &str) {
         let (index, server) = (self.index, self.server_id());
-        let when = time_of_day();
-        let text = format!("{when}: session {index} on server {server}: {what}");
+        let text = format!("session {index} on server {server}: {what}");
         self.ledger.complaints.push(text);
     }
 
@@ -152,11 +146,13 @@ impl Session {
         Ok(())
     }
 
-    /// The connection is gone: expected only when its server was killed.
+    /// The connection is gone: expected only when its server was down.
     fn lost(&mut self, failure: &Failure) {
-        if self.server_id() != self.shared.killed.load(Ordering::SeqCst) {
-            self.complain(&failure.to_string());
-        }
+        self.ledger.losses.push(Loss {
+            at_ms: now_ms(),
+            server: self.server_id(),
+            what: format!("session {}: {failure}", self.index),
+        });
         self.version = None;
         let began = Instant::now();
         while began.elapsed() < LIMIT && !self.shared.stop.load(Ordering::SeqCst) {

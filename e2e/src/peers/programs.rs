@@ -63,6 +63,18 @@ pub fn migrating() -> Result<Vec<(&'static str, Command)>> {
     ])
 }
 
+/// Returns a command for each program whose clients stay with one server; the connect string and the
+/// number of clients are to be added.
+///
+/// # Errors
+/// As [`commands`].
+pub fn staying() -> Result<Vec<(&'static str, Command)>> {
+    Ok(vec![
+        ("kazoo", kazoo("kazoo_stay.py")?),
+        ("java", java("Stay.java")?),
+    ])
+}
+
 /// Returns a command that changes the members with kazoo; its arguments are to be added.
 ///
 /// # Errors
