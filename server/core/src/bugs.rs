@@ -102,12 +102,6 @@ bugs! {
     absent_writes_answered;
     /// Takes a write for one that never came to be when the same epoch goes on.
     rejoining_settles_writes;
-    /// Takes a write for one that never came to be when a snapshot replaced the state.
-    guesses_after_snapshot;
-    /// Keeps watches when a snapshot replaced the state.
-    keeps_watches_over_snapshot;
-    /// Takes it that no client has moved to another server, however long nobody led.
-    nobody_moved;
     /// Answers writes from history that nobody has committed.
     answer_from_uncommitted;
     /// Answers held reads before the writes in front of them.

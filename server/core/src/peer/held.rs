@@ -103,7 +103,7 @@ impl Parting {
         };
         Sure {
             under_way: true,
-            unmoved: (ended && next.0 == epoch.0.saturating_add(1)) || bugs.nobody_moved(),
+            unmoved: ended && next.0 == epoch.0.saturating_add(1),
         }
     }
 }

@@ -312,12 +312,8 @@ impl Clients {
     /// events the watches missed. With `goes_back` it is older than what was served.
     pub(crate) fn state_replaced(&mut self, goes_back: bool, out: &mut Outputs) {
         let watching: std::collections::BTreeSet<ConnId> = self.watches.watchers().collect();
-        let bugs = self.bugs;
-        let lost = self.ids_where(|id, conn| {
-            goes_back
-                || (conn.writes_under_way() && !bugs.guesses_after_snapshot())
-                || (watching.contains(&id) && !bugs.keeps_watches_over_snapshot())
-        });
+        let lost = self
+            .ids_where(|id, conn| goes_back || conn.writes_under_way() || watching.contains(&id));
         for id in lost {
             self.end_hold(id, HoldEnd::Unknowable, out);
         }
