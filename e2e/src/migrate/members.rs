@@ -63,7 +63,16 @@ impl Migration<'_> {
             .with_context(|| format!("server {new} joins"))?;
         self.turns.push(turn.end());
 
-        turn = Turn::begin(&self.ensemble, None);
+        // Where a change of the members ends the lead, servers that stay close the connections that
+        // have writes under way; where the leader is stopped, they hold them.
+        let port = self.ensemble.server(old)?.ports.client;
+        let leads = self.ensemble.leader()? == old;
+        let stops_first = leads && self.ensemble.server(old)?.kind == Kind::Apache;
+        turn = Turn::begin(&self.ensemble, Some(port));
+        if stops_first {
+            self.ensemble.server(old)?.terminate()?;
+            self.ensemble.leader()?;
+        }
         let between = after.clone();
         let server = self.ensemble.server(new)?;
         server.observer = false;
@@ -71,11 +80,9 @@ impl Migration<'_> {
         after.remove(&old);
         self.change(&between, &after)
             .with_context(|| format!("server {old} leaves"))?;
-        self.turns.push(turn.end());
-
-        let port = self.ensemble.server(old)?.ports.client;
-        turn = Turn::begin(&self.ensemble, Some(port));
-        self.ensemble.server(old)?.terminate()?;
+        if !stops_first {
+            self.ensemble.server(old)?.terminate()?;
+        }
         self.turns.push(turn.end());
         self.progress.say(format!(
             "server {new} of {} is there instead of server {old}: {:.1} s",

@@ -15,7 +15,7 @@ use crate::faults::kill_loop;
 use crate::faults::load::Load;
 use crate::faults::random::Random;
 use crate::peers::ensemble::START_LIMIT;
-use crate::peers::{Ensemble, Kind, Settings};
+use crate::peers::{Ensemble, Kind, Server, Settings};
 use crate::progress::Progress;
 use clients::{Program, Turn};
 
@@ -147,11 +147,14 @@ impl Migration<'_> {
     fn end(self, programs: Vec<Program>) -> Result<()> {
         let mut reports = Vec::new();
         for program in programs {
-            reports.push(program.stop(&self.turns)?);
+            match program.stop(&self.turns) {
+                Ok(report) => reports.push(report),
+                Err(error) => return Err(self.keep(error)),
+            }
         }
         let acknowledged = self.load.stop()?;
         let mut ensemble = self.ensemble;
-        ensemble.servers.retain(crate::peers::Server::is_started);
+        ensemble.servers.retain(Server::is_started);
         ensemble.wait_serving()?;
         if let Err(error) = kill_loop::check(&mut ensemble, &acknowledged) {
             return Err(error.context(format!("kept {}", ensemble.keep().display())));
