@@ -6,6 +6,7 @@ mod damage;
 mod failing;
 mod place;
 mod sweep;
+mod votes;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -47,6 +48,8 @@ pub fn run(progress: &Progress, arguments: &Arguments) -> Result<()> {
             return Err(error).with_context(|| format!("seed {seed}, kept {kept}"));
         }
     };
+    let votes = votes::run(progress, arguments.short)?;
+    println!("{votes} damaged servers did not vote: nothing lost");
     let failing = failing::run(progress, arguments.short)?;
     println!("{failing} kinds of failing calls: nothing lost");
     for (role, outcomes) in outcomes {
