@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::peers::{Ensemble, Kind, Settings, admin};
@@ -53,7 +53,10 @@ pub struct Plan {
     /// Times that the leader is killed.
     #[arg(long, default_value_t = 10)]
     pub kills: usize,
-    /// Leaves out Apache's servers.
+    /// How many of the servers are Apache's: nobody is connected to those, but they lead in turn.
+    #[arg(long, default_value_t = 0)]
+    pub apache: usize,
+    /// Leaves out the ensemble of Apache's servers.
     #[arg(long)]
     pub alone: bool,
 }
@@ -99,26 +102,37 @@ pub(crate) struct Change {
 /// # Errors
 /// When a client of a server that stayed noticed anything.
 pub fn run(progress: &Progress, plan: &Plan) -> Result<()> {
-    one_kind(progress, Kind::Quorate, plan)?;
+    let ours = plan.servers.saturating_sub(plan.apache);
+    ensure!(ours > 0, "nobody to connect to");
+    let mut kinds = vec![Kind::Quorate; ours];
+    kinds.resize(plan.servers, Kind::Apache);
+    one_ensemble(progress, &kinds, plan)?;
     if !plan.alone {
         let theirs = Plan {
             count: 0,
+            apache: 0,
             ..plan.clone()
         };
-        one_kind(progress, Kind::Apache, &theirs)?;
+        one_ensemble(progress, &vec![Kind::Apache; plan.servers], &theirs)?;
     }
     Ok(())
 }
 
-fn one_kind(progress: &Progress, kind: Kind, plan: &Plan) -> Result<()> {
-    let mut ensemble = Ensemble::start(kind, plan.servers, &Settings::default())?;
+fn one_ensemble(progress: &Progress, kinds: &[Kind], plan: &Plan) -> Result<()> {
+    let mut ensemble = Ensemble::configured(kinds, &Settings::default())?;
+    ensemble.start_all()?;
+    ensemble.wait_serving()?;
+    let kind = *kinds.first().context("no server")?;
+    let mut addresses = ensemble.addresses();
+    addresses.truncate(plan.servers - plan.apache);
+    let connect: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let shared = Arc::new(Shared {
-        addresses: ensemble.addresses(),
+        addresses,
         stop: AtomicBool::new(false),
     });
     let programs = match plan.programs {
         0 => Vec::new(),
-        sessions => Program::start_all(&ensemble.connect_string(), sessions)?,
+        sessions => Program::start_all(&connect.join(","), sessions)?,
     };
     let mut threads = Vec::new();
     for index in 0..plan.sessions {
@@ -177,15 +191,23 @@ fn change_leaders(
     away: &mut Away,
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
-    for _ in 0..plan.count {
+    for n in 0..plan.count {
         let leader = ensemble.leader()?;
-        let address = ensemble.server(leader)?.admin_address();
+        let server = ensemble.server(leader)?;
+        if server.kind == Kind::Apache {
+            stop_one(ensemble, leader, What::Kill, &mut changes, away)?;
+            continue;
+        }
+        let address = server.admin_address();
+        // The last server is Apache's if any is: every other time it is to lead.
+        let steered = plan.apache > 0 && n.is_multiple_of(2);
+        let target = steered.then(|| u8::try_from(plan.servers)).transpose()?;
         changes.push(Change {
             what: What::HandOver,
             at: Instant::now(),
             gone: None,
         });
-        let answer = admin::transfer(address)?;
+        let answer = admin::transfer(address, target)?;
         ensure!(
             answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
             "no hand-over: {answer}"

@@ -219,7 +219,7 @@ fn transfer(namespace: PathBuf, port: u16) -> Result<String> {
     let there = thread::spawn(move || -> Result<String> {
         let file = File::open(&namespace)?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
-        admin::transfer(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        admin::transfer(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), None)
     });
     there.join().map_err(|_| anyhow!("the thread failed"))?
 }

@@ -25,14 +25,17 @@ pub struct Status {
     pub digest: String,
 }
 
-/// Tells the server to pass on the lead, and returns its answer.
+/// Tells the server to pass on the lead, to `target` or to whom it likes, and returns its answer.
 ///
 /// # Errors
 /// When the server does not listen.
-pub fn transfer(address: SocketAddr) -> Result<String> {
+pub fn transfer(address: SocketAddr, target: Option<u8>) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
-    let head = "POST /v1/leader/transfer HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    let query = target.map_or_else(String::new, |id| format!("?target={id}"));
+    let head = format!(
+        "POST /v1/leader/transfer{query} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    );
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;

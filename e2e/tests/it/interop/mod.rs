@@ -5,6 +5,7 @@ mod cli;
 mod clients;
 mod files;
 mod inspect;
+mod leader_changes;
 mod mixed;
 mod peer_tls;
 mod reconfig;
