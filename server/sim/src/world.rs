@@ -143,10 +143,11 @@ impl World {
         let servers = (1..=all)
             .map(|sid| (sid, Server::new(&mut cx, sid)))
             .collect();
+        let wide = cx.params.wide_workload;
         let mut clients: BTreeMap<u8, Client> = (1..=cx.params.clients)
             .map(|id| {
                 let timeout = i32::try_from(cx.dice.between(400, 1_600)).unwrap_or(400);
-                (id, Client::new(id, timeout, Workload::random(), None))
+                (id, Client::new(id, timeout, Workload::random(wide), None))
             })
             .collect();
         if cx.params.reconfigs {
