@@ -175,6 +175,9 @@ impl Parameters {
         };
         let tells = stories.percent(40);
         let wide_workload = stories.percent(60);
+        let log_diffs = !tells || stories.percent(50);
+        // Without the log, what memory lacks takes a snapshot.
+        let history_len = if log_diffs { history_len } else { 5 };
         let gap = dice.pick(&[150_000, 400_000, 1_000_000]).unwrap_or(400_000);
         Self {
             servers,
@@ -211,7 +214,7 @@ impl Parameters {
             without_hand_over,
             stories: tells,
             wide_workload,
-            log_diffs: !tells || stories.percent(50),
+            log_diffs,
             hold_ms: kinds.pick(&[0, 300, 5_000, 5_000, 5_000]).unwrap_or(5_000),
         }
     }

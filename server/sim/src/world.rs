@@ -116,6 +116,8 @@ pub(crate) struct World {
     pub(crate) partitions: Vec<Vec<(Host, Host)>>,
     /// For stories of several faults.
     pub(crate) story_dice: Dice,
+    /// Until then a story is told, and no other fault happens.
+    pub(crate) calm_until: Us,
 }
 
 impl World {
@@ -163,6 +165,7 @@ impl World {
             steps: config.steps,
             partitions: Vec::new(),
             story_dice: Parameters::story_dice(config.seed),
+            calm_until: 0,
         }
     }
 
