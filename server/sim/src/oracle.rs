@@ -179,6 +179,7 @@ impl Oracle {
         self.apply_body(txn, &txn.body);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per type")]
     fn apply_body(&mut self, txn: &Txn, body: &TxnBody) {
         let (zxid, time) = (txn.header.zxid, txn.header.time_ms);
         match body {
