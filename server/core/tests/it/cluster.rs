@@ -130,6 +130,7 @@ pub(crate) struct Cluster {
     pub(crate) wants_read_only: bool,
     /// As above.
     pub(crate) roll_over_at: u32,
+    pub(crate) hold: zk_core::HoldSettings,
     /// What the last client got that had no answer to its first frame.
     pub(crate) turned_away: Vec<Got>,
 }
@@ -159,6 +160,7 @@ impl Cluster {
             auth: AuthSettings::default(),
             wants_read_only: false,
             roll_over_at: zk_core::config::ROLL_OVER_AT,
+            hold: zk_core::HoldSettings::default(),
             turned_away: Vec::new(),
         }
     }
@@ -194,7 +196,7 @@ impl Cluster {
             kinds: self.kinds,
             roll_over_at: self.roll_over_at,
             hand_over: true,
-            hold: Default::default(),
+            hold: self.hold,
             reconfig: self.reconfig,
             bugs: Bugs::default(),
         };
@@ -468,6 +470,12 @@ impl Cluster {
         let frame = request.encode_with_header(Xid(xid));
         let frame = ClientFrame::decode(frame, 1 << 20).unwrap();
         self.give(Sid(sid), Input::ClientFrame { conn, frame });
+        self.settle();
+    }
+
+    /// A client closes its connection.
+    pub(crate) fn leave(&mut self, sid: i64, conn: ConnId) {
+        self.give(Sid(sid), Input::ClientClosed { conn });
         self.settle();
     }
 

@@ -65,6 +65,30 @@ fn a_write_that_came_to_be_is_answered_from_the_history() {
 }
 
 #[test]
+fn the_requests_of_clients_that_left_make_room_for_others() {
+    let mut c = Cluster::new(THREE);
+    c.hold.requests_max = 2;
+    for sid in [1, 2, 3] {
+        c.start(sid);
+    }
+    c.run(3000);
+    let [first, second] = [(); 2].map(|()| c.connect(1, None).0);
+    c.kill(2);
+    c.kill(3);
+    for xid in [1, 2] {
+        c.send(1, first, xid, exists("/w", false));
+    }
+    c.leave(1, first);
+    for xid in [1, 2] {
+        c.send(1, second, xid, exists("/w", false));
+    }
+    assert_eq!(c.take(second), [], "two are held, as many as may be");
+    c.send(1, second, 3, exists("/w", false));
+    let closed = Got::Closed("too many requests are held");
+    assert_eq!(c.take(second), [closed]);
+}
+
+#[test]
 fn a_client_is_not_held_for_longer_than_half_of_its_time() {
     let (mut c, [one, ..]) = three();
     for sid in [2, 3] {

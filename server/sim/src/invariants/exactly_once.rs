@@ -162,6 +162,33 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_was_looked_for_in_vain_and_comes_later_is_found() {
+        let mut once = begun();
+        let (session, z) = (SessionId(1), |counter| {
+            Zxid::new(zk_wire::Epoch(1), counter)
+        });
+        let late = || {
+            let mut late = txn(3, create("/a", CreateKind::Persistent));
+            late.header.xid = Xid(4);
+            late
+        };
+        once.synced(session, Xid(5), z(3));
+        assert!(
+            once.committed(&late()).is_ok(),
+            "it was there when the client looked"
+        );
+        let mut once = begun();
+        once.synced(session, Xid(5), z(2));
+        assert!(once.committed(&late()).is_err());
+        let mut once = begun();
+        once.synced(session, Xid(4), z(2));
+        assert!(
+            once.committed(&late()).is_ok(),
+            "it is of the present connection"
+        );
+    }
+
+    #[test]
     fn a_write_behind_the_end_of_its_session_is_found() {
         let mut once = begun();
         once.committed(&txn(2, TxnBody::CloseSession { paths: None }))
