@@ -222,6 +222,7 @@ impl Recorder {
             .sync()
             .and_then(|()| client.get(&operation.key, false));
         operation.end = Some(self.shared.now());
+        operation.last = client.last_zxid();
         match outcome {
             Ok((data, stat)) => {
                 operation.result = "ok";
@@ -256,6 +257,7 @@ impl Recorder {
                 _ => Ok(Some(Stat::decode(&mut reply)?)),
             });
         operation.end = Some(self.shared.now());
+        operation.last = client.last_zxid();
         match outcome {
             Ok(stat) => {
                 operation.result = "ok";

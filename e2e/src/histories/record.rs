@@ -33,8 +33,39 @@ pub(super) struct Operation {
     pub(super) version: i32,
     /// The transaction that wrote the node last; 0 where the answer does not tell.
     pub(super) zxid: i64,
+    /// The last transaction that the server knew when it answered.
+    pub(super) last: i64,
     /// At which server, for whoever reads the file.
     pub(super) server: u8,
+}
+
+impl Operation {
+    fn epoch(&self) -> i64 {
+        self.last >> 32
+    }
+}
+
+/// Takes out the reads that a leader answered which was deposed and did not know it yet: their server
+/// was in an older epoch than one from which a client had an answer before. A sync answered by such a
+/// one proves nothing, in ZooKeeper as here; a write is never answered so.
+pub(super) fn without_deposed(mut operations: Vec<Operation>) -> (Vec<Operation>, usize) {
+    let mut answered: Vec<(u64, i64)> = operations
+        .iter()
+        .filter_map(|operation| Some((operation.end?, operation.epoch())))
+        .collect();
+    answered.sort_unstable();
+    operations.sort_by_key(|operation| operation.call);
+    let before = operations.len();
+    let mut newest = 0;
+    let mut answers = answered.into_iter().peekable();
+    operations.retain(|operation| {
+        while let Some((_, epoch)) = answers.next_if(|(end, _)| *end < operation.call) {
+            newest = newest.max(epoch);
+        }
+        operation.op != "read" || operation.epoch() >= newest
+    });
+    let taken = before - operations.len();
+    (operations, taken)
 }
 
 /// Writes a history.

@@ -277,6 +277,11 @@ impl Cluster {
         self.now_ms = end;
     }
 
+    /// Lets time pass that nobody notices, as when a machine stops for a while.
+    pub(crate) fn stall(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+
     fn settle(&mut self) {
         loop {
             self.dial();

@@ -37,6 +37,20 @@ fn a_client_stays_connected_while_its_server_looks_for_a_leader() {
 }
 
 #[test]
+fn a_leader_that_stood_still_answers_no_sync_before_it_heard_the_others() {
+    let (mut c, [.., three]) = three();
+    let sync = || Request::Sync {
+        path: Some("/".to_owned()),
+    };
+    c.send(3, three, 1, sync());
+    assert_eq!(c.headers(three), [(1, 0)]);
+    c.stall(60_000);
+    c.send(3, three, 2, sync());
+    assert_eq!(c.headers(three), [], "others may lead and write by now");
+    assert!(!c.status(3).serving);
+}
+
+#[test]
 fn a_write_that_the_dead_leader_never_saw_is_asked_again() {
     let (mut c, [one, ..]) = three();
     c.send_until(1, one, (1, create("/a", 0)), "1 says REQUEST");

@@ -211,8 +211,7 @@ impl Leading {
             Submitted::Undecodable(..) => Write::Refused(ErrorCode::MarshallingError),
             Submitted::Close => Write::CloseSession,
             Submitted::Sync(_) => {
-                self.sync(Syncing::Client(conn), local, out);
-                return Ok(());
+                return self.sync(Syncing::Client(conn), local, now, out);
             }
         };
         let ask = Ask {
@@ -408,8 +407,7 @@ impl Leading {
         } = request;
         let write = match OpCode::from_wire(op) {
             Some(OpCode::Sync) => {
-                self.sync(Syncing::Learner(id), local, out);
-                return Ok(());
+                return self.sync(Syncing::Learner(id), local, now, out);
             }
             Some(OpCode::CloseSession) => Write::CloseSession,
             Some(OpCode::CreateSession) => {
@@ -599,14 +597,26 @@ impl Leading {
     }
 
     /// A sync is through when everything proposed before it is committed.
-    fn sync(&mut self, who: Syncing, local: &mut Local, out: &mut Outputs) {
+    fn sync(
+        &mut self,
+        who: Syncing,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        // A process that was stopped for a while hears its clients before it looks at the time, and
+        // the others may have another leader by now.
+        if !self.standalone && !local.ensemble.is_quorum(self.heard_from(now)) {
+            return Err(RoleOver("no quorum was heard within syncLimit".into()));
+        }
         let Stage::Broadcast(b) = &mut self.stage else {
-            return;
+            return Ok(());
         };
         match b.proposals.back() {
             Some(last) => b.syncs.push_back((last.zxid(), who)),
             None => answer_sync(who, local, out),
         }
+        Ok(())
     }
 }
 

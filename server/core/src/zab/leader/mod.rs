@@ -337,6 +337,16 @@ impl Leading {
             .chain([self.me])
     }
 
+    /// Those of them that are not silent for too long, whether or not that was noticed.
+    fn heard_from(&self, now: Now) -> impl Iterator<Item = Sid> {
+        self.links
+            .values()
+            .filter(move |l| l.state == LinkState::Serving && !l.observer)
+            .filter(move |l| l.silent_at > now.mono)
+            .filter_map(|l| l.sid)
+            .chain([self.me])
+    }
+
     fn check_quorum(&self, local: &Local) -> Result<(), RoleOver> {
         let Stage::Broadcast(_) = self.stage else {
             return Ok(());
