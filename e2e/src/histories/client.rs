@@ -129,7 +129,7 @@ impl Recorder {
     /// # Errors
     /// When a server answered what it never may.
     pub(super) fn run(mut self) -> Result<Vec<Operation>> {
-        let mut session: Option<ConnectResponse> = None;
+        let mut session: Option<(ConnectResponse, i32)> = None;
         while !self.shared.stopped() {
             let client = self.connect(session.as_ref());
             session = None;
@@ -145,7 +145,7 @@ impl Recorder {
             }
             // Half of the time it goes on with the session, which another server may not want.
             if self.random.below(2) == 0 {
-                session = Some(client.session().clone());
+                session = Some((client.session().clone(), client.next_xid()));
             }
             self.number = self.shared.next_client.fetch_add(1, Ordering::Relaxed);
             self.turn();
@@ -169,10 +169,14 @@ impl Recorder {
         Ok(self.operations)
     }
 
-    fn connect(&self, session: Option<&ConnectResponse>) -> Result<Client> {
+    fn connect(&self, session: Option<&(ConnectResponse, i32)>) -> Result<Client> {
         let address = self.shared.addresses.get(self.at).context("no server")?;
         Ok(match session {
-            Some(session) => Client::resume(*address, self.shared.limit, session)?,
+            Some((session, xid)) => {
+                let mut client = Client::resume(*address, self.shared.limit, session)?;
+                client.number_from(*xid);
+                client
+            }
             None => Client::connect(*address, self.shared.limit)?,
         })
     }

@@ -151,6 +151,18 @@ impl Client {
         self.session.session
     }
 
+    /// The number of the next request.
+    #[must_use]
+    pub fn next_xid(&self) -> i32 {
+        self.next_xid
+    }
+
+    /// Goes on with the numbers of an earlier connection of the session: servers tell the writes of a
+    /// session apart by them, and one may still be under way.
+    pub fn number_from(&mut self, xid: i32) {
+        self.next_xid = xid;
+    }
+
     /// The zxid of the last reply.
     #[must_use]
     pub fn last_zxid(&self) -> i64 {
