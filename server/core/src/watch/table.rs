@@ -140,11 +140,6 @@ impl WatchTable {
         self.len
     }
 
-    /// The connections that watch something.
-    pub(crate) fn watchers(&self) -> impl Iterator<Item = ConnId> {
-        self.by_conn.keys().copied()
-    }
-
     /// All watches on data, by connection.
     pub(crate) fn data_watches(&self) -> impl Iterator<Item = (ConnId, &str)> {
         let watches = |conn, path: &Arc<str>| {

@@ -167,7 +167,9 @@ impl Clients {
         };
         let unseen = self.bugs.resubmit_without_looking() && conn.suspended.is_some();
         if !mine || unseen {
-            self.doubt(id, header.xid, out);
+            if !session_txn && !unseen {
+                self.doubt(id, header.xid, out);
+            }
             return None;
         }
         let was_connect = matches!(conn.queue.pop_front(), Some(Waiting::Connect));

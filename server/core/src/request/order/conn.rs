@@ -72,7 +72,7 @@ pub(super) struct Conn {
     /// Without a leader that knows the session: frames are held, and this is when the connection
     /// closes at last.
     pub(super) suspended: Option<Mono>,
-    /// Whether the client came back through another server while this one led.
+    /// Whether the client is known to have come back on another connection.
     pub(super) moved: bool,
     /// Whether the last frame that counts has come: the end is in the queue.
     pub(super) deaf: bool,

@@ -308,29 +308,27 @@ impl Clients {
         (unsettled, released)
     }
 
-    /// The whole state was replaced: nobody can tell what came of the writes under way, nor which
-    /// events the watches missed. With `goes_back` it is older than what was served.
+    /// The whole state was replaced: nobody can tell what came of the writes under way, which events
+    /// the watches missed, nor which clients did something elsewhere. With `goes_back` it is older than
+    /// what was served.
     pub(crate) fn state_replaced(&mut self, goes_back: bool, out: &mut Outputs) {
-        let watching: std::collections::BTreeSet<ConnId> = self.watches.watchers().collect();
-        let lost = self
-            .ids_where(|id, conn| goes_back || conn.writes_under_way() || watching.contains(&id));
-        for id in lost {
+        for id in self.ids_where(|_, conn| goes_back || conn.suspended.is_some()) {
             self.end_hold(id, HoldEnd::Unknowable, out);
         }
     }
 
-    /// A transaction of a suspended connection that is not the one it waits for first: its answers
-    /// would come in the wrong order, so it gets none.
+    /// A transaction of the session that is not the one that its connection waits for first: what is
+    /// asked later would be answered in the wrong order; or the client asked for it on another
+    /// connection, and what comes on this one is late.
     pub(super) fn doubt(&mut self, id: ConnId, xid: Xid, out: &mut Outputs) {
-        let waits = |conn: &Conn| {
-            conn.suspended.is_some()
-                && conn
-                    .queue
-                    .iter()
-                    .any(|w| matches!(w, Waiting::Write { xid: x, .. } if *x == xid))
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
         };
-        if self.conns.get(&id).is_some_and(waits) {
+        let waits = |w: &Waiting| matches!(w, Waiting::Write { xid: x, .. } if *x == xid);
+        if conn.suspended.is_some() {
             self.end_hold(id, HoldEnd::Unknowable, out);
+        } else if conn.open && !conn.queue.iter().any(waits) {
+            conn.moved = true;
         }
     }
 }
