@@ -575,6 +575,11 @@ impl Leading {
             if ends_session(&entry) {
                 b.sessions.remove(entry.txn.header.session);
             }
+            if let TxnBody::CreateSession { timeout_ms } = entry.txn.body {
+                // Its client hears of it only now, however long this took.
+                let session = entry.txn.header.session;
+                b.sessions.touch(session, timeout_ms, now.mono);
+            }
             local.apply_committed(entry, out);
             b.outstanding.applied(zxid);
             if let Some((next, leader)) = next
