@@ -23,7 +23,7 @@ use crate::invariants::local_sessions::LocalSessions;
 use crate::invariants::real_time::RealTime;
 use crate::invariants::session_expiry::SessionExpiry;
 use crate::invariants::total_order::TotalOrder;
-use crate::invariants::{Verdict, empty_disk};
+use crate::invariants::{Verdict, empty_disk, sweeps};
 use crate::oracle::Oracle;
 
 /// What happened in a run, so that one sees that it did something.
@@ -219,6 +219,8 @@ impl Checks {
                 self.counts.upgraded += u64::from(begins && self.local.enabled);
                 self.once.committed(txn)?;
                 self.local.committed(txn)?;
+                let before = self.history.before(zxid).unwrap_or(Zxid::ZERO);
+                sweeps::committed(txn, before, &self.oracle)?;
             }
         }
         Ok(())

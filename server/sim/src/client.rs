@@ -113,6 +113,12 @@ impl Client {
         self.session.as_ref().map(|session| session.id)
     }
 
+    /// The server on which its session is settled.
+    pub(crate) fn server(&self) -> Option<u8> {
+        let connection = self.connection.as_ref().filter(|c| c.settled);
+        connection.map(|c| c.server)
+    }
+
     /// Whether it waits for nothing.
     pub(crate) fn idle(&self) -> bool {
         let quiet = |c: &Connection| c.settled && c.visit.is_none() && c.pending.is_empty();

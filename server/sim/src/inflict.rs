@@ -71,6 +71,9 @@ impl World {
         let (low, high) = self.cx.params.fault_gap_us;
         let gap = self.cx.dice.between(low, high);
         self.cx.q.after(gap, Event::Fault);
+        if self.cx.q.now() < self.calm_until {
+            return;
+        }
         self.cx.checks.counts.faults += 1;
         let fault = Fault::draw(&mut self.cx.dice, &self.cx.params.fault_weights);
         let now = self.cx.q.now();
@@ -92,6 +95,9 @@ impl World {
         }
         let gap = self.cx.disk_dice.between(500_000, 4_000_000);
         self.cx.q.after(gap, Event::DiskFault);
+        if self.cx.q.now() < self.calm_until {
+            return;
+        }
         // An observer's disk holds nothing that counts.
         let voters = self.cx.params.servers;
         let sids: Vec<u8> = (1..=voters).collect();

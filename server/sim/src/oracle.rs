@@ -4,14 +4,17 @@
 //! version of every node, so that a reply can be compared with the state that it claims to show:
 //! a read carries the zxid of the state it saw, a write the zxid of its own transaction.
 //!
-//! Left out: ACLs (the workload uses open ones), containers, TTLs, quotas.
+//! Left out: who may do what (the workload's ACLs are open to all), TTLs, quotas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use zk_wire::txn::{CreateKind, Txn, TxnBody};
-use zk_wire::{SessionId, Stat, Zxid};
+use zk_wire::{Acl, SessionId, Stat, Zxid};
+
+/// What a container has as owner.
+pub(crate) const CONTAINER: SessionId = SessionId(i64::MIN);
 
 /// A node in one of its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) struct Node {
     pub ctime: i64,
     pub mtime: i64,
     pub version: i32,
+    pub acl: Option<Vec<Acl>>,
+    pub aversion: i32,
     /// Creations of children.
     pub created: i32,
     pub owner: SessionId,
@@ -41,8 +46,13 @@ impl Node {
             mtime: self.mtime,
             version: self.version,
             cversion: self.created * 2 - num_children,
-            aversion: 0,
-            ephemeral_owner: self.owner.0,
+            aversion: self.aversion,
+            // A container tells nobody that it is one.
+            ephemeral_owner: if self.owner == CONTAINER {
+                0
+            } else {
+                self.owner.0
+            },
             data_length: count(self.data.as_ref().map_or(0, Bytes::len)),
             num_children,
             pzxid: self.pzxid.to_wire(),
@@ -51,7 +61,7 @@ impl Node {
 }
 
 /// What a transaction did to a path, for watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     Created,
     Deleted,
@@ -137,6 +147,26 @@ impl Oracle {
             .copied()
     }
 
+    /// The changes of a path and of what is below it, behind `after` and up to `through`.
+    pub(crate) fn changes_below(
+        &self,
+        path: &str,
+        after: Zxid,
+        through: Zxid,
+    ) -> impl Iterator<Item = (Zxid, String, Change)> {
+        let within = self.changes.range(path.to_owned()..);
+        let prefix = path.to_owned();
+        within
+            .take_while(move |(at, _)| at.starts_with(&prefix))
+            .flat_map(move |(at, changes)| {
+                let start = changes.partition_point(|(zxid, _)| *zxid <= after);
+                let later = changes.iter().skip(start);
+                later
+                    .take_while(move |(zxid, _)| *zxid <= through)
+                    .map(move |(zxid, change)| (*zxid, at.clone(), *change))
+            })
+    }
+
     /// Whether exactly this change happened in exactly this transaction.
     pub(crate) fn changed_at(&self, path: &str, change: Change, zxid: Zxid) -> bool {
         let changes = self.changes.get(path);
@@ -149,6 +179,7 @@ impl Oracle {
         self.apply_body(txn, &txn.body);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per type")]
     fn apply_body(&mut self, txn: &Txn, body: &TxnBody) {
         let (zxid, time) = (txn.header.zxid, txn.header.time_ms);
         match body {
@@ -167,6 +198,8 @@ impl Oracle {
                     let owned = self.ephemerals.entry(txn.header.session).or_default();
                     owned.insert(create.path.clone());
                     txn.header.session
+                } else if create.kind == CreateKind::Container {
+                    CONTAINER
                 } else {
                     SessionId::NONE
                 };
@@ -178,6 +211,8 @@ impl Oracle {
                     ctime: time,
                     mtime: time,
                     version: 0,
+                    acl: create.acl.clone(),
+                    aversion: 0,
                     created: 0,
                     owner,
                     children: BTreeSet::new(),
@@ -211,7 +246,14 @@ impl Oracle {
                     }
                 }
             }
-            TxnBody::SetAcl { .. } | TxnBody::Check { .. } | TxnBody::Error { .. } => {}
+            TxnBody::SetAcl { path, acl, version } => {
+                if let Some(mut node) = self.now(path).cloned() {
+                    node.acl.clone_from(acl);
+                    node.aversion = *version;
+                    self.put_version(path, zxid, Some(node));
+                }
+            }
+            TxnBody::Check { .. } | TxnBody::Error { .. } => {}
         }
     }
 
@@ -240,14 +282,19 @@ impl Oracle {
     }
 
     fn put(&mut self, path: &str, zxid: Zxid, node: Option<Node>, change: Change) {
+        self.put_version(path, zxid, node);
+        let changes = self.changes.entry(path.to_owned()).or_default();
+        changes.push((zxid, change));
+    }
+
+    /// A version that no watch tells of.
+    fn put_version(&mut self, path: &str, zxid: Zxid, node: Option<Node>) {
         let versions = self.nodes.entry(path.to_owned()).or_default();
         let node = node.map(Rc::new);
         match versions.last_mut() {
             Some((at, last)) if *at == zxid => *last = node,
             _ => versions.push((zxid, node)),
         }
-        let changes = self.changes.entry(path.to_owned()).or_default();
-        changes.push((zxid, change));
     }
 }
 
@@ -281,6 +328,13 @@ pub(crate) mod tests {
             parent_cversion: 1,
             create2: false,
         })
+    }
+
+    pub(crate) fn delete(path: &str) -> TxnBody {
+        TxnBody::Delete {
+            path: path.into(),
+            container: false,
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ const SESSION_KINDS: u64 = 0x7365_7373_696f_6e73;
 
 /// The same for what servers differ in, and for stories of several faults. The pinned seeds of before
 /// (`tests/it`) have nothing of it.
-const STORIES: u64 = 0x7374_6f72_6965_77c2;
+const STORIES: u64 = 0x7374_6f72_6965_1ad0;
 
 /// The same for faults of disks.
 const DISK_FAULTS: u64 = 0x6469_736b_7320_6c6f;
@@ -123,6 +123,8 @@ pub(crate) struct Parameters {
     pub without_hand_over: BTreeSet<u8>,
     /// Whether servers lose their clients to others and come back as the leader goes.
     pub stories: bool,
+    /// Whether clients set ACLs, use containers, and watch for good.
+    pub wide_workload: bool,
     /// Whether learners get what the log has; else a snapshot where memory lacks something.
     pub log_diffs: bool,
 }
@@ -172,6 +174,10 @@ impl Parameters {
             false => BTreeSet::new(),
         };
         let tells = stories.percent(40);
+        let wide_workload = stories.percent(60);
+        let log_diffs = !tells || stories.percent(50);
+        // Without the log, what memory lacks takes a snapshot.
+        let history_len = if log_diffs { history_len } else { 5 };
         let gap = dice.pick(&[150_000, 400_000, 1_000_000]).unwrap_or(400_000);
         Self {
             servers,
@@ -207,7 +213,8 @@ impl Parameters {
             clock_rates,
             without_hand_over,
             stories: tells,
-            log_diffs: !tells || stories.percent(50),
+            wide_workload,
+            log_diffs,
             hold_ms: kinds.pick(&[0, 300, 5_000, 5_000, 5_000]).unwrap_or(5_000),
         }
     }

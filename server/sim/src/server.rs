@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use zk_core::{
-    AuthSettings, Configs, HoldSettings, Now, Peer, PeerConfig, ReconfigSettings, SessionKinds,
+    AuthSettings, Configs, HoldSettings, NodeKinds, Now, Peer, PeerConfig, ReconfigSettings,
+    SessionKinds,
 };
 use zk_storage::Storage;
 use zk_wire::Sid;
@@ -115,7 +116,10 @@ fn settings(cx: &Context, server: &Server, bugs: zk_core::Bugs) -> PeerConfig {
             local_upgrading: cx.params.local_sessions,
             read_only_mode: cx.params.read_only,
         },
-        kinds: Default::default(),
+        kinds: NodeKinds {
+            container_check_interval_ms: 700,
+            ..NodeKinds::default()
+        },
         roll_over_at: cx.params.roll_over_at,
         hand_over: !cx.params.without_hand_over.contains(&sid),
         hold: HoldSettings {

@@ -1,9 +1,14 @@
 //! Stories of several faults at the right moments, which chance alone would hardly ever bring
 //! together. They ask what may become of requests under way when their server loses its leader.
 
+use crate::client::Client;
 use crate::inflict::between;
 use crate::net::Host;
+use crate::queue::Us;
 use crate::world::{Event, World};
+
+/// How long a story is left alone by other faults.
+const STORY_US: Us = 1_400_000;
 
 impl World {
     pub(crate) fn story(&mut self) {
@@ -16,10 +21,12 @@ impl World {
         let Some(leader) = self.leader() else {
             return;
         };
-        let others: Vec<u8> = sids.iter().copied().filter(|s| *s != leader).collect();
+        let visited = self.clients.values().filter_map(Client::server);
+        let others: Vec<u8> = visited.filter(|s| *s != leader).collect();
         let Some(sid) = self.story_dice.pick(&others) else {
             return;
         };
+        self.calm_until = self.cx.q.now() + STORY_US;
         self.cx.checks.counts.faults += 1;
         let left_behind = self.story_dice.percent(60);
         let now = self.cx.q.now();
@@ -45,7 +52,7 @@ impl World {
         let away = dice.between(400_000, 1_100_000);
         let lag = dice.between(2_000, 150_000);
         let farewell = away + dice.between(50_000, 500_000);
-        let goes = (away + 10_000) - dice.between(0, 120_000);
+        let goes = away + dice.between(0, 40_000) - 10_000;
         let dies = dice.percent(50);
         self.partition(between(&[sid], sids), away);
         let clients = self.clients.keys().map(|id| Host::Client(*id));
@@ -63,7 +70,7 @@ impl World {
     /// and much else; then the leader goes, and the next one sends a state in which all of that is.
     fn deaf(&mut self, sid: u8, leader: u8) {
         let dice = &mut self.story_dice;
-        let goes = dice.between(300_000, 750_000);
+        let goes = dice.between(350_000, 700_000);
         let away = goes + dice.between(0, 200_000);
         let dies = dice.percent(70);
         let way = (Host::Server(leader), Host::Server(sid));

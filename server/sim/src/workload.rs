@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use zk_wire::Acl;
 use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL, ReconfigRequest};
 use zk_wire::client::{MultiOp, Request};
+use zk_wire::{Acl, Id};
 
 use crate::seed::Dice;
 
@@ -38,11 +38,14 @@ pub(crate) struct Workload {
     roots: VecDeque<Request>,
     /// Asks for reconfigurations and nothing else: of so many servers.
     reconfigs: Option<u8>,
+    /// Whether it sets ACLs, uses containers and watches for good.
+    wide: bool,
 }
 
 impl Workload {
-    pub(crate) fn random() -> Self {
+    pub(crate) fn random(wide: bool) -> Self {
         Self {
+            wide,
             mode: Mode::Random,
             script: VecDeque::new(),
             roots: ["/w", "/w/q", "/w/m0", "/w/m1"]
@@ -58,7 +61,7 @@ impl Workload {
         Self {
             roots: VecDeque::new(),
             reconfigs: Some(servers),
-            ..Self::random()
+            ..Self::random(false)
         }
     }
 
@@ -68,6 +71,7 @@ impl Workload {
             script: requests.into_iter().collect(),
             roots: VecDeque::new(),
             reconfigs: None,
+            wide: false,
         }
     }
 
@@ -111,6 +115,9 @@ impl Workload {
             }
             Mode::Random => Some(match self.roots.pop_front() {
                 Some(request) => request,
+                None if self.wide && dice.percent(25) => {
+                    wide(dice, client, xid, watched < WATCHES_MAX)
+                }
                 None => random(dice, client, xid, watched < WATCHES_MAX),
             }),
         }
@@ -190,6 +197,52 @@ fn random(dice: &mut Dice, client: u8, xid: i32, may_watch: bool) -> Request {
             path: Some("/w".into()),
         },
         _ => Request::CloseSession,
+    }
+}
+
+/// What the wide workload has beside the rest.
+fn wide(dice: &mut Dice, client: u8, xid: i32, may_watch: bool) -> Request {
+    let path = format!("/w/k{}", dice.between(0, REGISTERS - 1));
+    let container = format!("/w/c{}", one(dice));
+    match dice.between(0, 99) {
+        0..=19 => {
+            let mut acl = vec![Acl::world(31)];
+            if dice.percent(50) {
+                let id = Id::new("ip", "10.9.8.7");
+                acl.push(Acl { perms: 1, id });
+            }
+            Request::SetAcl {
+                path,
+                acl: Some(acl),
+                version: version(dice),
+            }
+        }
+        20..=34 => Request::GetAcl { path },
+        35..=49 => create(&container, 4, "", CreateOp::Container),
+        50..=64 => create(
+            &format!("{container}/x"),
+            0,
+            &format!("{client}-{xid}"),
+            either(dice),
+        ),
+        65..=74 => Request::Delete {
+            path: format!("{container}/x"),
+            version: -1,
+        },
+        75..=84 => Request::GetChildren2 {
+            path: container,
+            watch: may_watch && dice.percent(30),
+        },
+        // One path has one kind of lasting watch.
+        85..=89 if may_watch => Request::AddWatch { path, mode: 0 },
+        90..=94 if may_watch => Request::AddWatch {
+            path: "/w".into(),
+            mode: 1,
+        },
+        _ => Request::Exists {
+            path: container,
+            watch: may_watch && dice.percent(30),
+        },
     }
 }
 

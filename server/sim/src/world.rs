@@ -116,6 +116,8 @@ pub(crate) struct World {
     pub(crate) partitions: Vec<Vec<(Host, Host)>>,
     /// For stories of several faults.
     pub(crate) story_dice: Dice,
+    /// Until then a story is told, and no other fault happens.
+    pub(crate) calm_until: Us,
 }
 
 impl World {
@@ -143,10 +145,11 @@ impl World {
         let servers = (1..=all)
             .map(|sid| (sid, Server::new(&mut cx, sid)))
             .collect();
+        let wide = cx.params.wide_workload;
         let mut clients: BTreeMap<u8, Client> = (1..=cx.params.clients)
             .map(|id| {
                 let timeout = i32::try_from(cx.dice.between(400, 1_600)).unwrap_or(400);
-                (id, Client::new(id, timeout, Workload::random(), None))
+                (id, Client::new(id, timeout, Workload::random(wide), None))
             })
             .collect();
         if cx.params.reconfigs {
@@ -162,6 +165,7 @@ impl World {
             steps: config.steps,
             partitions: Vec::new(),
             story_dice: Parameters::story_dice(config.seed),
+            calm_until: 0,
         }
     }
 

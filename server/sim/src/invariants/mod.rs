@@ -14,6 +14,7 @@ pub(crate) mod empty_disk;
 pub(crate) mod epochs;
 pub(crate) mod exactly_once;
 pub(crate) mod hand_over;
+pub(crate) mod lasting;
 pub(crate) mod leadership;
 pub(crate) mod liveness;
 pub(crate) mod local_sessions;
@@ -21,6 +22,7 @@ pub(crate) mod real_time;
 pub(crate) mod replies;
 pub(crate) mod session_expiry;
 pub(crate) mod session_order;
+pub(crate) mod sweeps;
 pub(crate) mod total_order;
 pub(crate) mod watches;
 

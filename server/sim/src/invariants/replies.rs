@@ -11,7 +11,7 @@ use zk_wire::client::request::CreateRequest;
 use zk_wire::client::{ErrorCode, MultiOp, MultiResult, OpCode, ReplyHeader, Request};
 use zk_wire::jute::Reader;
 use zk_wire::txn::TxnBody;
-use zk_wire::{DecodeError, SessionId, Stat, Zxid};
+use zk_wire::{Acl, DecodeError, SessionId, Stat, Zxid};
 
 use super::agreement::History;
 use super::{Verdict, Violation, ensure};
@@ -150,6 +150,9 @@ pub(crate) fn check_write(
             format!("{}: error {}", about(), reply.header.err)
         })?;
     }
+    if let Request::SetAcl { path, version, .. } = request {
+        return check_set_acl(path, *version, reply, (before, zxid), oracle);
+    }
     let Some(op) = as_op(request) else {
         return Ok(());
     };
@@ -176,6 +179,35 @@ pub(crate) fn check_write(
         before,
         oracle,
     )
+}
+
+/// The states before a setACL and after it decide its answer.
+fn check_set_acl(
+    path: &str,
+    version: i32,
+    reply: &Reply,
+    (before, zxid): (Zxid, Zxid),
+    oracle: &Oracle,
+) -> Verdict {
+    let expected = match oracle.node(path, before) {
+        None => Some(ErrorCode::NoNode),
+        Some(node) if version != -1 && version != node.aversion => Some(ErrorCode::BadVersion),
+        Some(_) => None,
+    };
+    let expected = expected.map_or(0, ErrorCode::to_wire);
+    let err = reply.header.err;
+    let expired = ErrorCode::SessionExpired.to_wire();
+    ensure(err == expected || err == expired, NAME, || {
+        format!("setACL {version} of {path} at {zxid}: error {err}, must be {expected}")
+    })?;
+    if err != 0 {
+        return Ok(());
+    }
+    let stat = Stat::decode(&mut Reader::unlimited(reply.body.clone())).map_err(undecodable)?;
+    let node = oracle.node(path, zxid);
+    ensure(node.is_some_and(|node| node.stat() == stat), NAME, || {
+        format!("setACL of {path} at {zxid} gives {stat:?}, must be {node:?}")
+    })
 }
 
 fn check_success(
@@ -277,6 +309,7 @@ pub(crate) fn check_read(
 ) -> Verdict {
     let (Request::Exists { path, .. }
     | Request::GetData { path, .. }
+    | Request::GetAcl { path }
     | Request::GetChildren { path, .. }
     | Request::GetChildren2 { path, .. }) = request
     else {
@@ -314,6 +347,9 @@ pub(crate) fn check_read(
     let r = &mut r;
     let same = if matches!(request, Request::Exists { .. }) {
         Stat::decode(r).map_err(undecodable)? == node.stat()
+    } else if matches!(request, Request::GetAcl { .. }) {
+        let acl = r.vector(Acl::decode).map_err(undecodable)?;
+        acl == node.acl && Stat::decode(r).map_err(undecodable)? == node.stat()
     } else if matches!(request, Request::GetData { .. }) {
         let data = r.buffer().map_err(undecodable)?;
         data == node.data && Stat::decode(r).map_err(undecodable)? == node.stat()

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zk_wire::client::{CarriedWatches, EventKind, Request};
 use zk_wire::{Xid, Zxid};
 
+use super::lasting::Lasting;
 use super::{Verdict, ensure};
 use crate::oracle::{Change, Oracle};
 
@@ -34,6 +35,7 @@ struct Armed {
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     armed: BTreeMap<String, Armed>,
+    lasting: Lasting,
     /// Paths for which setWatches is under way.
     catching_up: BTreeSet<String>,
 }
@@ -41,11 +43,15 @@ pub(crate) struct Watches {
 impl Watches {
     /// Number of paths watched.
     pub(crate) fn len(&self) -> usize {
-        self.armed.len()
+        self.armed.len() + self.lasting.len()
     }
 
     /// A read was answered from the state at `zxid`.
     pub(crate) fn read(&mut self, request: &Request, zxid: Zxid, found: bool) {
+        if let Request::AddWatch { path, mode } = request {
+            self.lasting.added(path, *mode == 1, zxid);
+            return;
+        }
         let (Request::GetData { path, watch: true }
         | Request::Exists { path, watch: true }
         | Request::GetChildren { path, watch: true }
@@ -74,7 +80,8 @@ impl Watches {
     /// What to ask on a new connection; `None` when nothing is watched.
     pub(crate) fn reconnect(&mut self, last_seen: Zxid) -> Option<Request> {
         self.catching_up = self.armed.keys().cloned().collect();
-        if self.armed.is_empty() {
+        let persistent = self.lasting.reconnect();
+        if self.armed.is_empty() && persistent.is_none() {
             return None;
         }
         let list = |which: fn(&Armed) -> bool| {
@@ -88,6 +95,7 @@ impl Watches {
             data: list(|armed| armed.data.is_some()),
             exist: list(|armed| armed.exist.is_some()),
             child: list(|armed| armed.child.is_some()),
+            persistent,
             ..CarriedWatches::default()
         }))
     }
@@ -114,8 +122,12 @@ impl Watches {
             .filter(|_| DATA.contains(&change));
         let child = armed.child.filter(|_| CHILD.contains(&change));
         let catching_up = self.catching_up.contains(path);
+        let lasts = match zxid {
+            Some(zxid) => self.lasting.event(client, path, change, zxid)?,
+            None => false,
+        };
         ensure(
-            data.is_some() || child.is_some() || catching_up,
+            data.is_some() || child.is_some() || catching_up || lasts,
             NAME,
             || format!("client {client} gets {kind:?} of {path}, which it does not watch"),
         )?;
@@ -164,6 +176,7 @@ impl Watches {
     ) -> Verdict {
         if xid == SET_WATCHES_XID {
             self.catching_up.clear();
+            self.lasting.set_again(zxid);
             // A node that came and went while nobody was connected is not told of.
             for (path, armed) in &mut self.armed {
                 if armed.exist.is_some() && oracle.node(path, zxid).is_none() {
@@ -174,6 +187,7 @@ impl Watches {
         if !self.catching_up.is_empty() {
             return Ok(());
         }
+        self.lasting.revealed(client, zxid, oracle)?;
         for (path, armed) in &self.armed {
             let first = |since: Option<Zxid>, kinds: &[Change]| {
                 oracle.first_change(path, kinds, since?, zxid)
