@@ -56,6 +56,9 @@ pub struct Plan {
     /// How many of the servers are Apache's: nobody is connected to those, but they lead in turn.
     #[arg(long, default_value_t = 0)]
     pub apache: usize,
+    /// Leaves connections to close and leaders to die, as they do where the config says nothing.
+    #[arg(long)]
+    pub off: bool,
     /// Leaves out the ensemble of Apache's servers.
     #[arg(long)]
     pub alone: bool,
@@ -119,7 +122,15 @@ pub fn run(progress: &Progress, plan: &Plan) -> Result<()> {
 }
 
 fn one_ensemble(progress: &Progress, kinds: &[Kind], plan: &Plan) -> Result<()> {
-    let mut ensemble = Ensemble::configured(kinds, &Settings::default())?;
+    let keys = ["quorate.handOver=true", "quorate.hold.timeMaxMs=10000"];
+    let settings = Settings {
+        extra: match plan.off {
+            true => Vec::new(),
+            false => keys.map(str::to_owned).to_vec(),
+        },
+        ..Settings::default()
+    };
+    let mut ensemble = Ensemble::configured(kinds, &settings)?;
     ensemble.start_all()?;
     ensemble.wait_serving()?;
     let kind = *kinds.first().context("no server")?;

@@ -134,7 +134,8 @@ fn shape(answer: &str) -> Vec<String> {
     out
 }
 
-/// The names of all members with their depth, in order; names that are numbers are one name.
+/// The names of all members with their depth, in order; names that are numbers are one name, and
+/// several of them side by side are as one: how many buckets there are depends on the moment.
 fn members(value: &Value, text: &str) -> Result<Vec<String>> {
     ensure!(value.is_object(), "no object: {text}");
     let names = text.lines().filter_map(|line| {
@@ -147,7 +148,9 @@ fn members(value: &Value, text: &str) -> Result<Vec<String>> {
         };
         Some(format!("{depth} {name}"))
     });
-    Ok(names.collect())
+    let mut names: Vec<String> = names.collect();
+    names.dedup_by(|a, b| a == b && a.ends_with(" #"));
+    Ok(names)
 }
 
 /// Names before the separator, but for what only one of the servers has.
