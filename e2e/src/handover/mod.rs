@@ -121,16 +121,19 @@ pub fn run(progress: &Progress, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn one_ensemble(progress: &Progress, kinds: &[Kind], plan: &Plan) -> Result<()> {
+fn settings(plan: &Plan) -> Settings {
     let keys = ["quorate.handOver=true", "quorate.hold.timeMaxMs=10000"];
-    let settings = Settings {
+    Settings {
         extra: match plan.off {
             true => Vec::new(),
             false => keys.map(str::to_owned).to_vec(),
         },
         ..Settings::default()
-    };
-    let mut ensemble = Ensemble::configured(kinds, &settings)?;
+    }
+}
+
+fn one_ensemble(progress: &Progress, kinds: &[Kind], plan: &Plan) -> Result<()> {
+    let mut ensemble = Ensemble::configured(kinds, &settings(plan))?;
     ensemble.start_all()?;
     ensemble.wait_serving()?;
     let kind = *kinds.first().context("no server")?;
