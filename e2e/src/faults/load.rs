@@ -129,9 +129,9 @@ impl Load {
     ///
     /// # Errors
     /// When a writer got an answer that it must not get.
-    pub fn stop(self) -> Result<Acknowledged> {
+    pub fn stop(&mut self) -> Result<Acknowledged> {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             thread.join().map_err(|_| anyhow!("a writer panicked"))??;
         }
         let ledgers = self.ledgers.iter().map(|ledger| Ok(lock(ledger)?.clone()));

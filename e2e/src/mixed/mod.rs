@@ -42,6 +42,8 @@ pub struct Summary {
     pub led: [u32; 2],
     /// Kills, restarts, partitions.
     pub faults: u32,
+    /// How often a server of Apache ended by itself, by a defect of its own.
+    pub ended_itself: u32,
     /// Digests at one zxid that were compared.
     pub digests: usize,
 }
@@ -68,8 +70,13 @@ pub fn run(progress: &Progress, arguments: &Arguments) -> Result<()> {
         done += 1;
         println!(
             "{mix}: no acknowledged write lost: {} nodes, {} faults, Apache led {} times, Quorate \
-             {} times, {} digests compared",
-            summary.nodes, summary.faults, summary.led[0], summary.led[1], summary.digests
+             {} times, {} digests compared, Apache ended itself {} times",
+            summary.nodes,
+            summary.faults,
+            summary.led[0],
+            summary.led[1],
+            summary.digests,
+            summary.ended_itself
         );
     }
     ensure!(done > 0, "no time for a single mix");

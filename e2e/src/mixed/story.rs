@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -33,6 +33,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Writes after which digests are compared: enough that each member remembers several of them.
 const LAST_WRITES: u32 = 300;
+
+/// How long writes may stand before it is looked whether a server ended by itself.
+const GO_ON_TURN: Duration = Duration::from_secs(10);
 
 /// How often members that do not answer are asked again.
 const CHECKS_MAX: u32 = 3;
@@ -121,18 +124,17 @@ impl Story<'_> {
 
     /// Stops writing and compares.
     fn end(mut self) -> Result<Summary> {
-        self.ensemble.wait_serving()?;
+        self.all_serve()?;
         let acknowledged = self.load.stop()?;
-        let ensemble = &mut self.ensemble;
         // A machine with too much to do may change the leader once more; what is lost stays lost.
-        let mut checked = kill_loop::check(ensemble, &acknowledged);
+        let mut checked = kill_loop::check(&mut self.ensemble, &acknowledged);
         for _ in 0..CHECKS_MAX {
             if checked.is_ok() {
                 break;
             }
             thread::sleep(Duration::from_secs(1));
-            ensemble.wait_serving()?;
-            checked = kill_loop::check(ensemble, &acknowledged);
+            self.all_serve()?;
+            checked = kill_loop::check(&mut self.ensemble, &acknowledged);
         }
         let checked = checked
             .and_then(|()| write_on(&self.ensemble))
@@ -203,7 +205,7 @@ impl Story<'_> {
         }
         self.goes_on("after the death of the leader")?;
         self.ensemble.start_all()?;
-        self.ensemble.wait_serving()
+        self.all_serve()
     }
 
     /// One voter and one observer miss so much that only a snapshot, or the log on disk, helps.
@@ -224,7 +226,7 @@ impl Story<'_> {
         }
         self.load.wait_progress(FAR_BEHIND, START_LIMIT)?;
         self.ensemble.start_all()?;
-        self.ensemble.wait_serving()
+        self.all_serve()
     }
 
     /// The leader, with the smaller half, loses the others; what it proposes meanwhile never was.
@@ -259,7 +261,7 @@ impl Story<'_> {
         thread::sleep(Duration::from_secs(4));
         self.goes_on("while the network is parted")?;
         self.network.heal()?;
-        self.ensemble.wait_serving()?;
+        self.all_serve()?;
         self.goes_on("after the network is whole again")
     }
 
@@ -278,7 +280,7 @@ impl Story<'_> {
             self.summary.faults += 1;
             self.goes_on("while a server is down")?;
             self.ensemble.start_all()?;
-            self.ensemble.wait_serving()?;
+            self.all_serve()?;
         }
         Ok(())
     }
@@ -297,14 +299,48 @@ impl Story<'_> {
             self.summary.faults += 1;
         }
         self.ensemble.start_all()?;
-        self.ensemble.wait_serving()?;
+        self.all_serve()?;
         self.goes_on("after the quorum was gone")
     }
 
-    fn goes_on(&self, when: &str) -> Result<()> {
-        self.load
-            .wait_progress(50, START_LIMIT)
-            .with_context(|| format!("writes {when}"))
+    /// Waits until all servers serve.
+    fn all_serve(&mut self) -> Result<()> {
+        for n in 0..self.ensemble.servers.len() {
+            let server = self.ensemble.servers.get_mut(n).context("a server")?;
+            if let Err(error) = server.wait_serving(START_LIMIT) {
+                if !self.start_ended()? {
+                    return Err(error);
+                }
+                let server = self.ensemble.servers.get_mut(n).context("a server")?;
+                server.wait_serving(START_LIMIT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again what ended by a defect of Apache's, and returns whether there was any.
+    fn start_ended(&mut self) -> Result<bool> {
+        let mut any = false;
+        for server in &mut self.ensemble.servers {
+            if server.start_if_ended_itself()? {
+                any = true;
+                self.summary.ended_itself += 1;
+                self.progress
+                    .say(format!("server {} ended itself, and is started", server.id));
+            }
+        }
+        Ok(any)
+    }
+
+    fn goes_on(&mut self, when: &str) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let went_on = self.load.wait_progress(50, GO_ON_TURN);
+            if went_on.is_ok() || Instant::now() > deadline {
+                return went_on.with_context(|| format!("writes {when}"));
+            }
+            self.start_ended()?;
+        }
     }
 }
 

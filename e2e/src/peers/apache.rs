@@ -17,6 +17,11 @@ pub const VERSION: &str = "3.9.5";
 /// Heap of a server: plenty for the tests, and little enough for five on one machine.
 const HEAP: &str = "-Xmx768m";
 
+/// What a learner of Apache says when it ends because its leader is gone: it brings its database
+/// up to its log while its commit processor still applies to it, and takes the hole that it sees for
+/// damage. Started again, it is well.
+pub const ENDS_ITSELF: &str = "Committed proposal cached out of order";
+
 /// Holds the list that was fetched; written last, so that an interrupted fetch is done again.
 const COMPLETE: &str = "complete";
 
