@@ -59,7 +59,7 @@ impl Place {
         };
         let mut ensemble = Ensemble::start(Kind::Quorate, 3, &settings)?;
         reconfigure(&mut ensemble)?;
-        let mut load = Load::start(&ensemble.addresses(), WRITERS)?;
+        let load = Load::start(&ensemble.addresses(), WRITERS)?;
         for _ in 0..2 {
             load.wait_progress(WRITES, START_LIMIT)?;
             let leader = ensemble.leader()?;

@@ -58,7 +58,7 @@ pub(super) fn run(progress: &Progress, short: bool) -> Result<usize> {
     } else {
         &CASES
     };
-    let mut load = Load::start(&ensemble.addresses(), WRITERS)?;
+    let load = Load::start(&ensemble.addresses(), WRITERS)?;
     for (role, tenths) in cases {
         one(&mut ensemble, &load, *role, *tenths).with_context(|| format!("{role} {tenths:?}"))?;
     }

@@ -77,7 +77,7 @@ pub fn run(progress: &Progress, plan: Plan) -> Result<Summary> {
 
 fn kill_and_check(progress: &Progress, plan: Plan, ensemble: &mut Ensemble) -> Result<Summary> {
     let mut random = Random::new(plan.seed);
-    let mut load = Load::start(&ensemble.addresses(), WRITERS)?;
+    let load = Load::start(&ensemble.addresses(), WRITERS)?;
     let mut longest_gap = Duration::ZERO;
     for kill in 1..=plan.kills {
         load.wait_progress(1, START_LIMIT)

@@ -113,6 +113,19 @@ impl Load {
     /// # Errors
     /// When that takes longer than `limit`, or a writer gave up.
     pub fn wait_progress(&self, more: u64, limit: Duration) -> Result<()> {
+        self.wait_progress_with(more, limit, || Ok(()))
+    }
+
+    /// The same, and does `meanwhile` as long as it waits.
+    ///
+    /// # Errors
+    /// As [`Load::wait_progress`], and those of `meanwhile`.
+    pub fn wait_progress_with(
+        &self,
+        more: u64,
+        limit: Duration,
+        mut meanwhile: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
         let goal = self.count() + more;
         wait_for("writes that go on", limit, || {
             if self.count() >= goal {
@@ -120,6 +133,9 @@ impl Load {
             }
             if self.threads.iter().any(JoinHandle::is_finished) {
                 return Ok(Err(anyhow!("a writer gave up")));
+            }
+            if let Err(error) = meanwhile() {
+                return Ok(Err(error));
             }
             Err(format!("{} of {goal} writes", self.count()))
         })?
@@ -129,9 +145,9 @@ impl Load {
     ///
     /// # Errors
     /// When a writer got an answer that it must not get.
-    pub fn stop(&mut self) -> Result<Acknowledged> {
+    pub fn stop(self) -> Result<Acknowledged> {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
+        for thread in self.threads {
             thread.join().map_err(|_| anyhow!("a writer panicked"))??;
         }
         let ledgers = self.ledgers.iter().map(|ledger| Ok(lock(ledger)?.clone()));

@@ -144,7 +144,7 @@ impl Migration<'_> {
         self.load.wait_progress(BETWEEN, START_LIMIT)
     }
 
-    fn end(mut self, programs: Vec<Program>) -> Result<()> {
+    fn end(self, programs: Vec<Program>) -> Result<()> {
         let mut reports = Vec::new();
         for program in programs {
             match program.stop(&self.turns) {

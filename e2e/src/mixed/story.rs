@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -33,9 +33,6 @@ const WRITE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Writes after which digests are compared: enough that each member remembers several of them.
 const LAST_WRITES: u32 = 300;
-
-/// How long writes may stand before it is looked whether a server ended by itself.
-const GO_ON_TURN: Duration = Duration::from_secs(10);
 
 /// How often members that do not answer are asked again.
 const CHECKS_MAX: u32 = 3;
@@ -133,7 +130,7 @@ impl Story<'_> {
                 break;
             }
             thread::sleep(Duration::from_secs(1));
-            self.all_serve()?;
+            self.summary.ended_itself += self.ensemble.wait_serving_again()?;
             checked = kill_loop::check(&mut self.ensemble, &acknowledged);
         }
         let checked = checked
@@ -303,44 +300,18 @@ impl Story<'_> {
         self.goes_on("after the quorum was gone")
     }
 
-    /// Waits until all servers serve.
     fn all_serve(&mut self) -> Result<()> {
-        for n in 0..self.ensemble.servers.len() {
-            let server = self.ensemble.servers.get_mut(n).context("a server")?;
-            if let Err(error) = server.wait_serving(START_LIMIT) {
-                if !self.start_ended()? {
-                    return Err(error);
-                }
-                let server = self.ensemble.servers.get_mut(n).context("a server")?;
-                server.wait_serving(START_LIMIT)?;
-            }
-        }
+        self.summary.ended_itself += self.ensemble.wait_serving_again()?;
         Ok(())
     }
 
-    /// Starts again what ended by a defect of Apache's, and returns whether there was any.
-    fn start_ended(&mut self) -> Result<bool> {
-        let mut any = false;
-        for server in &mut self.ensemble.servers {
-            if server.start_if_ended_itself()? {
-                any = true;
-                self.summary.ended_itself += 1;
-                self.progress
-                    .say(format!("server {} ended itself, and is started", server.id));
-            }
-        }
-        Ok(any)
-    }
-
     fn goes_on(&mut self, when: &str) -> Result<()> {
-        let deadline = Instant::now() + START_LIMIT;
-        loop {
-            let went_on = self.load.wait_progress(50, GO_ON_TURN);
-            if went_on.is_ok() || Instant::now() > deadline {
-                return went_on.with_context(|| format!("writes {when}"));
-            }
-            self.start_ended()?;
-        }
+        self.load
+            .wait_progress_with(50, START_LIMIT, || {
+                self.summary.ended_itself += self.ensemble.start_ended()?;
+                Ok(())
+            })
+            .with_context(|| format!("writes {when}"))
     }
 }
 

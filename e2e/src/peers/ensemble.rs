@@ -144,6 +144,36 @@ impl Ensemble {
         Ok(())
     }
 
+    /// Starts the servers again that ended as [`super::apache::ENDS_ITSELF`] tells, and returns how
+    /// many did.
+    ///
+    /// # Errors
+    /// As [`Ensemble::start_all`].
+    pub fn start_ended(&mut self) -> Result<u32> {
+        let mut started = 0;
+        for server in &mut self.servers {
+            started += u32::from(server.start_if_ended_itself()?);
+        }
+        Ok(started)
+    }
+
+    /// As [`Ensemble::wait_serving`], after [`Ensemble::start_ended`] if one had ended; returns how
+    /// many had.
+    ///
+    /// # Errors
+    /// As both.
+    pub fn wait_serving_again(&mut self) -> Result<u32> {
+        let Err(error) = self.wait_serving() else {
+            return Ok(0);
+        };
+        let started = self.start_ended()?;
+        if started == 0 {
+            return Err(error);
+        }
+        self.wait_serving()?;
+        Ok(started)
+    }
+
     /// The server with this id.
     ///
     /// # Errors

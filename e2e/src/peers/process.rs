@@ -19,6 +19,8 @@ const TERMINATE_LIMIT: Duration = Duration::from_secs(60);
 pub struct Process {
     child: Child,
     log: PathBuf,
+    /// Length of the log when it was started, bytes.
+    log_from: usize,
 }
 
 /// Memory of a process as the kernel accounts it, bytes.
@@ -38,6 +40,7 @@ impl Process {
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let file = File::options().create(true).append(true).open(log);
         let file = file.with_context(|| format!("cannot write {}", log.display()))?;
+        let log_from = usize::try_from(file.metadata()?.len())?;
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
@@ -47,6 +50,7 @@ impl Process {
         Ok(Self {
             child,
             log: log.to_owned(),
+            log_from,
         })
     }
 
@@ -62,6 +66,16 @@ impl Process {
     /// As the system's.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// What it wrote to its log, without what those before it wrote.
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn said(&self) -> Result<String> {
+        let text = fs::read(&self.log)?;
+        let own = text.get(self.log_from..).unwrap_or_default();
+        Ok(String::from_utf8_lossy(own).into_owned())
     }
 
     /// Ends it at once, as a power switch would (SIGKILL), and waits until it is gone.

@@ -275,31 +275,24 @@ impl Server {
         Ok(status)
     }
 
-    /// Whether it ended by itself as [`apache::ENDS_ITSELF`] tells.
-    ///
-    /// # Errors
-    /// As the system's.
-    pub fn ended_itself(&mut self) -> Result<bool> {
-        if self.kind != Kind::Apache {
-            return Ok(false);
-        }
-        let Some(process) = self.process.as_mut() else {
-            return Ok(false);
-        };
-        Ok(process.ended()?.is_some() && tail(&self.log_path()).contains(apache::ENDS_ITSELF))
-    }
-
-    /// Starts it again when it ended as [`apache::ENDS_ITSELF`] tells, and returns whether it did.
+    /// Starts it again if it ended as [`apache::ENDS_ITSELF`] tells, and returns whether it did.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn start_if_ended_itself(&mut self) -> Result<bool> {
-        let ended = self.ended_itself()?;
-        if ended {
-            self.process = None;
-            self.start()?;
+        let Some(process) = self.process.as_mut() else {
+            return Ok(false);
+        };
+        if self.kind != Kind::Apache || process.ended()?.is_none() {
+            return Ok(false);
         }
-        Ok(ended)
+        let said = process.said()?;
+        if !apache::ENDS_ITSELF.iter().all(|line| said.contains(line)) {
+            return Ok(false);
+        }
+        self.process = None;
+        self.start()?;
+        Ok(true)
     }
 
     /// Lets the other program serve from now on, with the same directory and ports.

@@ -294,7 +294,7 @@ impl Matrix<'_> {
         after.retain(|id, _| !gone.contains(id));
         self.change("five become three", after, Way::Whole)?;
 
-        let mut load = self.load.take().context("the load was stopped before")?;
+        let load = self.load.take().context("the load was stopped before")?;
         let acknowledged = load.stop()?;
         let gone = self.stopped();
         self.ensemble.servers.retain(|s| !gone.contains(&s.id));

@@ -58,7 +58,7 @@ fn a_full_disk_ends_the_server_and_no_acknowledged_write() -> Result<()> {
     ensemble.start_all()?;
     ensemble.wait_serving()?;
 
-    let mut load = Load::start(&ensemble.addresses(), 2)?;
+    let load = Load::start(&ensemble.addresses(), 2)?;
     let server = ensemble.server(1)?;
     let status = server.process()?.wait(LIMIT)?;
     let said = fs::read_to_string(server.log_path())?;
