@@ -94,6 +94,8 @@ bugs! {
     failed_hand_over_drops_requests;
     /// Lets session deadlines run on through an election instead of starting them anew.
     expire_during_election;
+    /// Lets a session go on while writes of its earlier connections are under way.
+    settles_before_sync;
     /// Asks again for writes that the history has.
     resubmit_without_looking;
     /// Forgets writes that the history does not have.

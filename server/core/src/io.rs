@@ -133,6 +133,9 @@ pub enum Input {
         /// Why.
         cause: ElectionCause,
     },
+    /// This server is about to stop: answered by the event `MayLeave` when the leader that it
+    /// follows has a quorum without it, and not at all where the leader cannot tell.
+    Leave,
     /// A client connection ended; not given after [`Output::CloseClient`].
     ClientClosed {
         /// Which.

@@ -251,6 +251,8 @@ pub enum PeerEvent {
         /// Why.
         why: String,
     },
+    /// A quorum follows the leader without this server, which is about to stop.
+    MayLeave,
     /// A connection that was held without a leader closed.
     HoldEnded {
         /// Why.

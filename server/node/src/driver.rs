@@ -186,6 +186,7 @@ impl Run {
                     | Input::Notification { .. }
                     | Input::LearnerConnected { .. }
                     | Input::HandOver { .. }
+                    | Input::Leave
                     | Input::ClientConnect { .. }
                     | Input::ClientFrame { .. }
                     | Input::ClientClosed { .. } => true,

@@ -71,6 +71,7 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             metrics.hand_overs_failed.inc();
             warn!("the lead is not passed on: {why}");
         }
+        PeerEvent::MayLeave => info!("a quorum follows without this server"),
         PeerEvent::HandOverRefused { why } => warn!("the lead cannot be passed on: {why}"),
         PeerEvent::ReadOnly { serving: true } => {
             tracing::warn!("no leader yet: reads are served to clients that ask for it");

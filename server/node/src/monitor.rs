@@ -49,6 +49,8 @@ pub struct Monitor {
     pub queries: Queries,
     /// How the last attempt to pass on the lead ended.
     pub hand_overs: watch::Sender<Option<HandOver>>,
+    /// Whether a quorum is known to follow the leader without this server.
+    pub may_leave: watch::Sender<bool>,
     visitors: AtomicU64,
     trace_mask: AtomicI64,
     last_snapshot: Mutex<(Zxid, i64)>,
@@ -84,6 +86,7 @@ impl Monitor {
             settings,
             queries,
             hand_overs: watch::Sender::new(None),
+            may_leave: watch::Sender::new(false),
             visitors: AtomicU64::new(0),
             trace_mask: AtomicI64::new(TRACE_MASK),
             last_snapshot: Mutex::new((zxid, clock.wall_ms())),

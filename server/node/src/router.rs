@@ -217,6 +217,9 @@ impl Router {
                 if let PeerEvent::Applied { zxid, .. } = &event {
                     self.zxid_applied = zxid.to_wire();
                 }
+                if let PeerEvent::MayLeave = &event {
+                    self.monitor.may_leave.send_replace(true);
+                }
                 let ended = if let PeerEvent::HandedOver { to } = &event {
                     Some(Ok(*to))
                 } else if let PeerEvent::HandOverFailed { why } = &event {

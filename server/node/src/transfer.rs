@@ -46,8 +46,12 @@ pub async fn pass_on(monitor: &Monitor, to: Option<Sid>, patience: Duration) -> 
     }
 }
 
-/// A leader that is told to stop passes on the lead first, and goes when its successor serves: by
-/// then everybody has heard.
+/// Bound of the wait for a quorum without this server. A server of Apache's hears of the end of the
+/// lead from its socket and takes part in an election of its own first.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
+
+/// A leader that is told to stop passes on the lead first, and goes when its successor serves with
+/// a quorum of others: by then everybody has heard, and nothing depends on this server.
 pub async fn before_stop(monitor: &Monitor) {
     if !monitor.settings.hand_over {
         return;
@@ -74,5 +78,16 @@ pub async fn before_stop(monitor: &Monitor) {
     };
     if timeout(SETTLE_MAX, settled).await.is_err() {
         warn!("the successor does not serve yet");
+        return;
+    }
+    let mut may_leave = monitor.may_leave.subscribe();
+    if !monitor.queries.tell(Input::Leave).await {
+        return;
+    }
+    if timeout(LEAVE_MAX, may_leave.wait_for(|may| *may))
+        .await
+        .is_err()
+    {
+        warn!("it is not known that a quorum follows the successor without this server");
     }
 }

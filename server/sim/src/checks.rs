@@ -293,6 +293,11 @@ impl Checks {
         self.once.local_sessions = enabled;
     }
 
+    /// Clients number their requests anew with each connection.
+    pub(crate) fn clients_number_anew(&mut self, enabled: bool) {
+        self.once.numbers_anew = enabled;
+    }
+
     /// A server ends a local session for its silence.
     pub(crate) fn expires_locally(&mut self, sid: u8, session: SessionId, now_ms: u64) -> Verdict {
         self.counts.expired_locally += 1;

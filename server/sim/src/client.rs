@@ -62,6 +62,8 @@ struct Connection {
     settled: bool,
     /// The number of the first request on it.
     first_xid: Xid,
+    /// Requests of the session before it that its numbers do not count: a client may number anew.
+    uncounted: i32,
     pending: VecDeque<Pending>,
     last_heard: Us,
     last_sent: Us,
@@ -222,6 +224,7 @@ impl Client {
             server,
             settled: false,
             first_xid: Xid(0),
+            uncounted: 0,
             pending: VecDeque::new(),
             last_heard: now,
             last_sent: now,
@@ -267,7 +270,7 @@ impl Client {
                 session.watches.len(),
             )
         {
-            let xid = Xid(session.next_xid);
+            let xid = Xid(session.next_xid - connection.uncounted);
             session.next_xid += 1;
             session.closing = request == Request::CloseSession;
             if makes_ephemeral(&request) {
@@ -365,6 +368,9 @@ impl Client {
                 format!("{} came back as {}", session.id, response.session)
             })?;
             session.timeout_us = timeout_us;
+            if cx.params.numbers_anew {
+                connection.uncounted = session.next_xid - 1;
+            }
             connection.first_xid = Xid(session.next_xid);
             if let Some(request) = session.watches.reconnect(session.order.last_seen()) {
                 send(cx, connection, SET_WATCHES_XID, request);

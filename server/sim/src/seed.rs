@@ -72,6 +72,9 @@ pub const STEPS_DEFAULT: u64 = 15_000;
 /// Makes the dice that decide about kinds of sessions other ones than those of the rest.
 const SESSION_KINDS: u64 = 0x7365_7373_696f_6e73;
 
+/// Stream of whether clients number anew.
+const NUMBERS: u64 = 0x6e75_6d62_6572_7321;
+
 /// The same for what servers differ in, and for stories of several faults. The pinned seeds of before
 /// (`tests/it`) have nothing of it.
 const STORIES: u64 = 0x7374_6f72_6965_1ad0;
@@ -105,6 +108,8 @@ pub(crate) struct Parameters {
     pub first_version: bool,
     /// Whether sessions begin as local ones.
     pub local_sessions: bool,
+    /// Whether clients number their requests anew with each connection.
+    pub numbers_anew: bool,
     /// Counter at which a new epoch begins in place.
     pub roll_over_at: u32,
     /// How long connections are held without a leader, ms; 0: not at all.
@@ -201,6 +206,7 @@ impl Parameters {
                 .map(|_| dice.pick(&[0, 1, 1, 2, 5]).unwrap_or(1))
                 .collect(),
             local_sessions,
+            numbers_anew: Dice::new(config.seed ^ NUMBERS).percent(25),
             read_only,
             history_len,
             // A disk that is lost costs a vote, which a small ensemble of them may not have to spare.

@@ -341,6 +341,7 @@ impl Process {
             }
             PeerEvent::Elected { .. }
             | PeerEvent::ReadOnly { .. }
+            | PeerEvent::MayLeave
             | PeerEvent::HandOverFailed { .. }
             | PeerEvent::HandOverRefused { .. } => Ok(()),
         }

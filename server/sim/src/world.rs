@@ -141,6 +141,8 @@ impl World {
         };
         let local_sessions = cx.params.local_sessions;
         cx.checks.sessions_begin_locally(local_sessions);
+        let numbers_anew = cx.params.numbers_anew;
+        cx.checks.clients_number_anew(numbers_anew);
         let all = cx.params.all_servers();
         let servers = (1..=all)
             .map(|sid| (sid, Server::new(&mut cx, sid)))

@@ -46,6 +46,10 @@ pub enum HandOver {
     Refused,
     /// Leader to learner: this one leads from here on.
     Follow(Sid),
+    /// Learner to leader: it is about to stop.
+    Leaves,
+    /// Leader to learner: a quorum follows without it.
+    MayLeave,
 }
 
 impl HandOver {
@@ -55,6 +59,8 @@ impl HandOver {
             Self::Accepted => (Zxid::ZERO, 2, 0),
             Self::Refused => (Zxid::ZERO, 3, 0),
             Self::Follow(sid) => (Zxid::ZERO, 4, sid.0),
+            Self::Leaves => (Zxid::ZERO, 5, 0),
+            Self::MayLeave => (Zxid::ZERO, 6, 0),
         };
         let mut w = Writer::with_capacity(12);
         w.i32(step);
@@ -69,6 +75,8 @@ impl HandOver {
             2 => Some(Self::Accepted),
             3 => Some(Self::Refused),
             4 => Some(Self::Follow(sid)),
+            5 => Some(Self::Leaves),
+            6 => Some(Self::MayLeave),
             _ => None,
         })
     }

@@ -45,10 +45,7 @@ impl Peer {
         let timeout_ms = wanted.min(local.cfg.session_timeout_max_ms);
         match request.session {
             None => self.new_session(conn, who, request.read_only, timeout_ms, now, out),
-            Some(session) => {
-                self.old_session(conn, who, request, session, timeout_ms, now, out);
-                Ok(())
-            }
+            Some(session) => self.old_session(conn, who, request, session, timeout_ms, now, out),
         }
     }
 
@@ -115,13 +112,13 @@ impl Peer {
         timeout_ms: i32,
         now: Now,
         out: &mut Outputs,
-    ) {
+    ) -> Result<(), RoleOver> {
         let local = &mut self.local;
         let read_only = local.clients.is_read_only();
         if read_only && local.db.session_timeout_ms(session).is_some() {
             let why = "a session that all know cannot be renewed without a quorum";
             out.push(Output::CloseClient { conn, why });
-            return;
+            return Ok(());
         }
         // Checked before anything else: a wrong password must not cost the owner its connection.
         if request.password != session_password(session).as_slice() {
@@ -131,7 +128,7 @@ impl Peer {
                 conn,
                 why: "wrong session password",
             });
-            return;
+            return Ok(());
         }
         local
             .clients
@@ -140,13 +137,14 @@ impl Peer {
         match &mut self.role {
             Role::Learner(learner) if !here && !read_only => {
                 learner.reopen_session(session, timeout_ms, out);
+                Ok(())
             }
             Role::Leading(leading) if !here => {
-                let valid = leading.reopen_session(session, timeout_ms, now);
-                local.settle_session(session, valid, out);
+                leading.reopen_session(session, timeout_ms, local, now, out)
             }
             Role::Draining | Role::Looking(_) | Role::Leading(_) | Role::Learner(_) => {
                 local.settle_session(session, here, out);
+                Ok(())
             }
         }
     }

@@ -77,6 +77,28 @@ impl Parting {
         self.elected = Some(now);
     }
 
+    /// This server led in this epoch and nobody was ever served in it. A quorum had promised the
+    /// epoch, so no earlier one goes on.
+    pub(super) fn led_in_vain(&mut self, at: Epoch) {
+        if self.ended() && self.epoch.is_some_and(|e| at.0 == e.0.saturating_add(1)) {
+            self.epoch = Some(at);
+            self.cause = Cause::Led;
+        }
+    }
+
+    /// Whether it is certain that nobody was served any more in that epoch when the next leader was
+    /// elected.
+    fn ended(&self) -> bool {
+        match self.cause {
+            Cause::Unclear => false,
+            Cause::Led | Cause::GaveUp => true,
+            Cause::LinkEnded(at) => {
+                let soon = |elected: Mono| elected <= at.plus(self.gap_max_ms);
+                !self.went_on && self.elected.is_some_and(soon)
+            }
+        }
+    }
+
     /// What is certain when `next` begins. A write under way in an earlier epoch is in the history
     /// by now or will never be. The owner of a session is known to one epoch only: another one in
     /// between, or the old one without this server, may have seen the client elsewhere.
@@ -93,17 +115,9 @@ impl Parting {
                 unmoved: true,
             };
         }
-        let ended = match self.cause {
-            Cause::Unclear => false,
-            Cause::Led | Cause::GaveUp => true,
-            Cause::LinkEnded(at) => {
-                let soon = |elected: Mono| elected <= at.plus(self.gap_max_ms);
-                !self.went_on && self.elected.is_some_and(soon)
-            }
-        };
         Sure {
             under_way: true,
-            unmoved: ended && next.0 == epoch.0.saturating_add(1),
+            unmoved: self.ended() && next.0 == epoch.0.saturating_add(1),
         }
     }
 }
@@ -165,9 +179,7 @@ impl Peer {
                     Ok(())
                 }
                 (Resume::Revalidate, Role::Leading(leading)) => {
-                    let valid = leading.reopen_session(session, timeout_ms, now);
-                    self.local.settle_session(session, valid, out);
-                    Ok(())
+                    leading.reopen_session(session, timeout_ms, &mut self.local, now, out)
                 }
                 (Resume::Revalidate, Role::Draining | Role::Looking(_)) => Ok(()),
             };

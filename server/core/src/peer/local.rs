@@ -266,7 +266,8 @@ impl Local {
         self.released.extend(released);
     }
 
-    /// Settles the session of a connection that waits for it.
+    /// Settles the session of a connection that waits for it. What earlier connections of the session
+    /// asked must be applied by now: clients may number their requests anew with each.
     pub(crate) fn settle_session(&mut self, session: SessionId, valid: bool, out: &mut Outputs) {
         let released = self.clients.renewed(session, valid, out);
         self.released.extend(released);

@@ -214,6 +214,12 @@ impl Peer {
                 patience_ms,
                 cause,
             } => self.hand_over(to, patience_ms, cause, now, out),
+            Input::Leave => {
+                if let Role::Learner(learner) = &self.role {
+                    learner.leave(out);
+                }
+                Ok(())
+            }
             Input::ClientClosed { conn } => {
                 self.local.clients.drop_conn(conn);
                 Ok(())
@@ -351,6 +357,9 @@ impl Peer {
         };
         let patience_ms = local.ticks(local.cfg.sync_limit);
         self.begin_role(outcome, 0, patience_ms, now, out);
+        if let Role::Learner(learner) = &mut self.role {
+            learner.knows_leader();
+        }
     }
 
     /// Leads, follows or observes: on the word of an election, of the last leader, or of a
@@ -431,6 +440,8 @@ impl Peer {
         let state = self.state();
         if self.local.serving && state == ServerState::Leading {
             self.local.parting.led();
+        } else if let Some(epoch) = self.role.leading().and_then(Leading::epoch) {
+            self.local.parting.led_in_vain(epoch);
         }
         if let Some(Next::Designated { leader, .. }) = self.local.next {
             if leader == self.local.cfg.sid && state != ServerState::Leading {

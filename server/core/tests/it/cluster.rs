@@ -382,6 +382,7 @@ impl Cluster {
                     event @ (PeerEvent::HandedOver { .. }
                     | PeerEvent::HandOverFailed { .. }
                     | PeerEvent::HandOverRefused { .. }
+                    | PeerEvent::MayLeave
                     | PeerEvent::HoldEnded { .. }),
                 ) => self.story.push(format!("{me}: {event:?}")),
                 Output::Event(_) | Output::Configs(_) => {}
@@ -525,6 +526,12 @@ impl Cluster {
             cause: ElectionCause::HandOver,
         };
         self.give(Sid(sid), input);
+        self.settle();
+    }
+
+    /// A server is about to stop.
+    pub(crate) fn ask_to_leave(&mut self, sid: i64) {
+        self.give(Sid(sid), Input::Leave);
         self.settle();
     }
 

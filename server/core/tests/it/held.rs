@@ -151,6 +151,20 @@ fn the_lead_is_passed_on_without_an_election() {
 }
 
 #[test]
+fn a_leader_that_passed_on_the_lead_is_let_go_when_a_quorum_follows_without_it() {
+    let (mut c, _) = three();
+    c.kill(1);
+    c.hand_over(3, None);
+    assert_eq!(c.leader(), Some(2));
+    c.ask_to_leave(3);
+    let may_leave = |c: &Cluster| c.story.iter().any(|s| s.contains("3: MayLeave"));
+    assert!(!may_leave(&c), "server 2 alone is no quorum");
+    c.start(1);
+    c.run(3000);
+    assert!(may_leave(&c), "{}", c.story.join("\n"));
+}
+
+#[test]
 fn a_lead_that_nobody_can_take_is_kept() {
     let (mut c, [.., three]) = three();
     c.kill(1);

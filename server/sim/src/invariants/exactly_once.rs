@@ -29,6 +29,8 @@ pub(crate) struct ExactlyOnce {
     begun: BTreeMap<SessionId, Zxid>,
     /// Whether a session may write before it begins for all.
     pub local_sessions: bool,
+    /// Whether the requests of a session have the same numbers again on its next connection.
+    pub numbers_anew: bool,
 }
 
 impl ExactlyOnce {
@@ -70,7 +72,7 @@ impl ExactlyOnce {
             self.ended.insert(session, zxid);
         }
         // The ensemble's own requests of a session, its expiry, have no number.
-        if xid.0 > 0 {
+        if xid.0 > 0 && !self.numbers_anew {
             self.in_order(txn)?;
             self.not_given_up(txn)?;
             let first = *self.requests.entry((session, xid)).or_insert(zxid);

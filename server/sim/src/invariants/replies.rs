@@ -137,6 +137,9 @@ pub(crate) fn check_write(
         NAME,
         || format!("{}: that is {:?}", about(), txn.header),
     )?;
+    ensure(tells_of(request, &txn.body), NAME, || {
+        format!("{}: that is {:?}", about(), txn.body)
+    })?;
     let before = history.before(zxid).unwrap_or(Zxid::ZERO);
     if let Request::Multi(ops) = request {
         return check_multi(ops, reply, txn, before, oracle);
@@ -179,6 +182,31 @@ pub(crate) fn check_write(
         before,
         oracle,
     )
+}
+
+/// Whether a transaction can be that of the request; every value that is written is unique.
+fn tells_of(request: &Request, body: &TxnBody) -> bool {
+    match (request, body) {
+        (Request::Create { create, .. }, TxnBody::Create(made)) => create.data == made.data,
+        (
+            Request::SetData { data, path, .. },
+            TxnBody::SetData {
+                data: d, path: p, ..
+            },
+        ) => data == d && path == p,
+        (Request::Create { .. } | Request::SetData { .. }, other) => {
+            matches!(other, TxnBody::Error { .. })
+        }
+        (Request::Delete { path, .. }, TxnBody::Delete { path: p, .. }) => path == p,
+        (_, body) => !matches!(
+            body,
+            TxnBody::Create(_)
+                | TxnBody::SetData {
+                    reconfig: false,
+                    ..
+                }
+        ),
+    }
 }
 
 /// The states before a setACL and after it decide its answer.

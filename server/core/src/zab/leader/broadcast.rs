@@ -26,9 +26,12 @@ use crate::time::{Mono, Now};
 
 /// Who waits for a sync.
 #[derive(Debug, Clone, Copy)]
-enum Syncing {
+pub(super) enum Syncing {
     Client(ConnId),
     Learner(LinkId),
+    /// A session that came back to this server, until what its earlier connections had asked is
+    /// applied or refused.
+    Session(SessionId),
 }
 
 /// State of an established leader.
@@ -244,13 +247,26 @@ impl Leading {
         self.propose(ask, local, now, out)
     }
 
-    /// A client of this server comes back with its session.
-    pub(crate) fn reopen_session(&mut self, session: SessionId, timeout_ms: i32, now: Now) -> bool {
+    /// A client of this server comes back with its session: it goes on behind what its earlier
+    /// connections had asked.
+    pub(crate) fn reopen_session(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
         let Stage::Broadcast(b) = &mut self.stage else {
-            return false;
+            return Ok(());
         };
-        b.sessions
-            .reopen(session, timeout_ms, Owner::Here, now.mono)
+        let owner = Owner::Here;
+        let valid = b.sessions.reopen(session, timeout_ms, owner, now.mono);
+        if valid && !local.cfg.bugs.settles_before_sync() {
+            return self.sync(Syncing::Session(session), local, now, out);
+        }
+        local.settle_session(session, valid, out);
+        Ok(())
     }
 
     /// A sign of life of a session; false when it is gone or closing.
@@ -601,8 +617,9 @@ impl Leading {
         self.go_on_handing_over(local, out)
     }
 
-    /// A sync is through when everything proposed before it is committed.
-    fn sync(
+    /// A sync is through when everything proposed before it is committed, and what waits for a
+    /// hand-over is proposed, too.
+    pub(super) fn sync(
         &mut self,
         who: Syncing,
         local: &mut Local,
@@ -614,6 +631,9 @@ impl Leading {
         if !self.standalone && !local.ensemble.is_quorum(self.heard_from(now)) {
             return Err(RoleOver("no quorum was heard within syncLimit".into()));
         }
+        let Some(who) = self.hold_sync(who) else {
+            return Ok(());
+        };
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
@@ -644,6 +664,7 @@ fn commit_packet(entry: &Entry, observer: bool, leader: Option<Sid>) -> Packet {
 fn answer_sync(who: Syncing, local: &mut Local, out: &mut Outputs) {
     match who {
         Syncing::Client(conn) => local.clients.synced(&local.db, conn, out),
+        Syncing::Session(session) => local.settle_session(session, true, out),
         Syncing::Learner(link) => out.push(Output::ToLink {
             link,
             packet: Packet::Sync,

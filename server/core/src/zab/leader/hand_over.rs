@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use zk_wire::quorum::{HandOver as Step, Packet};
 use zk_wire::{Sid, Zxid};
 
-use super::broadcast::Ask;
+use super::broadcast::{Ask, Syncing};
 use super::link::LinkState;
 use super::{Leading, RoleOver, Stage};
 use crate::io::{LinkId, Output, Outputs};
@@ -48,7 +48,14 @@ pub(super) struct HandOver {
     deadline: Mono,
     progress: Progress,
     /// What came meanwhile, in order.
-    held: VecDeque<Ask>,
+    held: VecDeque<Held>,
+}
+
+/// What waits for the outcome.
+#[derive(Debug)]
+enum Held {
+    Ask(Box<Ask>),
+    Sync(Syncing),
 }
 
 impl HandOver {
@@ -132,8 +139,19 @@ impl Leading {
         if let Stage::Broadcast(b) = &mut self.stage {
             b.begin_session(&ask, now);
         }
-        hand_over.held.push_back(ask);
+        hand_over.held.push_back(Held::Ask(Box::new(ask)));
         None
+    }
+
+    /// Keeps a sync behind the requests that wait; gives it back when there are none.
+    pub(super) fn hold_sync(&mut self, who: Syncing) -> Option<Syncing> {
+        match self.hand_over.as_mut().filter(|h| !h.held.is_empty()) {
+            Some(hand_over) => {
+                hand_over.held.push_back(Held::Sync(who));
+                None
+            }
+            None => Some(who),
+        }
     }
 
     /// Something was committed or acknowledged: is it time to offer?
@@ -204,7 +222,36 @@ impl Leading {
         match step {
             Step::Accepted if asked => self.handed_over(local, out),
             Step::Refused if asked => self.keep_the_lead("the successor refuses", local, now, out),
-            Step::Accepted | Step::Refused | Step::Offer(_) | Step::Follow(_) => Ok(()),
+            Step::Leaves => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.leaves = true;
+                }
+                self.let_go(local, out);
+                Ok(())
+            }
+            Step::Accepted | Step::Refused | Step::Offer(_) | Step::Follow(_) | Step::MayLeave => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells learners that are about to stop when a quorum follows without them: a leader that
+    /// passed on the lead must not take the quorum with it.
+    pub(super) fn let_go(&mut self, local: &Local, out: &mut Outputs) {
+        if !self.links.values().any(|link| link.leaves) {
+            return;
+        }
+        let stays = |link: &&super::Link| {
+            link.state == LinkState::Serving && !link.observer && !link.leaves
+        };
+        let staying = self.links.values().filter(stays).filter_map(|l| l.sid);
+        if !local.ensemble.is_quorum(staying.chain([self.me])) {
+            return;
+        }
+        for (id, link) in self.links.iter_mut().filter(|(_, link)| link.leaves) {
+            link.leaves = false;
+            let packet = Packet::HandOver(Step::MayLeave);
+            out.push(Output::ToLink { link: *id, packet });
         }
     }
 
@@ -243,8 +290,11 @@ impl Leading {
         if local.cfg.bugs.failed_hand_over_drops_requests() {
             return Ok(());
         }
-        for ask in hand_over.held {
-            self.propose(ask, local, now, out)?;
+        for held in hand_over.held {
+            match held {
+                Held::Ask(ask) => self.propose(*ask, local, now, out)?,
+                Held::Sync(who) => self.sync(who, local, now, out)?,
+            }
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) observer: bool,
     /// Whether it understands how the lead is passed on.
     pub(crate) hands_over: bool,
+    /// Whether it waits to be let go.
+    pub(crate) leaves: bool,
     pub(crate) state: LinkState,
     /// When silence becomes too long.
     pub(crate) silent_at: Mono,
@@ -51,6 +53,7 @@ impl Link {
             sid: None,
             observer: false,
             hands_over: false,
+            leaves: false,
             state: LinkState::ExpectInfo,
             silent_at,
             oldest_unacked: None,

@@ -151,7 +151,7 @@ impl Leading {
     }
 
     /// The epoch, once it is fixed and promised.
-    fn epoch(&self) -> Option<Epoch> {
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
         match &self.stage {
             Stage::Discovery { .. } | Stage::Promising => None,
             Stage::EpochAcks { epoch, .. } | Stage::Synchronization { epoch, .. } => Some(*epoch),

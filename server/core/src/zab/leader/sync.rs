@@ -192,6 +192,7 @@ impl Leading {
                 link: id,
                 packet: Packet::UpToDate,
             });
+            self.let_go(local, out);
             return Ok(());
         }
         link.state = LinkState::AwaitActivation;

@@ -64,6 +64,15 @@ enum Stage {
     Serving,
 }
 
+/// Who waits for a sync.
+#[derive(Debug, Clone, Copy)]
+enum Syncing {
+    /// A client.
+    Client(ConnId),
+    /// A session that came back, until what earlier connections of it asked is applied here.
+    Session(SessionId),
+}
+
 /// The role.
 #[derive(Debug)]
 pub(crate) struct Learner {
@@ -79,8 +88,10 @@ pub(crate) struct Learner {
     pending: VecDeque<Entry>,
     /// Sessions with signs of life since the leader's last ping.
     touched: BTreeMap<SessionId, i32>,
-    /// Connections whose sync the leader has, oldest first.
-    syncs: VecDeque<ConnId>,
+    /// Syncs that the leader has, oldest first.
+    syncs: VecDeque<Syncing>,
+    /// Whether the leader is known to understand [`Packet::HandOver`].
+    leader_hands_over: bool,
 }
 
 impl Learner {
@@ -108,6 +119,7 @@ impl Learner {
             pending: VecDeque::new(),
             touched: BTreeMap::new(),
             syncs: VecDeque::new(),
+            leader_hands_over: false,
         }
     }
 
@@ -141,6 +153,11 @@ impl Learner {
 
     pub(crate) fn deadline(&self) -> Mono {
         self.silent_at
+    }
+
+    /// The leader is one that understands [`Packet::HandOver`].
+    pub(crate) fn knows_leader(&mut self) {
+        self.leader_hands_over = true;
     }
 
     /// Time passed.

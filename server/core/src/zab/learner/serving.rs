@@ -2,19 +2,20 @@
 
 use bytes::Bytes;
 use zk_wire::client::OpCode;
+use zk_wire::jute::Writer;
 use zk_wire::quorum::{ForwardedRequest, HandOver, Packet};
 use zk_wire::txn::TxnBody;
 use zk_wire::{SessionId, Sid, Xid, Zxid};
 
 use super::handshake::{check_follows, decode};
-use super::{Learner, Stage};
+use super::{Learner, Stage, Syncing};
 use crate::db::Entry;
 use crate::io::{Output, Outputs};
 use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, Next};
 use crate::request::order::{Submission, Submitted};
-use crate::status::ElectionCause;
+use crate::status::{ElectionCause, PeerEvent};
 use crate::time::Now;
 use crate::zab::leader::RoleOver;
 
@@ -61,14 +62,23 @@ impl Learner {
                 });
                 Ok(())
             }
-            Packet::Revalidated { session, valid } => {
-                local.settle_session(session, valid, out);
+            Packet::Revalidated {
+                session,
+                valid: false,
+            } => {
+                local.settle_session(session, false, out);
+                Ok(())
+            }
+            Packet::Revalidated { session, .. } if local.cfg.bugs.settles_before_sync() => {
+                local.settle_session(session, true, out);
                 Ok(())
             }
             Packet::HandOver(step) => self.hand_over(step, local, out),
             Packet::Sync => {
-                if let Some(conn) = self.syncs.pop_front() {
-                    local.clients.synced(&local.db, conn, out);
+                match self.syncs.pop_front() {
+                    Some(Syncing::Client(conn)) => local.clients.synced(&local.db, conn, out),
+                    Some(Syncing::Session(session)) => local.settle_session(session, true, out),
+                    None => {}
                 }
                 Ok(())
             }
@@ -108,7 +118,13 @@ impl Learner {
             HandOver::Follow(leader) if local.ensemble.is_voter(leader) => {
                 (leader, format!("server {leader} leads on"))
             }
-            HandOver::Follow(_) | HandOver::Accepted | HandOver::Refused => return Ok(()),
+            HandOver::MayLeave => {
+                out.push(Output::Event(PeerEvent::MayLeave));
+                return Ok(());
+            }
+            HandOver::Follow(_) | HandOver::Accepted | HandOver::Refused | HandOver::Leaves => {
+                return Ok(());
+            }
         };
         let cause = if leader == self.leader {
             ElectionCause::RollOver
@@ -213,7 +229,7 @@ impl Learner {
             Submitted::Undecodable(op, body) => (op, body),
             Submitted::Close => (OpCode::CloseSession, Bytes::new()),
             Submitted::Sync(body) => {
-                self.syncs.push_back(conn);
+                self.syncs.push_back(Syncing::Client(conn));
                 (OpCode::Sync, body)
             }
         };
@@ -251,7 +267,9 @@ impl Learner {
         );
     }
 
-    /// A client of this server comes back with its session: the leader decides.
+    /// A client of this server comes back with its session: the leader decides. It goes on when a
+    /// sync behind that is through: then whatever its earlier connections had asked, from wherever,
+    /// is applied here or was refused.
     pub(crate) fn reopen_session(
         &mut self,
         session: SessionId,
@@ -266,6 +284,29 @@ impl Learner {
             link: self.link,
             packet,
         });
+        self.syncs.push_back(Syncing::Session(session));
+        let mut body = Writer::with_capacity(5);
+        body.string("/");
+        self.forward(
+            ForwardedRequest {
+                session,
+                xid: Xid(0),
+                op: OpCode::Sync.to_wire(),
+                body: body.into_bytes(),
+                auth: Vec::new(),
+            },
+            out,
+        );
+    }
+
+    /// Asks to be let go: the leader answers when a quorum follows without this server.
+    pub(crate) fn leave(&self, out: &mut Outputs) {
+        if self.leader_hands_over && matches!(self.stage, Stage::Serving) {
+            out.push(Output::ToLink {
+                link: self.link,
+                packet: Packet::HandOver(HandOver::Leaves),
+            });
+        }
     }
 
     /// A sign of life of a session, told with the next ping.
