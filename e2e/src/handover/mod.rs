@@ -56,7 +56,7 @@ pub struct Plan {
     /// How many of the servers are Apache's: nobody is connected to those, but they lead in turn.
     #[arg(long, default_value_t = 0)]
     pub apache: usize,
-    /// Leaves connections to close and leaders to die, as they do where the config says nothing.
+    /// Leaves connections to close and leaders to die, as with Apache.
     #[arg(long)]
     pub off: bool,
     /// Leaves out the ensemble of Apache's servers.
@@ -122,11 +122,11 @@ pub fn run(progress: &Progress, plan: &Plan) -> Result<()> {
 }
 
 fn settings(plan: &Plan) -> Settings {
-    let keys = ["quorate.handOver=true", "quorate.hold.timeMaxMs=10000"];
+    let keys = ["quorate.handOver=false", "quorate.hold.timeMaxMs=0"];
     Settings {
         extra: match plan.off {
-            true => Vec::new(),
-            false => keys.map(str::to_owned).to_vec(),
+            true => keys.map(str::to_owned).to_vec(),
+            false => Vec::new(),
         },
         ..Settings::default()
     }

@@ -213,28 +213,30 @@ impl Router {
                     client.outbox.finish(why);
                 }
             }
-            Output::Event(event) => {
-                if let PeerEvent::Applied { zxid, .. } = &event {
-                    self.zxid_applied = zxid.to_wire();
-                }
-                if let PeerEvent::MayLeave = &event {
-                    self.monitor.may_leave.send_replace(true);
-                }
-                let ended = if let PeerEvent::HandedOver { to } = &event {
-                    Some(Ok(*to))
-                } else if let PeerEvent::HandOverFailed { why } = &event {
-                    Some(Err((*why).to_owned()))
-                } else if let PeerEvent::HandOverRefused { why } = &event {
-                    Some(Err(why.clone()))
-                } else {
-                    None
-                };
-                if ended.is_some() {
-                    self.monitor.hand_overs.send_replace(ended);
-                }
-                events::note(&self.monitor.metrics, &event);
-            }
+            Output::Event(event) => self.event(&event),
         }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are only noted")]
+    fn event(&mut self, event: &PeerEvent) {
+        let ended = match event {
+            PeerEvent::HandedOver { to } => Some(Ok(*to)),
+            PeerEvent::HandOverFailed { why } => Some(Err((*why).to_owned())),
+            PeerEvent::HandOverRefused { why } => Some(Err(why.clone())),
+            PeerEvent::MayLeave => {
+                self.monitor.may_leave.send_replace(true);
+                None
+            }
+            PeerEvent::Applied { zxid, .. } => {
+                self.zxid_applied = zxid.to_wire();
+                None
+            }
+            _ => None,
+        };
+        if ended.is_some() {
+            self.monitor.hand_overs.send_replace(ended);
+        }
+        events::note(&self.monitor.metrics, event);
     }
 
     fn note_disk(&mut self, op: &DiskOp) {

@@ -23,3 +23,15 @@ fn nobody_notices_a_change_of_leaders() -> Result<()> {
     let _alone = alone();
     handover::run(&Progress::default(), &SHORT)
 }
+
+#[test]
+fn nobody_notices_that_an_apache_server_leads_next() -> Result<()> {
+    let _alone = alone();
+    let plan = Plan {
+        apache: 1,
+        programs: 0,
+        count: 6,
+        ..SHORT
+    };
+    handover::run(&Progress::default(), &plan)
+}

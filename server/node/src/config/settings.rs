@@ -233,7 +233,7 @@ impl Settings {
             sessions,
             kinds: node_kinds(r)?,
             hold: hold(r)?,
-            hand_over: r.flag("quorate.handOver", false)?,
+            hand_over: r.flag("quorate.handOver", true)?,
             reconfig: reconfig(r, &mode)?,
             tick_ms,
             init_limit,
@@ -325,12 +325,11 @@ fn sessions(r: &Reader, tick_ms: u64) -> Result<SessionSettings, ConfigError> {
     })
 }
 
-/// Bounds of what is held for clients between two leaders. Off where nothing is said: with a server of
-/// Apache among the members, writes were seen behind later ones of their session.
+/// Bounds of what is held for clients between two leaders.
 fn hold(r: &Reader) -> Result<HoldSettings, ConfigError> {
     let default = HoldSettings::default();
     Ok(HoldSettings {
-        time_max_ms: r.count("quorate.hold.timeMaxMs", 0, 0, "10000")?,
+        time_max_ms: r.count("quorate.hold.timeMaxMs", default.time_max_ms, 0, "10000")?,
         requests_max: r.count("quorate.hold.requestsMax", default.requests_max, 1, "10000")?,
         bytes_max: r.count("quorate.hold.bytesMax", default.bytes_max, 1, "67108864")?,
     })
