@@ -42,6 +42,8 @@ pub struct PeerConfig {
     pub kinds: NodeKinds,
     /// Counter of the zxid from which on a new epoch is begun.
     pub roll_over_at: u32,
+    /// `observerMasterPort` is set: followers serve observers, and observers follow followers.
+    pub observer_masters: bool,
     /// Whether to take part in passing on the lead without an election.
     pub hand_over: bool,
     /// What clients may leave here while there is no leader.

@@ -320,8 +320,14 @@ pub enum Output {
         /// Whether to listen.
         open: bool,
     },
+    /// Accept observers on `observerMasterPort`, or stop to: open while following only.
+    ObserverPort {
+        /// Whether to listen.
+        open: bool,
+    },
     /// Connect to the quorum port of `leader`, trying several times for up to `patience_ms`; answered
-    /// with `LeaderConnected` or `LinkClosed`.
+    /// with `LeaderConnected` or `LinkClosed`. An observer may be brought to any follower that accepts
+    /// observers instead.
     DialLeader {
         /// Odd number for the new connection.
         link: LinkId,

@@ -2,7 +2,7 @@
 
 use zk_core::Configs;
 use zk_wire::Sid;
-use zk_wire::membership::{HostPort, Membership, ServerSpec};
+use zk_wire::membership::{HostPort, Membership, Role, ServerSpec};
 
 use crate::config::{BindAddress, Mode, Settings, bind};
 use crate::election_port::Addresses;
@@ -82,6 +82,18 @@ pub fn quorum_addresses(configs: &Configs, sid: Sid) -> Vec<HostPort> {
     addresses
 }
 
+/// Where an observer may follow a follower; nowhere if server `sid` is no observer.
+#[must_use]
+pub fn master_addresses(configs: &Configs, sid: Sid, port: u16) -> Vec<HostPort> {
+    let members = &configs.committed;
+    let observes = |spec: &ServerSpec| spec.role == Role::Observer;
+    if !members.servers.get(&sid).is_some_and(observes) {
+        return Vec::new();
+    }
+    let voters = members.servers.values().filter(|spec| !observes(spec));
+    voters.map(|spec| at(spec, port)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +123,16 @@ mod tests {
             client_bind(Sid(1), &configs.committed),
             Some(BindAddress::All(3))
         );
+        let observed = Configs {
+            committed: parse("server.1=a:1:2\nserver.2=b:1:2:observer\nserver.3=c:1:2\nversion=1"),
+            proposed: None,
+        };
+        let masters = |sid| -> Vec<String> {
+            let addresses = master_addresses(&observed, Sid(sid), 7);
+            addresses.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(masters(2), ["a:7", "c:7"]);
+        assert!(masters(1).is_empty(), "followers follow the leader");
         let bind = |all| own_bind(Sid(1), &configs.committed, all, |spec| spec.quorum_port);
         assert_eq!(bind(true), Some(BindAddress::All(1)));
         assert_eq!(bind(false).unwrap().to_string(), "a:1");

@@ -22,6 +22,7 @@ use crate::election_port::ElectionPort;
 use crate::events;
 use crate::members;
 use crate::monitor::Monitor;
+use crate::nonce;
 use crate::outbox::Outbox;
 use crate::quorum_port::{Dial, LeaderSide, LearnerSide};
 
@@ -45,6 +46,8 @@ pub struct PeerPorts {
     pub election: Arc<ElectionPort>,
     /// As leader.
     pub leader: LeaderSide,
+    /// As follower of whom observers follow; with the port.
+    pub master: Option<(u16, LeaderSide)>,
     /// As learner.
     pub learner: LearnerSide,
 }
@@ -63,6 +66,11 @@ impl PeerPorts {
         move_to(&self.client_bind, members::client_bind(sid, committed));
         if let Some(bind) = quorum {
             self.leader.set_bind(bind);
+        }
+        if let Some((port, master)) = &mut self.master
+            && let Some(bind) = members::own_bind(sid, committed, self.listen_all, |_| *port)
+        {
+            master.set_bind(bind);
         }
         self.configs = configs;
     }
@@ -183,6 +191,12 @@ impl Router {
                     peers.leader.set_open(open);
                 }
             }
+            Output::ObserverPort { open } => {
+                let peers = self.peers.as_mut();
+                if let Some((_, master)) = peers.and_then(|peers| peers.master.as_mut()) {
+                    master.set_open(open);
+                }
+            }
             Output::DialLeader {
                 link,
                 leader,
@@ -256,7 +270,17 @@ impl Router {
 
     fn dial(&mut self, link: LinkId, leader: Sid, patience: Duration) {
         let Some(peers) = &self.peers else { return };
-        let addresses = members::quorum_addresses(&peers.configs, leader);
+        let port = peers.master.as_ref().map(|(port, _)| *port);
+        let masters = port.map(|port| members::master_addresses(&peers.configs, peers.sid, port));
+        let mut addresses = masters.unwrap_or_default();
+        if addresses.is_empty() {
+            addresses = members::quorum_addresses(&peers.configs, leader);
+        } else {
+            // Observers spread over the followers, and come to another one after a failure.
+            let [first, ..] = nonce::fresh();
+            let first = usize::from(first) % addresses.len();
+            addresses.rotate_left(first);
+        }
         if addresses.is_empty() {
             info!("the leader, server {leader}, is not in the configuration");
             self.feedback.push(Input::LinkClosed { link });

@@ -205,6 +205,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         sessions: s.sessions.kinds,
         kinds: s.kinds,
         roll_over_at: zk_core::config::ROLL_OVER_AT,
+        observer_masters: s.observer_master_port.is_some(),
         hand_over: s.hand_over,
         hold: s.hold,
         reconfig: s.reconfig,
@@ -336,13 +337,26 @@ fn peer_ports(
         auth: auth.clone(),
         to_core: to_core.clone(),
     };
+    let leader = LeaderSide::new(runtime.clone(), leader);
+    let master = settings.observer_master_port.and_then(|port| {
+        let bind = members::own_bind(sid, &configs.committed, listen_all, |_| port)?;
+        let master = LeaderPort {
+            bind,
+            field_len_max,
+            security: security.clone(),
+            auth: auth.clone(),
+            to_core: to_core.clone(),
+        };
+        Some((port, leader.beside(master)))
+    });
     Some(PeerPorts {
         sid,
         listen_all,
         election_bind: watch::Sender::new(own(|spec| spec.election_port)),
         client_bind: watch::Sender::new(settings.client.clone()),
         election: ElectionPort::new(runtime.clone(), election, to_core.clone()),
-        leader: LeaderSide::new(runtime.clone(), leader),
+        leader,
+        master,
         learner: LearnerSide {
             runtime: runtime.clone(),
             retry_delay: settings.leader_connect_delay,

@@ -24,6 +24,8 @@ pub(crate) struct Context {
     pub up: BTreeSet<u8>,
     /// Servers whose quorum port is open.
     pub ports: BTreeSet<u8>,
+    /// Followers that accept observers.
+    pub masters: BTreeSet<u8>,
     /// How much slower a disk is than usual.
     pub slow_disks: BTreeMap<u8, u64>,
     /// Whether faults happen.

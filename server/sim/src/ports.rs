@@ -107,9 +107,17 @@ impl Server {
         if !process.ports.dialing.contains(&link) {
             return Ok(());
         }
-        let leader = u8::try_from(dial.leader.0).unwrap_or(0);
+        let observes = self.sid > cx.params.servers && cx.params.observers > 0;
+        let (leader, is_open) = if observes && cx.params.observer_masters {
+            let masters: Vec<u8> = cx.masters.iter().copied().collect();
+            let master = cx.dice.pick(&masters);
+            (master.unwrap_or(0), master.is_some())
+        } else {
+            let leader = u8::try_from(dial.leader.0).unwrap_or(0);
+            (leader, cx.ports.contains(&leader))
+        };
         let (me, target) = (Host::Server(self.sid), Host::Server(leader));
-        if cx.ports.contains(&leader) && cx.net.reachable(me, target) {
+        if is_open && cx.net.reachable(me, target) {
             process.ports.dialing.remove(&link);
             let stream = cx.net.connect(me, target);
             cx.accept(leader, stream, me);

@@ -75,6 +75,9 @@ const SESSION_KINDS: u64 = 0x7365_7373_696f_6e73;
 /// Stream of whether clients number anew.
 const NUMBERS: u64 = 0x6e75_6d62_6572_7321;
 
+/// Stream of whether observers follow followers.
+const MASTERS: u64 = 0x6d61_7374_6572_7321;
+
 /// The same for what servers differ in, and for stories of several faults. The pinned seeds of before
 /// (`tests/it`) have nothing of it.
 const STORIES: u64 = 0x7374_6f72_6965_1ad0;
@@ -122,6 +125,8 @@ pub(crate) struct Parameters {
     pub disk_faults: bool,
     /// Servers that observe from the beginning.
     pub observers: u8,
+    /// Whether observers follow followers.
+    pub observer_masters: bool,
     /// ms that pass in a second by the clock of a server, where it is not 1,000.
     pub clock_rates: BTreeMap<u8, u64>,
     /// Servers that know nothing of passing on the lead, as Apache's do not.
@@ -216,6 +221,7 @@ impl Parameters {
             first_version: reconfigs && kinds.percent(50),
             roll_over_at: kinds.pick(&[u32::MAX, 30, 200]).unwrap_or(u32::MAX),
             observers,
+            observer_masters: Dice::new(config.seed ^ MASTERS).percent(50),
             clock_rates,
             without_hand_over,
             stories: tells,

@@ -121,6 +121,7 @@ fn settings(cx: &Context, server: &Server, bugs: zk_core::Bugs) -> PeerConfig {
             ..NodeKinds::default()
         },
         roll_over_at: cx.params.roll_over_at,
+        observer_masters: cx.params.observer_masters,
         hand_over: !cx.params.without_hand_over.contains(&sid),
         hold: HoldSettings {
             time_max_ms: cx.params.hold_ms,
@@ -245,6 +246,7 @@ impl Server {
         cx.checks.counts.crashes += 1;
         cx.up.remove(&self.sid);
         cx.ports.remove(&self.sid);
+        cx.masters.remove(&self.sid);
         cx.checks.serving.remove(&self.sid);
         self.held.clear();
         self.paused = false;

@@ -58,6 +58,16 @@ impl Process {
                         cx.ports.remove(&sid);
                     }
                 }
+                Output::ObserverPort { open } => {
+                    trace(cx, "masters", sid, &[u8::from(open)], || {
+                        format!("open {open}")
+                    });
+                    if open {
+                        cx.masters.insert(sid);
+                    } else {
+                        cx.masters.remove(&sid);
+                    }
+                }
                 Output::DialLeader {
                     link,
                     leader,
@@ -162,7 +172,11 @@ impl Process {
         trace(cx, "packet", sid, head(&bytes), || {
             format!("over {link:?}: {packet:?}")
         });
-        if let Packet::NewLeader { zxid, .. } = packet {
+        // A follower repeats it to its observers.
+        let repeats = cx.masters.contains(&sid);
+        if let Packet::NewLeader { zxid, .. } = packet
+            && !repeats
+        {
             let epoch = zxid.epoch();
             cx.checks.leadership.announces(epoch, sid)?;
             cx.checks.history.epoch_begins(epoch, sid);

@@ -135,6 +135,7 @@ impl World {
             params,
             up: BTreeSet::new(),
             ports: BTreeSet::new(),
+            masters: BTreeSet::new(),
             slow_disks: BTreeMap::new(),
             faults: true,
             blackout_armed: false,

@@ -7,6 +7,7 @@ mod files;
 mod inspect;
 mod leader_changes;
 mod mixed;
+mod observers;
 mod peer_tls;
 mod reconfig;
 mod sessions;

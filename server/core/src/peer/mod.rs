@@ -51,14 +51,6 @@ impl Role {
         }
     }
 
-    fn leading_mut(&mut self) -> Option<&mut Leading> {
-        if let Self::Leading(leading) = self {
-            Some(leading)
-        } else {
-            None
-        }
-    }
-
     /// The learner role, if it is the one of this connection.
     fn learner_on(&mut self, link: LinkId) -> Option<&mut Learner> {
         if let Self::Learner(learner) = self {
@@ -162,19 +154,28 @@ impl Peer {
                 Ok(())
             }
             Input::LearnerConnected { link } => {
-                match self.role.leading_mut() {
-                    Some(leading) => leading.connected(link, &self.local, now),
-                    None => out.push(Output::CloseLink {
+                match &mut self.role {
+                    Role::Leading(leading) => leading.connected(link, &self.local, now),
+                    Role::Learner(learner) => learner.ward_connected(link, &self.local, now, out),
+                    Role::Draining | Role::Looking(_) => out.push(Output::CloseLink {
                         link,
                         why: "not leading".into(),
                     }),
                 }
                 Ok(())
             }
-            Input::LearnerPacket { link, packet } => match self.role.leading_mut() {
-                Some(leading) => leading.packet(link, packet, &mut self.local, now, out),
-                None => Ok(()),
-            },
+            Input::LearnerPacket { link, packet } => {
+                match &mut self.role {
+                    Role::Leading(leading) => {
+                        return leading.packet(link, packet, &mut self.local, now, out);
+                    }
+                    Role::Learner(learner) => {
+                        learner.ward_packet(link, packet, &mut self.local, now, out);
+                    }
+                    Role::Draining | Role::Looking(_) => {}
+                }
+                Ok(())
+            }
             Input::LeaderConnected { link } => {
                 if let Some(learner) = self.role.learner_on(link) {
                     learner.connected(&self.local, now, out);
@@ -492,11 +493,14 @@ impl Peer {
                 if self.local.serving {
                     let tick_ms = self.local.cfg.tick_ms;
                     self.local.parting.link_ended(now.mono, tick_ms);
-                    self.local.lost_leader = Some(learner.leader);
+                    // The master that an observer followed may be gone, and the leader well.
+                    let direct = !(self.local.cfg.observer_masters && learner.is_observer());
+                    self.local.lost_leader = direct.then_some(learner.leader);
                 }
                 self.end_role("the connection to the leader ended", false, now, out);
             }
-            Role::Draining | Role::Looking(_) | Role::Learner(_) => {}
+            Role::Learner(learner) => learner.ward_closed(link),
+            Role::Draining | Role::Looking(_) => {}
         }
         Ok(())
     }
@@ -605,7 +609,11 @@ impl Peer {
             watches: local.clients.watch_count(),
             outstanding: local.clients.outstanding(),
             proposals_outstanding: leading.map_or(0, |l| l.proposals_outstanding()),
-            learners: leading.map(|l| l.learners(local)).unwrap_or_default(),
+            learners: match &self.role {
+                Role::Leading(leading) => leading.learners(local),
+                Role::Learner(learner) => learner.wards(),
+                Role::Draining | Role::Looking(_) => Vec::new(),
+            },
             digest_mismatches: local.digest_mismatches,
             configs: local.configs(),
         }

@@ -95,6 +95,13 @@ impl Clients {
         }
     }
 
+    /// Closes the connection of a session that acts through another server now.
+    pub(crate) fn leave_to_another(&mut self, session: SessionId, out: &mut Outputs) {
+        if let Some(conn) = self.by_session.get(&session).copied() {
+            self.close(conn, "the session moved", out);
+        }
+    }
+
     /// Number of connections with a session.
     pub(crate) fn open_count(&self) -> u64 {
         self.conns.values().filter(|c| c.open).count() as u64

@@ -19,9 +19,10 @@
 //! A reconfiguration is a transaction like any other but that it, and all after it, need a quorum of
 //! both configs until it is committed; COMMITANDACTIVATE (INFORMANDACTIVATE) then says who leads.
 //!
-//! Left out: observer masters, DIFF from the log on disk (a learner that is further
-//! behind than the recent transactions in memory gets a snapshot), hand-over of the lead.
+//! Observers follow the leader or, where `observerMasterPort` is set, any follower
+//! (`learner/master.rs`).
 
+mod bring_level;
 pub(crate) mod history;
 pub(crate) mod leader;
 pub(crate) mod learner;

@@ -195,6 +195,7 @@ impl Cluster {
             sessions: self.sessions,
             kinds: self.kinds,
             roll_over_at: self.roll_over_at,
+            observer_masters: false,
             hand_over: true,
             hold: self.hold,
             reconfig: self.reconfig,
@@ -322,6 +323,7 @@ impl Cluster {
                 Output::QuorumPort { open } => {
                     self.members.get_mut(&me).unwrap().quorum_port = open;
                 }
+                Output::ObserverPort { .. } => {}
                 Output::DialLeader { link, leader, .. } => {
                     self.dialing.push((me, link, leader, self.now_ms + 500));
                 }

@@ -145,6 +145,7 @@ fn plain_config() -> PeerConfig {
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
         roll_over_at: zk_core::config::ROLL_OVER_AT,
+        observer_masters: false,
         hand_over: true,
         hold: zk_core::HoldSettings::default(),
         reconfig: zk_core::config::ReconfigSettings::default(),

@@ -123,6 +123,8 @@ pub struct Settings {
     pub retain: Option<usize>,
     /// `quorumListenOnAllIPs`.
     pub quorum_listen_all: bool,
+    /// `observerMasterPort`: followers serve observers there.
+    pub observer_master_port: Option<u16>,
     /// `cnxTimeout`.
     pub election_connect_timeout: Duration,
     /// `quorumCnxnTimeoutMs`, or syncLimit ticks.
@@ -249,6 +251,7 @@ impl Settings {
             fsync_warning: ms(r.count("fsync.warningthresholdms", 1000, 0, "1000")?),
             retain,
             quorum_listen_all: r.flag("quorumListenOnAllIPs", false)?,
+            observer_master_port: r.port("observerMasterPort")?,
             election_connect_timeout: ms(r.count("cnxTimeout", 5000, 1, "5000")?),
             election_handshake_timeout: handshake_timeout(r, tick_ms, sync_limit)?,
             election_bind_attempts: u32::try_from(bind_attempts).ok().filter(|n| *n != 0),

@@ -69,6 +69,15 @@ impl LeaderSide {
         }
     }
 
+    /// Another port for learners, whose links are numbered with those of this one.
+    #[must_use]
+    pub fn beside(&self, port: LeaderPort) -> Self {
+        Self {
+            next: self.next.clone(),
+            ..Self::new(self.runtime.clone(), port)
+        }
+    }
+
     /// Listens elsewhere from here on.
     pub fn set_bind(&mut self, bind: BindAddress) {
         if self.port.bind == bind {

@@ -11,8 +11,9 @@ use super::{Leading, Stage};
 use crate::db::Entry;
 use crate::io::{DiskOp, LinkId, Output, Outputs};
 use crate::peer::local::Local;
-use crate::status::{PeerEvent, Phase};
+use crate::status::Phase;
 use crate::time::Now;
+use crate::zab::bring_level::{self, Committed};
 use crate::zab::history::SyncPlan;
 
 /// A config that was proposed when this lead began is in force now: NEWLEADER had it, and a quorum
@@ -105,30 +106,13 @@ impl Leading {
         };
         link.state = LinkState::ExpectNewLeaderAck;
         let (sid, observer) = (link.sid, link.observer);
-        let mut send = |packet| out.push(Output::ToLink { link: id, packet });
-        let end = local.history_last();
-        match plan {
-            SyncPlan::Diff => {
-                send(Packet::Diff(end));
-                for entry in from_disk.iter().chain(local.history.after(last_zxid)) {
-                    let zxid = entry.zxid();
-                    send(Packet::Proposal {
-                        zxid,
-                        txn: entry.raw.clone(),
-                    });
-                    send(Packet::Commit(zxid));
-                }
-            }
-            SyncPlan::Trunc { keep } => send(Packet::Trunc(keep)),
-            SyncPlan::Snap => {
-                let body = local.history_snapshot();
-                out.push(Output::SnapshotToLink {
-                    link: id,
-                    zxid: end,
-                    body,
-                });
-            }
-        }
+        let committed = Committed {
+            link: id,
+            last_zxid,
+            plan,
+            from_disk,
+        };
+        committed.send(local, out);
         if let Stage::Broadcast(broadcast) = &mut self.stage {
             if let Some(sid) = sid {
                 broadcast.forget_acks(sid);
@@ -155,13 +139,7 @@ impl Leading {
         };
         out.push(Output::ToLink { link: id, packet });
         if let Some(sid) = sid {
-            let how = match plan {
-                SyncPlan::Diff if !from_disk.is_empty() => "DIFF from the log",
-                SyncPlan::Diff => "DIFF",
-                SyncPlan::Trunc { .. } => "TRUNC",
-                SyncPlan::Snap => "SNAP",
-            };
-            out.push(Output::Event(PeerEvent::Synchronized { sid, how }));
+            bring_level::note(sid, plan, !from_disk.is_empty(), out);
         }
     }
 

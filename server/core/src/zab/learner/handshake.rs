@@ -295,6 +295,7 @@ impl Learner {
         });
         self.stage = Stage::Serving;
         Local::event_phase(self.state(), Phase::Broadcast, Some(self.leader), out);
+        self.open_to_observers(local, out);
         local.begin_serving(epoch, out);
         let designated = incoming.designated.take();
         if let Some((_, zxid)) = designated

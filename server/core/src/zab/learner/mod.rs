@@ -8,6 +8,7 @@
 //! Whatever the leader may not send at this point ends the role: the server looks again.
 
 mod handshake;
+mod master;
 mod serving;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,7 @@ use crate::peer::local::Local;
 use crate::status::Phase;
 use crate::time::{Mono, Now};
 use crate::zab::leader::RoleOver;
+use master::Master;
 
 /// History on its way in, not in the log yet.
 #[derive(Debug, Default)]
@@ -71,6 +73,8 @@ enum Syncing {
     Client(ConnId),
     /// A session that came back, until what earlier connections of it asked is applied here.
     Session(SessionId),
+    /// An observer of this server, for a client of its own.
+    Ward(LinkId),
 }
 
 /// The role.
@@ -92,6 +96,8 @@ pub(crate) struct Learner {
     syncs: VecDeque<Syncing>,
     /// Whether the leader is known to understand [`Packet::HandOver`].
     leader_hands_over: bool,
+    /// The observers that follow this server.
+    master: Option<Master>,
 }
 
 impl Learner {
@@ -120,6 +126,7 @@ impl Learner {
             touched: BTreeMap::new(),
             syncs: VecDeque::new(),
             leader_hands_over: false,
+            master: None,
         }
     }
 
@@ -145,6 +152,10 @@ impl Learner {
     /// Whether it waits for the log to be cut.
     pub(crate) fn is_truncating(&self) -> bool {
         matches!(self.stage, Stage::Truncating { .. })
+    }
+
+    pub(crate) fn is_observer(&self) -> bool {
+        self.observer
     }
 
     pub(crate) fn is_link(&self, link: LinkId) -> bool {
@@ -274,7 +285,13 @@ impl Learner {
     }
 
     /// Ends the role: gives back what is logged and not committed.
-    pub(crate) fn end(self, why: &str, link_is_open: bool, out: &mut Outputs) -> VecDeque<Entry> {
+    pub(crate) fn end(
+        mut self,
+        why: &str,
+        link_is_open: bool,
+        out: &mut Outputs,
+    ) -> VecDeque<Entry> {
+        self.close_to_observers(out);
         if link_is_open {
             out.push(Output::CloseLink {
                 link: self.link,

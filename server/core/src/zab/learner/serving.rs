@@ -54,6 +54,7 @@ impl Learner {
                 self.apply(entry, None, local, now, out)
             }
             Packet::Ping { zxid } => {
+                self.ping_wards(local, now, out);
                 let touched = std::mem::take(&mut self.touched).into_iter().collect();
                 let packet = Packet::PingReply { zxid, touched };
                 out.push(Output::ToLink {
@@ -62,15 +63,8 @@ impl Learner {
                 });
                 Ok(())
             }
-            Packet::Revalidated {
-                session,
-                valid: false,
-            } => {
-                local.settle_session(session, false, out);
-                Ok(())
-            }
-            Packet::Revalidated { session, .. } if local.cfg.bugs.settles_before_sync() => {
-                local.settle_session(session, true, out);
+            Packet::Revalidated { session, valid } => {
+                self.revalidated(session, valid, local, out);
                 Ok(())
             }
             Packet::HandOver(step) => self.hand_over(step, local, out),
@@ -78,6 +72,7 @@ impl Learner {
                 match self.syncs.pop_front() {
                     Some(Syncing::Client(conn)) => local.clients.synced(&local.db, conn, out),
                     Some(Syncing::Session(session)) => local.settle_session(session, true, out),
+                    Some(Syncing::Ward(link)) => self.ward_synced(link, out),
                     None => {}
                 }
                 Ok(())
@@ -199,7 +194,8 @@ impl Learner {
         if let TxnBody::CreateSession { timeout_ms } = entry.txn.body {
             self.touched.insert(entry.txn.header.session, timeout_ms);
         }
-        local.apply_committed(entry, out);
+        local.apply_committed(entry.clone(), out);
+        self.tell_wards(&entry, leader, local, out);
         if let Some((next, leader)) = next
             && local.activate_config(next, Some((leader, zxid)), now, out)
         {
@@ -208,7 +204,7 @@ impl Learner {
         Ok(())
     }
 
-    fn forward(&self, request: ForwardedRequest, out: &mut Outputs) {
+    pub(super) fn forward(&self, request: ForwardedRequest, out: &mut Outputs) {
         out.push(Output::ToLink {
             link: self.link,
             packet: Packet::Request(request),
@@ -276,14 +272,10 @@ impl Learner {
         timeout_ms: i32,
         out: &mut Outputs,
     ) {
-        let packet = Packet::Revalidate {
-            session,
-            timeout_ms,
-        };
-        out.push(Output::ToLink {
-            link: self.link,
-            packet,
-        });
+        if let Some(master) = &mut self.master {
+            master.asks(session);
+        }
+        self.ask_about(session, timeout_ms, out);
         self.syncs.push_back(Syncing::Session(session));
         let mut body = Writer::with_capacity(5);
         body.string("/");
@@ -297,6 +289,18 @@ impl Learner {
             },
             out,
         );
+    }
+
+    /// Asks the leader whether a session lives, and may act through this server.
+    pub(super) fn ask_about(&self, session: SessionId, timeout_ms: i32, out: &mut Outputs) {
+        let packet = Packet::Revalidate {
+            session,
+            timeout_ms,
+        };
+        out.push(Output::ToLink {
+            link: self.link,
+            packet,
+        });
     }
 
     /// Asks to be let go: the leader answers when a quorum follows without this server.

@@ -43,6 +43,7 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("peerType", Field),
     ("electionAlg", Field),
     ("quorumListenOnAllIPs", Field),
+    ("observerMasterPort", Field),
     ("cnxTimeout", Prefixed),
     ("quorumCnxnTimeoutMs", Prefixed),
     ("electionPortBindRetry", Prefixed),
@@ -369,6 +370,11 @@ pub(super) const NO_MEANING: &[(&str, Scope, &str)] = &[
     ("watcherCleanIntervalInSeconds", Prefixed, WATCHES),
     ("watcherCleanThreadsNum", Prefixed, WATCHES),
     ("watcherCleanThreshold", Prefixed, WATCHES),
+    (
+        "observerMaster.sizeLimit",
+        Prefixed,
+        "nothing is kept for observers that come later",
+    ),
 ];
 
 const ADDRESSES: &str = "one address per server so far";
@@ -448,18 +454,6 @@ pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
         Prefixed,
         "true",
         "observers keep log and snapshots",
-    ),
-    (
-        "observerMaster.sizeLimit",
-        Prefixed,
-        "",
-        "followers do not serve observers yet",
-    ),
-    (
-        "observerMasterPort",
-        Field,
-        "0",
-        "followers do not serve observers yet",
     ),
     ("oraclePath", Field, "", "there is no oracle"),
     (
