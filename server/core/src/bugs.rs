@@ -112,4 +112,8 @@ bugs! {
     held_reads_too_early;
     /// Forgets the watches of the connections that are held.
     drop_watches;
+    /// Takes it for certain that no client moved while this server had no leader.
+    nobody_moved;
+    /// Keeps held connections when the whole state was replaced, as if nothing was missed.
+    guesses_after_snapshot;
 }

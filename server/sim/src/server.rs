@@ -324,6 +324,8 @@ impl Server {
             | Event::Blackout
             | Event::Story
             | Event::Cut { .. }
+            | Event::Look { .. }
+            | Event::LookedEnough
             | Event::LeaderGoes { .. }
             | Event::Heal { .. }
             | Event::QuickDisk { .. } => {}

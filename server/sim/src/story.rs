@@ -5,7 +5,11 @@ use crate::client::Client;
 use crate::inflict::between;
 use crate::net::Host;
 use crate::queue::Us;
+use crate::workload::Mode;
 use crate::world::{Event, World};
+
+/// How long clients go on looking after what they had asked came late.
+const LOOK_US: Us = 300_000;
 
 /// How long a story is left alone by other faults.
 const STORY_US: Us = 1_400_000;
@@ -45,7 +49,7 @@ impl World {
     }
 
     /// A server is cut off from the others while it has requests of its clients under way, and then
-    /// from its clients, too; they go on elsewhere; the leader goes just when the server comes back,
+    /// from its clients, too; they go on elsewhere, or look there what became of it; the leader goes just when the server comes back,
     /// and what its clients still sent reaches it later, with their farewell.
     fn left_behind(&mut self, sid: u8, sids: &[u8]) {
         let dice = &mut self.story_dice;
@@ -54,6 +58,7 @@ impl World {
         let farewell = away + dice.between(50_000, 500_000);
         let goes = away + dice.between(0, 40_000) - 10_000;
         let dies = dice.percent(50);
+        let looks = dice.percent(50);
         self.partition(between(&[sid], sids), away);
         let clients = self.clients.keys().map(|id| Host::Client(*id));
         let ways = clients.flat_map(|client| {
@@ -62,6 +67,10 @@ impl World {
         });
         let ways = ways.collect();
         let us = farewell - lag;
+        if looks {
+            self.cx.q.after(lag, Event::Look { at: sid });
+            self.cx.q.after(farewell + LOOK_US, Event::LookedEnough);
+        }
         self.cx.q.after(lag, Event::Cut { ways, us });
         self.cx.q.after(goes, Event::LeaderGoes { dies });
     }
@@ -76,6 +85,24 @@ impl World {
         let way = (Host::Server(leader), Host::Server(sid));
         self.partition(vec![way], away);
         self.cx.q.after(goes, Event::LeaderGoes { dies });
+    }
+
+    /// The clients of a server only look from here on.
+    pub(crate) fn clients_only_look(&mut self, at: u8) {
+        for client in self.clients.values_mut() {
+            if client.server() == Some(at) && client.workload.is_free() {
+                client.workload.set_mode(Mode::Look);
+            }
+        }
+    }
+
+    /// Who only looked does anything again.
+    pub(crate) fn looked_enough(&mut self) {
+        for client in self.clients.values_mut() {
+            if client.workload.mode() == Mode::Look {
+                client.workload.set_mode(Mode::Random);
+            }
+        }
     }
 
     /// Whoever leads by now dies or passes on the lead.

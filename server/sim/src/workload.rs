@@ -23,6 +23,8 @@ const WATCHES_MAX: usize = 12;
 pub(crate) enum Mode {
     /// Anything, for as long as it lasts.
     Random,
+    /// The same, but that it only looks.
+    Look,
     /// Nothing but pings.
     Quiet,
     /// What it was given, then nothing.
@@ -85,7 +87,7 @@ impl Workload {
 
     pub(crate) fn is_done(&self) -> bool {
         match self.mode {
-            Mode::Random => false,
+            Mode::Random | Mode::Look => false,
             Mode::Quiet => true,
             Mode::Script => self.script.is_empty(),
         }
@@ -108,6 +110,7 @@ impl Workload {
     ) -> Option<Request> {
         match self.mode {
             Mode::Quiet => None,
+            Mode::Look => Some(look(dice)),
             Mode::Script => self.script.pop_front(),
             Mode::Random if self.reconfigs.is_some() => {
                 let servers = self.reconfigs.unwrap_or_default();
@@ -121,6 +124,11 @@ impl Workload {
                 None => random(dice, client, xid, watched < WATCHES_MAX),
             }),
         }
+    }
+
+    /// Whether it does anything by chance.
+    pub(crate) fn is_free(&self) -> bool {
+        self.mode == Mode::Random && self.reconfigs.is_none() && self.roots.is_empty()
     }
 
     /// A request to a server without a quorum; it sets no watch, and changes nothing if all is well.
@@ -149,6 +157,17 @@ fn either(dice: &mut Dice) -> CreateOp {
         CreateOp::Create2
     } else {
         CreateOp::Create
+    }
+}
+
+fn look(dice: &mut Dice) -> Request {
+    if dice.percent(50) {
+        let path = Some("/w".into());
+        return Request::Sync { path };
+    }
+    Request::GetData {
+        path: format!("/w/k{}", dice.between(0, REGISTERS - 1)),
+        watch: false,
     }
 }
 

@@ -89,6 +89,10 @@ pub(crate) enum Event {
     Story,
     /// A partition begins.
     Cut { ways: Vec<(Host, Host)>, us: Us },
+    /// The clients of a server only look from here on.
+    Look { at: u8 },
+    /// They do anything again.
+    LookedEnough,
     /// Whoever leads dies, or passes on the lead.
     LeaderGoes { dies: bool },
     /// A partition heals.
@@ -383,6 +387,14 @@ impl World {
                 if self.cx.faults {
                     self.partition(ways, us);
                 }
+                Ok(())
+            }
+            Event::Look { at } => {
+                self.clients_only_look(at);
+                Ok(())
+            }
+            Event::LookedEnough => {
+                self.looked_enough();
                 Ok(())
             }
             Event::LeaderGoes { dies } => {

@@ -117,7 +117,7 @@ impl Parting {
         }
         Sure {
             under_way: true,
-            unmoved: self.ended() && next.0 == epoch.0.saturating_add(1),
+            unmoved: bugs.nobody_moved() || self.ended() && next.0 == epoch.0.saturating_add(1),
         }
     }
 }

@@ -312,7 +312,8 @@ impl Clients {
     /// the watches missed, nor which clients did something elsewhere. With `goes_back` it is older than
     /// what was served.
     pub(crate) fn state_replaced(&mut self, goes_back: bool, out: &mut Outputs) {
-        for id in self.ids_where(|_, conn| goes_back || conn.suspended.is_some()) {
+        let keeps = self.bugs.guesses_after_snapshot();
+        for id in self.ids_where(|_, conn| goes_back || (conn.suspended.is_some() && !keeps)) {
             self.end_hold(id, HoldEnd::Unknowable, out);
         }
     }
