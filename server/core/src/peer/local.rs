@@ -268,9 +268,17 @@ impl Local {
 
     /// Settles the session of a connection that waits for it. What earlier connections of the session
     /// asked must be applied by now: clients may number their requests anew with each.
-    pub(crate) fn settle_session(&mut self, session: SessionId, valid: bool, out: &mut Outputs) {
+    /// Returns whether a connection goes on.
+    pub(crate) fn settle_session(
+        &mut self,
+        session: SessionId,
+        valid: bool,
+        out: &mut Outputs,
+    ) -> bool {
         let released = self.clients.renewed(session, valid, out);
+        let goes_on = released.is_some();
         self.released.extend(released);
+        goes_on
     }
 
     /// Should this request fail, its client is told `code`.

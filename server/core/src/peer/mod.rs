@@ -14,6 +14,7 @@ pub(crate) mod disk;
 pub(crate) mod held;
 pub(crate) mod local;
 mod read_only;
+mod role;
 
 use std::collections::VecDeque;
 
@@ -32,36 +33,7 @@ use crate::zab::leader::{Leading, RoleOver};
 use crate::zab::learner::Learner;
 
 use local::{Local, Next};
-
-#[derive(Debug)]
-enum Role {
-    /// The disk finishes; then this server looks, or takes the role that a reconfiguration gave it.
-    Draining,
-    Looking(Looking),
-    Leading(Box<Leading>),
-    Learner(Box<Learner>),
-}
-
-impl Role {
-    fn leading(&self) -> Option<&Leading> {
-        if let Self::Leading(leading) = self {
-            Some(leading)
-        } else {
-            None
-        }
-    }
-
-    /// The learner role, if it is the one of this connection.
-    fn learner_on(&mut self, link: LinkId) -> Option<&mut Learner> {
-        if let Self::Learner(learner) = self {
-            Some(learner)
-        } else {
-            None
-        }
-        .filter(|learner| learner.is_link(link))
-        .map(AsMut::as_mut)
-    }
-}
+use role::Role;
 
 /// A member of an ensemble, or a server alone.
 ///

@@ -451,7 +451,7 @@ mod tests {
         let (history, oracle) = committed();
         let create = CreateRequest {
             path: "/n3".into(),
-            data: None,
+            data: Some(Bytes::from_static(b"x")),
             acl: None,
             flags: 0,
             ttl_ms: NO_TTL,

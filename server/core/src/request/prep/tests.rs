@@ -43,6 +43,7 @@ fn settings() -> PeerConfig {
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
         roll_over_at: crate::config::ROLL_OVER_AT,
+        observer_masters: false,
         hand_over: true,
         hold: Default::default(),
         reconfig: ReconfigSettings::default(),

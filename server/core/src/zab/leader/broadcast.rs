@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use zk_wire::client::{ErrorCode, OpCode, Request};
-use zk_wire::quorum::{ForwardedRequest, Packet};
+use zk_wire::client::Request;
+use zk_wire::quorum::Packet;
 use zk_wire::txn::{Txn, TxnBody, TxnHeader};
-use zk_wire::{Epoch, Id, SessionId, Sid, Xid, Zxid};
+use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
 use super::link::LinkState;
+use super::requests::Ask;
 use super::sweep::Sweep;
 use super::{Leading, RoleOver, Stage};
 use crate::db::Entry;
@@ -17,11 +18,9 @@ use crate::io::{ConnId, LinkId, Output, Outputs};
 use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, ends_session};
-use crate::request::order::{Submission, Submitted};
 use crate::request::outstanding::Outstanding;
 use crate::request::prep::{Asker, Write, prepare};
-use crate::session::{Owner, SessionTracker, Standing};
-use crate::status::PeerEvent;
+use crate::session::{SessionTracker, Standing};
 use crate::time::{Mono, Now};
 
 /// Who waits for a sync.
@@ -30,8 +29,8 @@ pub(super) enum Syncing {
     Client(ConnId),
     Learner(LinkId),
     /// A session that came back to this server, until what its earlier connections had asked is
-    /// applied or refused.
-    Session(SessionId),
+    /// applied or refused; and its time-out, ms.
+    Session(SessionId, i32),
 }
 
 /// State of an established leader.
@@ -39,14 +38,14 @@ pub(super) enum Syncing {
 pub(crate) struct Broadcast {
     epoch: Epoch,
     /// Last zxid that was given out.
-    last: Zxid,
+    pub(super) last: Zxid,
     committed: Zxid,
     pub(super) outstanding: Outstanding,
     /// Proposed and not committed, oldest first.
     proposals: VecDeque<Entry>,
     /// What each voter has acknowledged; acknowledging one acknowledges all before it.
     acked: BTreeMap<Sid, Zxid>,
-    sessions: SessionTracker,
+    pub(super) sessions: SessionTracker,
     /// Syncs, each with the proposal whose commit it waits for, oldest first.
     syncs: VecDeque<(Zxid, Syncing)>,
     pub(super) sweep: Sweep,
@@ -183,277 +182,7 @@ impl Broadcast {
     }
 }
 
-/// A request on its way to becoming a transaction.
-#[derive(Debug)]
-pub(super) struct Ask {
-    owner: Owner,
-    session: SessionId,
-    xid: Xid,
-    auth: Vec<Id>,
-    write: Write,
-}
-
 impl Leading {
-    /// A request of one of this server's own clients.
-    pub(crate) fn submit(
-        &mut self,
-        submission: Submission,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let Submission {
-            conn,
-            session,
-            xid,
-            auth,
-            what,
-        } = submission;
-        let write = match what {
-            Submitted::Write(request, _) => Write::Client(request),
-            Submitted::Undecodable(..) => Write::Refused(ErrorCode::MarshallingError),
-            Submitted::Close => Write::CloseSession,
-            Submitted::Sync(_) => {
-                return self.sync(Syncing::Client(conn), local, now, out);
-            }
-        };
-        let ask = Ask {
-            owner: Owner::Here,
-            session,
-            xid,
-            auth,
-            write,
-        };
-        self.propose(ask, local, now, out)
-    }
-
-    /// A new session of one of this server's own clients.
-    pub(crate) fn create_session(
-        &mut self,
-        session: SessionId,
-        timeout_ms: i32,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let write = Write::CreateSession { timeout_ms };
-        let ask = Ask {
-            owner: Owner::Here,
-            session,
-            xid: Xid(0),
-            auth: Vec::new(),
-            write,
-        };
-        self.propose(ask, local, now, out)
-    }
-
-    /// A client of this server comes back with its session: it goes on behind what its earlier
-    /// connections had asked.
-    pub(crate) fn reopen_session(
-        &mut self,
-        session: SessionId,
-        timeout_ms: i32,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let Stage::Broadcast(b) = &mut self.stage else {
-            return Ok(());
-        };
-        let owner = Owner::Here;
-        let valid = b.sessions.reopen(session, timeout_ms, owner, now.mono);
-        if valid && !local.cfg.bugs.settles_before_sync() {
-            return self.sync(Syncing::Session(session), local, now, out);
-        }
-        local.settle_session(session, valid, out);
-        Ok(())
-    }
-
-    /// A sign of life of a session; false when it is gone or closing.
-    pub(crate) fn touch_session(&mut self, session: SessionId, timeout_ms: i32, now: Now) -> bool {
-        let Stage::Broadcast(b) = &mut self.stage else {
-            return false;
-        };
-        b.sessions.touch(session, timeout_ms, now.mono)
-    }
-
-    /// Whether a session of one of this server's own clients acts through another server by now.
-    pub(crate) fn has_moved(&self, session: SessionId) -> bool {
-        let broadcast = self.stage.broadcast();
-        broadcast.is_some_and(|b| b.sessions.has_moved(session, Owner::Here))
-    }
-
-    /// Ends the sessions whose time is over.
-    pub(super) fn expire_sessions(
-        &mut self,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let Stage::Broadcast(b) = &mut self.stage else {
-            return Ok(());
-        };
-        if self.hand_over.is_some() {
-            // The next leader counts anew.
-            return Ok(());
-        }
-        for session in b.sessions.take_expired(now.mono) {
-            out.push(Output::Event(PeerEvent::SessionExpired { session }));
-            let write = Write::CloseSession;
-            let auth = Vec::new();
-            let ask = Ask {
-                owner: Owner::Here,
-                session,
-                xid: Xid(0),
-                auth,
-                write,
-            };
-            self.propose(ask, local, now, out)?;
-        }
-        Ok(())
-    }
-
-    /// deleteContainer, which no client asks for.
-    pub(super) fn propose_sweep(
-        &mut self,
-        path: String,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let ask = Ask {
-            owner: Owner::Here,
-            session: SessionId::NONE,
-            xid: Xid(0),
-            auth: Vec::new(),
-            write: Write::Sweep { path },
-        };
-        self.propose(ask, local, now, out)
-    }
-
-    /// A packet of a learner in broadcast.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "unknown and misplaced packets are alike"
-    )]
-    pub(super) fn serve_packet(
-        &mut self,
-        id: LinkId,
-        packet: Packet,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let Stage::Broadcast(b) = &mut self.stage else {
-            return Ok(());
-        };
-        match packet {
-            Packet::Ack(zxid) => self.learner_ack(id, zxid, local, now, out),
-            Packet::PingReply { touched, .. } => {
-                for (session, timeout_ms) in touched {
-                    b.sessions.touch(session, timeout_ms, now.mono);
-                }
-                Ok(())
-            }
-            Packet::Revalidate {
-                session,
-                timeout_ms,
-            } => {
-                let owner = Owner::Learner(id);
-                let valid = b.sessions.reopen(session, timeout_ms, owner, now.mono);
-                if valid {
-                    local.clients.moved_away(session);
-                }
-                let packet = Packet::Revalidated { session, valid };
-                out.push(Output::ToLink { link: id, packet });
-                Ok(())
-            }
-            Packet::Request(request) => self.learner_request(id, request, local, now, out),
-            Packet::HandOver(step) => self.hand_over_packet(id, step, local, now, out),
-            // As Apache does: what this server does not know is no reason to part.
-            _ => Ok(()),
-        }
-    }
-
-    fn learner_ack(
-        &mut self,
-        id: LinkId,
-        zxid: Zxid,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let Stage::Broadcast(b) = &self.stage else {
-            return Ok(());
-        };
-        if zxid > b.last {
-            self.drop_link(id, format!("ACK of {zxid}, which was never proposed"), out);
-            return Ok(());
-        }
-        let Some(link) = self.links.get_mut(&id) else {
-            return Ok(());
-        };
-        if link
-            .oldest_unacked
-            .is_some_and(|(watched, _)| watched <= zxid)
-        {
-            link.oldest_unacked = None;
-        }
-        // The acknowledgement of UPTODATE has counter 0 and counts for nothing.
-        match link.sid.filter(|_| !link.observer && zxid.counter() != 0) {
-            Some(sid) => self.acked(sid, zxid, local, now, out),
-            None => Ok(()),
-        }
-    }
-
-    fn learner_request(
-        &mut self,
-        id: LinkId,
-        request: ForwardedRequest,
-        local: &mut Local,
-        now: Now,
-        out: &mut Outputs,
-    ) -> Result<(), RoleOver> {
-        let ForwardedRequest {
-            session,
-            xid,
-            op,
-            body,
-            auth,
-        } = request;
-        let write = match OpCode::from_wire(op) {
-            Some(OpCode::Sync) => {
-                return self.sync(Syncing::Learner(id), local, now, out);
-            }
-            Some(OpCode::CloseSession) => Write::CloseSession,
-            Some(OpCode::CreateSession) => {
-                match body.first_chunk::<4>().map(|raw| i32::from_be_bytes(*raw)) {
-                    Some(timeout_ms) => Write::CreateSession { timeout_ms },
-                    None => Write::Refused(ErrorCode::MarshallingError),
-                }
-            }
-            Some(op) => match Request::decode(op, body.clone(), body.len()) {
-                Ok(Some(request)) => Write::Client(request),
-                Ok(None) => Write::Refused(ErrorCode::Unimplemented),
-                Err(_) => Write::Refused(ErrorCode::MarshallingError),
-            },
-            None => return Ok(()),
-        };
-        let owner = Owner::Learner(id);
-        self.propose(
-            Ask {
-                owner,
-                session,
-                xid,
-                auth,
-                write,
-            },
-            local,
-            now,
-            out,
-        )
-    }
-
     /// Turns a request into a proposal.
     #[expect(clippy::too_many_lines, reason = "one step after the other")]
     pub(super) fn propose(
@@ -607,6 +336,10 @@ impl Leading {
                 && after <= zxid
             {
                 b.syncs.pop_front();
+                if let Syncing::Session(session, timeout_ms) = who {
+                    // Its client hears of it only now.
+                    b.sessions.touch(session, timeout_ms, now.mono);
+                }
                 answer_sync(who, local, out);
             }
         }
@@ -664,7 +397,9 @@ fn commit_packet(entry: &Entry, observer: bool, leader: Option<Sid>) -> Packet {
 fn answer_sync(who: Syncing, local: &mut Local, out: &mut Outputs) {
     match who {
         Syncing::Client(conn) => local.clients.synced(&local.db, conn, out),
-        Syncing::Session(session) => local.settle_session(session, true, out),
+        Syncing::Session(session, _) => {
+            local.settle_session(session, true, out);
+        }
         Syncing::Learner(link) => out.push(Output::ToLink {
             link,
             packet: Packet::Sync,

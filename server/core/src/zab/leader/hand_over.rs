@@ -20,8 +20,9 @@ use std::collections::VecDeque;
 use zk_wire::quorum::{HandOver as Step, Packet};
 use zk_wire::{Sid, Zxid};
 
-use super::broadcast::{Ask, Syncing};
+use super::broadcast::Syncing;
 use super::link::LinkState;
+use super::requests::Ask;
 use super::{Leading, RoleOver, Stage};
 use crate::io::{LinkId, Output, Outputs};
 use crate::peer::local::{Local, Next};

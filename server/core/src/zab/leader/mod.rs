@@ -12,6 +12,7 @@ mod discovery;
 mod hand_over;
 mod late_promise;
 mod link;
+mod requests;
 mod sweep;
 mod sync;
 

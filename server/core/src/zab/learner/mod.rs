@@ -71,8 +71,9 @@ enum Stage {
 enum Syncing {
     /// A client.
     Client(ConnId),
-    /// A session that came back, until what earlier connections of it asked is applied here.
-    Session(SessionId),
+    /// A session that came back, until what earlier connections of it asked is applied here; and its
+    /// time-out, ms.
+    Session(SessionId, i32),
     /// An observer of this server, for a client of its own.
     Ward(LinkId),
 }

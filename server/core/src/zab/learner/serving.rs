@@ -69,16 +69,26 @@ impl Learner {
             }
             Packet::HandOver(step) => self.hand_over(step, local, out),
             Packet::Sync => {
-                match self.syncs.pop_front() {
-                    Some(Syncing::Client(conn)) => local.clients.synced(&local.db, conn, out),
-                    Some(Syncing::Session(session)) => local.settle_session(session, true, out),
-                    Some(Syncing::Ward(link)) => self.ward_synced(link, out),
-                    None => {}
-                }
+                self.synced(local, out);
                 Ok(())
             }
             // As Apache does: what this server does not know is no reason to part.
             _ => Ok(()),
+        }
+    }
+
+    /// The oldest sync is through.
+    fn synced(&mut self, local: &mut Local, out: &mut Outputs) {
+        match self.syncs.pop_front() {
+            Some(Syncing::Client(conn)) => local.clients.synced(&local.db, conn, out),
+            Some(Syncing::Ward(link)) => self.ward_synced(link, out),
+            Some(Syncing::Session(session, timeout_ms)) => {
+                let goes_on = local.settle_session(session, true, out);
+                // Its client hears of it only now.
+                let alive = goes_on.then_some((session, timeout_ms));
+                self.touched.extend(alive);
+            }
+            None => {}
         }
     }
 
@@ -276,7 +286,7 @@ impl Learner {
             master.asks(session);
         }
         self.ask_about(session, timeout_ms, out);
-        self.syncs.push_back(Syncing::Session(session));
+        self.syncs.push_back(Syncing::Session(session, timeout_ms));
         let mut body = Writer::with_capacity(5);
         body.string("/");
         self.forward(
