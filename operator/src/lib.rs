@@ -3,15 +3,17 @@
 //! - `crd`: the API, from which the CRD is generated;
 //! - `ensemble`: one reconcile as a pipeline of stages, a file each, the middle ones pure;
 //! - `members`: how servers are asked for their role;
+//! - `leadership`: which of several operators works;
 //! - `health`, `metrics`: the operator's own HTTP port.
 //!
-//! The operator runs as one replica that is replaced by stopping the old one first; two at a time
-//! would not break an ensemble, since steps carry preconditions, but could take two steps at once.
+//! Several may run, and one of them works: two at a time would not break an ensemble, since steps
+//! carry preconditions, but could take two steps at once.
 
 pub mod crd;
 pub mod ensemble;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
+pub mod leadership;
 pub mod members;
 pub mod metrics;

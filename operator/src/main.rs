@@ -1,5 +1,6 @@
 //! `quorate-operator`: arguments, telemetry, and the wiring of the parts.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use quorate_operator::crd::{ZkEnsemble, crd_yaml};
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
 use quorate_operator::health::{self, Readiness};
+use quorate_operator::leadership::Leadership;
 use quorate_operator::members::HttpMembers;
 use quorate_operator::metrics::Metrics;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +51,15 @@ struct RunArguments {
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, env = "QUORATE_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
+    /// Name of this process in the Lease of the operators, e.g. that of its pod.
+    #[arg(long, env = "QUORATE_POD_NAME", default_value = "quorate-operator")]
+    pod_name: String,
+    /// Namespace of the Lease; that of the kubeconfig's context if not given.
+    #[arg(long, env = "QUORATE_POD_NAMESPACE")]
+    pod_namespace: Option<String>,
+    /// Name of the Lease that the operators of one cluster share.
+    #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
+    lease: String,
     /// Log as JSON lines.
     #[arg(long, env = "QUORATE_LOG_JSON")]
     log_json: bool,
@@ -123,17 +134,40 @@ async fn work(
     }
     readiness.set();
     tracing::info!(image = %arguments.server_image, "operator runs");
+    let leadership = Arc::new(lead(&client, arguments));
+    tokio::select! {
+        () = leadership.acquired() => {}
+        () = stopped(stop.clone()) => return Ok(()),
+    }
+    metrics.leads(true);
     let context = Context {
         client,
         members: HttpMembers,
+        leadership: leadership.clone(),
         defaults: Defaults {
             server_image: arguments.server_image.clone(),
             cluster_domain: arguments.cluster_domain.clone(),
         },
-        metrics,
+        metrics: metrics.clone(),
     };
-    controller::run(Arc::new(context), stopped(stop)).await;
-    Ok(())
+    let ended = tokio::select! {
+        () = controller::run(Arc::new(context), stopped(stop)) => Ok(()),
+        // Nothing of it may go on: the process ends, and its next life waits for the Lease.
+        () = leadership.lost() => Err(anyhow::anyhow!("another operator may work by now")),
+    };
+    metrics.leads(false);
+    leadership.give_back().await;
+    ended
+}
+
+/// This process as one of those that want to work. A container that starts again in its pod is
+/// another one than before.
+fn lead(client: &Client, arguments: &RunArguments) -> Leadership {
+    let random = RandomState::new().hash_one(std::process::id());
+    let me = format!("{}_{random:016x}", arguments.pod_name);
+    let namespace = arguments.pod_namespace.as_deref();
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace());
+    Leadership::new(client.clone(), namespace, &arguments.lease, me)
 }
 
 /// Returns a flag that turns true at SIGTERM or SIGINT.

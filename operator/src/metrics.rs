@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::ensemble::error::ReconcileError;
@@ -18,6 +19,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     restarts: IntCounterVec,
     status_writes: IntCounter,
+    leading: IntGauge,
 }
 
 impl Metrics {
@@ -58,6 +60,10 @@ impl Metrics {
                 "quorate_operator_status_writes_total",
                 "Status updates that were written because something changed",
             )?,
+            leading: IntGauge::new(
+                "quorate_operator_leading",
+                "1 while this operator is the one that works",
+            )?,
         };
         metrics
             .registry
@@ -74,6 +80,9 @@ impl Metrics {
         metrics
             .registry
             .register(Box::new(metrics.status_writes.clone()))?;
+        metrics
+            .registry
+            .register(Box::new(metrics.leading.clone()))?;
         Ok(metrics)
     }
 
@@ -91,6 +100,11 @@ impl Metrics {
 
     pub(crate) fn status_written(&self) {
         self.status_writes.inc();
+    }
+
+    /// Says whether this operator works.
+    pub fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
     }
 
     /// Returns all metrics in the Prometheus text format.

@@ -12,6 +12,12 @@ pub enum ReconcileError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// Another operator may be at work; this one must take no step.
+    #[error("another operator works ({})", holder.as_deref().unwrap_or("nobody is in the Lease"))]
+    NotLeading {
+        /// Who is in the Lease.
+        holder: Option<String>,
+    },
     /// The object lacks a field that the API server always sets.
     #[error("the ZkEnsemble has no {0}")]
     Incomplete(&'static str),
@@ -20,8 +26,10 @@ pub enum ReconcileError {
 impl ReconcileError {
     /// Names the kind of error for the metric, from a fixed set.
     pub fn kind(&self) -> &'static str {
-        let Self::Api { source, .. } = self else {
-            return "incomplete";
+        let source = match self {
+            Self::Api { source, .. } => source,
+            Self::NotLeading { .. } => return "not_leading",
+            Self::Incomplete(_) => return "incomplete",
         };
         let kube::Error::Api(status) = source.as_ref() else {
             return "transport";

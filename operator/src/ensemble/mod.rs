@@ -13,6 +13,8 @@ pub mod plan;
 pub mod status;
 pub mod validate;
 
+use std::sync::Arc;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::runtime::controller::Action;
@@ -22,6 +24,7 @@ use self::error::ReconcileError;
 use self::plan::{Plan, Step};
 use self::validate::{Defaults, ValidatedEnsemble};
 use crate::crd::{ZkEnsemble, ZkEnsembleStatus};
+use crate::leadership::Leadership;
 use crate::members::Members;
 use crate::metrics::Metrics;
 
@@ -34,6 +37,8 @@ pub struct Context<M> {
     pub client: Client,
     /// The way to the servers.
     pub members: M,
+    /// Whether this operator is the one that works.
+    pub leadership: Arc<Leadership>,
     /// Settings of the operator.
     pub defaults: Defaults,
     /// Counters.
@@ -88,6 +93,7 @@ async fn carry_out<M: Members>(
     step: &Step,
 ) -> Result<(), ReconcileError> {
     let Step::RestartVoter { pod, why, .. } = step;
+    context.leadership.confirm().await?;
     match apply::step(&context.client, &ensemble.namespace, step).await? {
         Outcome::Done => {
             context.metrics.restarted(*why);

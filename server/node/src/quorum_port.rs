@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::debug;
 use zk_wire::quorum::{From, Packet};
 
-pub use leader_side::{LeaderPort, LeaderSide};
+pub use leader_side::{LeaderPort, LeaderSide, OBSERVER_BIND_PAUSE, QUORUM_BIND_PAUSE};
 pub use learner_side::{Dial, LearnerSide};
 
 /// Packets that may wait for one learner or leader, bytes: some seconds of a full network. Who is

@@ -331,6 +331,8 @@ fn peer_ports(
     let own =
         |port: fn(&ServerSpec) -> u16| members::own_bind(sid, &configs.committed, listen_all, port);
     let leader = LeaderPort {
+        name: "quorum port",
+        bind_pause: quorum_port::QUORUM_BIND_PAUSE,
         bind: own(|spec| spec.quorum_port)?,
         field_len_max,
         security: security.clone(),
@@ -341,6 +343,8 @@ fn peer_ports(
     let master = settings.observer_master_port.and_then(|port| {
         let bind = members::own_bind(sid, &configs.committed, listen_all, |_| port)?;
         let master = LeaderPort {
+            name: "observerMasterPort",
+            bind_pause: quorum_port::OBSERVER_BIND_PAUSE,
             bind,
             field_len_max,
             security: security.clone(),

@@ -387,6 +387,11 @@ impl<F: Fs> Storage<F> {
         if zxid < self.base || (at_start && zxid == self.base) {
             return Ok(None);
         }
+        let logs = files::logs(&self.fs, &self.dirs.log)?;
+        if at_start && !logs.iter().any(|first| *first < zxid) {
+            // Old files went: nobody can tell what is missing between it and the first that is left.
+            return Ok(None);
+        }
         let (mut out, mut len, mut found) = (Vec::new(), 0, at_start);
         for record in self.read_txns_from(zxid)? {
             let (txn, raw) = match record {

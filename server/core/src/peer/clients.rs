@@ -11,7 +11,7 @@ use zk_wire::{SessionId, Xid};
 
 use super::{Peer, Role};
 use crate::io::{ClientFrame, ConnId, Output, Outputs};
-use crate::request::order::{Newcomer, Submission};
+use crate::request::order::{Newcomer, Returning, Submission};
 use crate::status::PeerEvent;
 use crate::time::Now;
 use crate::zab::leader::RoleOver;
@@ -72,7 +72,7 @@ impl Peer {
             .connect(conn, who, session, timeout_ms, read_only, out);
         if begins_locally {
             local.local_sessions.add(session, timeout_ms, now.mono);
-            local.settle_session(session, true, out);
+            local.settle_session(conn, true, out);
             return Ok(());
         }
         local.clients.await_session(conn);
@@ -134,16 +134,25 @@ impl Peer {
             .clients
             .connect(conn, who, session, timeout_ms, request.read_only, out);
         let here = local.local_sessions.touch(session, timeout_ms, now.mono);
+        let returning = Returning {
+            conn,
+            session,
+            timeout_ms,
+        };
         match &mut self.role {
             Role::Learner(learner) if !here && !read_only => {
-                learner.reopen_session(session, timeout_ms, out);
+                learner.reopen_session(returning, local.cfg.sid, out);
                 Ok(())
             }
-            Role::Leading(leading) if !here => {
-                leading.reopen_session(session, timeout_ms, local, now, out)
+            Role::Leading(leading) if !here => leading.reopen_session(returning, local, now, out),
+            // Only this server knows it, but what its last connection asked may be under way.
+            Role::Learner(learner) if here && !read_only => {
+                learner.return_local(returning, out);
+                Ok(())
             }
-            Role::Draining | Role::Looking(_) | Role::Leading(_) | Role::Learner(_) => {
-                local.settle_session(session, here, out);
+            Role::Leading(leading) => leading.return_local(returning, local, now, out),
+            Role::Draining | Role::Looking(_) | Role::Learner(_) => {
+                local.settle_session(conn, here, out);
                 Ok(())
             }
         }

@@ -77,8 +77,8 @@ impl Parting {
         self.elected = Some(now);
     }
 
-    /// This server led in this epoch and nobody was ever served in it. A quorum had promised the
-    /// epoch, so no earlier one goes on.
+    /// This server led in this epoch and nobody was ever served in it. A quorum had acknowledged the
+    /// epoch, so no earlier one goes on, and no other server led in it.
     pub(super) fn led_in_vain(&mut self, at: Epoch) {
         if self.ended() && self.epoch.is_some_and(|e| at.0 == e.0.saturating_add(1)) {
             self.epoch = Some(at);
@@ -171,15 +171,16 @@ impl Peer {
             }
         }
         self.local.released.extend(released);
-        for (session, timeout_ms, how) in unsettled {
+        for (returning, how) in unsettled {
+            let (session, timeout_ms) = (returning.session, returning.timeout_ms);
             let outcome = match (how, &mut self.role) {
                 (Resume::Create, _) => self.create_session(session, timeout_ms, now, out),
                 (Resume::Revalidate, Role::Learner(learner)) => {
-                    learner.reopen_session(session, timeout_ms, out);
+                    learner.reopen_session(returning, self.local.cfg.sid, out);
                     Ok(())
                 }
                 (Resume::Revalidate, Role::Leading(leading)) => {
-                    leading.reopen_session(session, timeout_ms, &mut self.local, now, out)
+                    leading.reopen_session(returning, &mut self.local, now, out)
                 }
                 (Resume::Revalidate, Role::Draining | Role::Looking(_)) => Ok(()),
             };

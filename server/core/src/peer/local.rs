@@ -14,7 +14,7 @@ use crate::config::PeerConfig;
 use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, Trust, TxnOutcome};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
-use crate::io::{DiskOp, LinkId, Output, Outputs};
+use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
 use crate::report::{DIGEST_INTERVAL, DIGESTS_MAX};
 use crate::request::order::{Clients, Released};
 use crate::session::{LocalSessions, LocalView, SessionIds};
@@ -269,13 +269,8 @@ impl Local {
     /// Settles the session of a connection that waits for it. What earlier connections of the session
     /// asked must be applied by now: clients may number their requests anew with each.
     /// Returns whether a connection goes on.
-    pub(crate) fn settle_session(
-        &mut self,
-        session: SessionId,
-        valid: bool,
-        out: &mut Outputs,
-    ) -> bool {
-        let released = self.clients.renewed(session, valid, out);
+    pub(crate) fn settle_session(&mut self, conn: ConnId, valid: bool, out: &mut Outputs) -> bool {
+        let released = self.clients.renewed(conn, valid, out);
         let goes_on = released.is_some();
         self.released.extend(released);
         goes_on

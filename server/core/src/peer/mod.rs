@@ -413,7 +413,7 @@ impl Peer {
         let state = self.state();
         if self.local.serving && state == ServerState::Leading {
             self.local.parting.led();
-        } else if let Some(epoch) = self.role.leading().and_then(Leading::epoch) {
+        } else if let Some(epoch) = self.role.leading().and_then(Leading::begun) {
             self.local.parting.led_in_vain(epoch);
         }
         if let Some(Next::Designated { leader, .. }) = self.local.next {
@@ -462,12 +462,12 @@ impl Peer {
         match &mut self.role {
             Role::Leading(leading) => return leading.closed(link, &mut self.local, now, out),
             Role::Learner(learner) if learner.is_link(link) => {
-                if self.local.serving {
+                // The master that an observer followed may be gone, and the leader well.
+                let direct = !(self.local.cfg.observer_masters && learner.is_observer());
+                if self.local.serving && direct {
                     let tick_ms = self.local.cfg.tick_ms;
                     self.local.parting.link_ended(now.mono, tick_ms);
-                    // The master that an observer followed may be gone, and the leader well.
-                    let direct = !(self.local.cfg.observer_masters && learner.is_observer());
-                    self.local.lost_leader = direct.then_some(learner.leader);
+                    self.local.lost_leader = Some(learner.leader);
                 }
                 self.end_role("the connection to the leader ended", false, now, out);
             }

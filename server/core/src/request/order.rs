@@ -42,6 +42,15 @@ pub(crate) struct Newcomer {
     pub(crate) nonce: [u8; NONCE_LEN],
 }
 
+/// A client that came back with its session, on a connection of this server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Returning {
+    pub(crate) conn: ConnId,
+    pub(crate) session: SessionId,
+    /// Time-out of the session, ms.
+    pub(crate) timeout_ms: i32,
+}
+
 /// All connections of this server, and their watches.
 #[derive(Debug)]
 pub(crate) struct Clients {
@@ -177,11 +186,10 @@ impl Clients {
     /// are to be handled now.
     pub(crate) fn renewed(
         &mut self,
-        session: SessionId,
+        id: ConnId,
         valid: bool,
         out: &mut Outputs,
     ) -> Option<Released> {
-        let id = *self.by_session.get(&session)?;
         let conn = self
             .conns
             .get_mut(&id)

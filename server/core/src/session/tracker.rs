@@ -96,6 +96,11 @@ impl SessionTracker {
         self.sessions.contains_key(&id)
     }
 
+    /// Through whom a session acts, as far as it is known.
+    pub(crate) fn owner(&self, id: SessionId) -> Option<Owner> {
+        self.sessions.get(&id).and_then(|session| session.owner)
+    }
+
     /// Whether a living session acts through another server than `owner`.
     pub(crate) fn has_moved(&self, id: SessionId, owner: Owner) -> bool {
         let session = self.sessions.get(&id).filter(|s| !s.closing);

@@ -28,12 +28,19 @@ const LINKS_MAX: usize = 512;
 /// Learners wait in the backlog while a leader settles in.
 const BACKLOG: u32 = 128;
 
-/// Between attempts to bind; the core gives up leading by itself when nobody comes.
-const BIND_PAUSE: Duration = Duration::from_millis(25);
+/// Between attempts to bind the quorum port; the core gives up leading by itself when nobody comes.
+pub const QUORUM_BIND_PAUSE: Duration = Duration::from_millis(25);
+
+/// The same for the port of observers, without which a follower goes on.
+pub const OBSERVER_BIND_PAUSE: Duration = Duration::from_secs(2);
 
 /// What every accepted link needs.
 #[derive(Debug, Clone)]
 pub struct LeaderPort {
+    /// What the log calls it.
+    pub name: &'static str,
+    /// Between attempts to bind.
+    pub bind_pause: Duration,
     /// Where to listen.
     pub bind: BindAddress,
     /// Bound of a packet's field.
@@ -114,23 +121,26 @@ async fn accept_all(port: Arc<LeaderPort>, next: Arc<AtomicU64>, places: Arc<Sem
         match listen(&port.bind, BACKLOG).await {
             Ok(listener) => break listener,
             Err(e) => {
-                warn!("quorum port: {e}; trying again");
-                tokio::time::sleep(BIND_PAUSE).await;
+                warn!("{}: {e}; trying again", port.name);
+                tokio::time::sleep(port.bind_pause).await;
             }
         }
     };
-    debug!("quorum port open");
+    debug!("{} open", port.name);
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(e) => {
-                warn!("quorum port: accepting: {e}");
+                warn!("{}: accepting: {e}", port.name);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
-            warn!("quorum port: {LINKS_MAX} connections are open, {address} is refused");
+            warn!(
+                "{}: {LINKS_MAX} connections are open, {address} is refused",
+                port.name
+            );
             continue;
         };
         let link = LinkId(next.fetch_add(2, Ordering::Relaxed));
@@ -158,7 +168,7 @@ async fn serve(
     let stream = match stream {
         Ok(stream) => stream,
         Err(why) => {
-            warn!("quorum port: a learner is refused: {why}");
+            warn!("{}: a learner is refused: {why}", port.name);
             return why;
         }
     };

@@ -33,6 +33,9 @@ const ATTEMPTS: u32 = 10;
 /// Pause after the first attempt; it doubles up to `leaderConnectDelayDuringRetryMs`.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 
+/// Bound of one attempt where there is more than one place.
+const ATTEMPT_MAX: Duration = Duration::from_secs(1);
+
 /// A connection to be made.
 #[derive(Debug)]
 pub struct Dial {
@@ -121,7 +124,15 @@ impl LearnerSide {
                 pause = (pause * 2).min(self.retry_delay);
             }
             for place in leader {
-                match self.attempt(place).await {
+                let attempt = self.attempt(place);
+                // A machine that is gone answers nothing, and there may be others.
+                let outcome = match leader.len() {
+                    1 => attempt.await,
+                    _ => timeout(ATTEMPT_MAX, attempt)
+                        .await
+                        .unwrap_or_else(|_| Err(format!("{place} does not answer"))),
+                };
+                match outcome {
                     Ok(stream) => return Ok(stream),
                     Err(e) => last = e,
                 }

@@ -74,6 +74,33 @@ fn a_learner_gets_what_is_behind_its_last_transaction() {
 }
 
 #[test]
+fn behind_the_start_of_an_epoch_nothing_is_given_when_old_files_went() {
+    let fs = MemFs::default();
+    let config = StorageConfig {
+        diff_factor: Some(9.0),
+        ..config()
+    };
+    let (mut storage, ..) = start(&fs, config).unwrap();
+    log(&mut storage, &three());
+    storage.roll().unwrap();
+    log(&mut storage, &[z(3, 1), z(3, 2)]);
+    storage.roll().unwrap();
+    log(&mut storage, &[z(3, 3)]);
+    let all = [z(3, 1), z(3, 2), z(3, 3)];
+    assert_eq!(asked(&mut storage, z(2, 0)), Some(all.to_vec()));
+    for old in [LOG, "/data/version-2/log.300000001"] {
+        fs.delete(old);
+    }
+    assert_eq!(
+        asked(&mut storage, z(2, 0)),
+        None,
+        "3:1 and 3:2 are missing"
+    );
+    assert_eq!(asked(&mut storage, z(3, 0)), None);
+    assert_eq!(asked(&mut storage, z(3, 3)), Some(vec![]));
+}
+
+#[test]
 fn nothing_from_before_an_installed_snapshot_is_given() {
     let fs = MemFs::default();
     let mut storage = started(&fs);

@@ -44,6 +44,8 @@ pub enum HandOver {
     Leaves,
     /// Leader to learner: a quorum follows without it.
     MayLeave,
+    /// Leader to learner: this session acts through another server now.
+    Moved(SessionId),
 }
 
 impl HandOver {
@@ -55,6 +57,7 @@ impl HandOver {
             Self::Follow(sid) => (Zxid::ZERO, 4, sid.0),
             Self::Leaves => (Zxid::ZERO, 5, 0),
             Self::MayLeave => (Zxid::ZERO, 6, 0),
+            Self::Moved(session) => (Zxid::ZERO, 7, session.0),
         };
         let mut w = Writer::with_capacity(12);
         w.i32(step);
@@ -71,6 +74,7 @@ impl HandOver {
             4 => Some(Self::Follow(sid)),
             5 => Some(Self::Leaves),
             6 => Some(Self::MayLeave),
+            7 => Some(Self::Moved(SessionId(sid.0))),
             _ => None,
         })
     }

@@ -12,13 +12,13 @@
 
 use std::collections::VecDeque;
 
-use zk_wire::client::{OpCode, Request, Response};
+use zk_wire::client::{Request, Response};
 use zk_wire::{SessionId, Xid};
 
-use super::Clients;
 use super::backlog::Totals;
 use super::conn::{Conn, Submission, Submitted, Waiting};
 use super::intake::PING_XID;
+use super::{Clients, Returning};
 use crate::db::Database;
 use crate::io::{ClientFrame, ConnId, Output, Outputs};
 use crate::status::{HoldEnd, PeerEvent};
@@ -63,19 +63,6 @@ impl Conn {
         })
     }
 
-    /// Whether a write came in the meantime.
-    fn holds_writes(&self) -> bool {
-        self.held.iter().any(|frame| match frame {
-            ClientFrame::Request { request, .. } => {
-                request.op().is_write() || request.op() == OpCode::CloseSession
-            }
-            ClientFrame::Undecodable { .. } => true,
-            ClientFrame::WritesInMultiRead { .. }
-            | ClientFrame::Unimplemented { .. }
-            | ClientFrame::Throttled { .. } => false,
-        })
-    }
-
     /// Whether the end of the session was asked for in the meantime: the leader does it for whoever
     /// asks.
     fn holds_close(&self) -> bool {
@@ -117,8 +104,9 @@ impl Conn {
 pub(crate) struct Sure {
     /// What became of each write under way: nothing of it can come to be any more.
     pub(crate) under_way: bool,
-    /// That no client moved to another server and acted there, without this one knowing: its owner
-    /// would be forgotten by now, and what it asked here would come behind what it did there.
+    /// That no client moved to another server, to act or to look there, without this one knowing: its
+    /// owner would be forgotten by now, and what it asked here, however late it comes, would be done
+    /// behind what it did or saw there.
     pub(crate) unmoved: bool,
 }
 
@@ -271,7 +259,7 @@ impl Clients {
         db: &Database,
         sure: Sure,
         out: &mut Outputs,
-    ) -> (Vec<(SessionId, i32, Resume)>, Vec<Released>) {
+    ) -> (Vec<(Returning, Resume)>, Vec<Released>) {
         self.hold_until = None;
         let mut unsettled = Vec::new();
         let mut released = Vec::new();
@@ -283,7 +271,7 @@ impl Clients {
                 continue;
             }
             let lost = (!sure.under_way && (conn.writes_under_way() || conn.holds_close()))
-                || (!sure.unmoved && (conn.writes_under_way() || conn.holds_writes()));
+                || (!sure.unmoved && (conn.open || conn.writes_under_way()));
             if lost {
                 self.end_hold(id, HoldEnd::Unknowable, out);
             } else if !conn.open {
@@ -293,7 +281,12 @@ impl Clients {
                 } else {
                     Resume::Revalidate
                 };
-                unsettled.push((conn.session, conn.timeout_ms, how));
+                let returning = Returning {
+                    conn: id,
+                    session: conn.session,
+                    timeout_ms: conn.timeout_ms,
+                };
+                unsettled.push((returning, how));
             } else if db.session_timeout_ms(conn.session).is_none() {
                 self.end_hold(id, HoldEnd::SessionGone, out);
             } else {

@@ -1,5 +1,4 @@
-//! Broadcast: proposals, acknowledgements, commits; and the requests of this server's clients and
-//! of the learners.
+//! Broadcast: proposals, acknowledgements, commits; what is asked comes from `requests`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,6 +17,7 @@ use crate::io::{ConnId, LinkId, Output, Outputs};
 use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, ends_session};
+use crate::request::order::Returning;
 use crate::request::outstanding::Outstanding;
 use crate::request::prep::{Asker, Write, prepare};
 use crate::session::{SessionTracker, Standing};
@@ -29,8 +29,8 @@ pub(super) enum Syncing {
     Client(ConnId),
     Learner(LinkId),
     /// A session that came back to this server, until what its earlier connections had asked is
-    /// applied or refused; and its time-out, ms.
-    Session(SessionId, i32),
+    /// applied or refused.
+    Session(Returning),
 }
 
 /// State of an established leader.
@@ -336,11 +336,7 @@ impl Leading {
                 && after <= zxid
             {
                 b.syncs.pop_front();
-                if let Syncing::Session(session, timeout_ms) = who {
-                    // Its client hears of it only now.
-                    b.sessions.touch(session, timeout_ms, now.mono);
-                }
-                answer_sync(who, local, out);
+                answer_sync(who, b, local, now, out);
             }
         }
         local.last_served = now.mono;
@@ -372,7 +368,7 @@ impl Leading {
         };
         match b.proposals.back() {
             Some(last) => b.syncs.push_back((last.zxid(), who)),
-            None => answer_sync(who, local, out),
+            None => answer_sync(who, b, local, now, out),
         }
         Ok(())
     }
@@ -394,11 +390,14 @@ fn commit_packet(entry: &Entry, observer: bool, leader: Option<Sid>) -> Packet {
     }
 }
 
-fn answer_sync(who: Syncing, local: &mut Local, out: &mut Outputs) {
+fn answer_sync(who: Syncing, b: &mut Broadcast, local: &mut Local, now: Now, out: &mut Outputs) {
     match who {
         Syncing::Client(conn) => local.clients.synced(&local.db, conn, out),
-        Syncing::Session(session, _) => {
-            local.settle_session(session, true, out);
+        Syncing::Session(who) => {
+            // Its client hears of it only now.
+            let lives = b.sessions.touch(who.session, who.timeout_ms, now.mono)
+                || local.local_sessions.contains(who.session);
+            local.settle_session(who.conn, lives, out);
         }
         Syncing::Learner(link) => out.push(Output::ToLink {
             link,

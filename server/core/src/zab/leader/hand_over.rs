@@ -230,16 +230,20 @@ impl Leading {
                 self.let_go(local, out);
                 Ok(())
             }
-            Step::Accepted | Step::Refused | Step::Offer(_) | Step::Follow(_) | Step::MayLeave => {
-                Ok(())
-            }
+            Step::Accepted
+            | Step::Refused
+            | Step::Offer(_)
+            | Step::Follow(_)
+            | Step::MayLeave
+            | Step::Moved(_) => Ok(()),
         }
     }
 
     /// Tells learners that are about to stop when a quorum follows without them: a leader that
     /// passed on the lead must not take the quorum with it.
     pub(super) fn let_go(&mut self, local: &Local, out: &mut Outputs) {
-        if !self.links.values().any(|link| link.leaves) {
+        let waits = |link: &super::Link| link.leaves && !link.let_go;
+        if !self.links.values().any(waits) {
             return;
         }
         let stays = |link: &&super::Link| {
@@ -249,8 +253,8 @@ impl Leading {
         if !local.ensemble.is_quorum(staying.chain([self.me])) {
             return;
         }
-        for (id, link) in self.links.iter_mut().filter(|(_, link)| link.leaves) {
-            link.leaves = false;
+        for (id, link) in self.links.iter_mut().filter(|(_, link)| waits(link)) {
+            link.let_go = true;
             let packet = Packet::HandOver(Step::MayLeave);
             out.push(Output::ToLink { link: *id, packet });
         }

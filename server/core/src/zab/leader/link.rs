@@ -38,8 +38,10 @@ pub(crate) struct Link {
     pub(crate) observer: bool,
     /// Whether it understands how the lead is passed on.
     pub(crate) hands_over: bool,
-    /// Whether it waits to be let go.
+    /// Whether it is about to stop.
     pub(crate) leaves: bool,
+    /// Whether it was told that it may.
+    pub(crate) let_go: bool,
     pub(crate) state: LinkState,
     /// When silence becomes too long.
     pub(crate) silent_at: Mono,
@@ -54,6 +56,7 @@ impl Link {
             observer: false,
             hands_over: false,
             leaves: false,
+            let_go: false,
             state: LinkState::ExpectInfo,
             silent_at,
             oldest_unacked: None,

@@ -152,11 +152,20 @@ impl Leading {
     }
 
     /// The epoch, once it is fixed and promised.
-    pub(crate) fn epoch(&self) -> Option<Epoch> {
+    fn epoch(&self) -> Option<Epoch> {
         match &self.stage {
             Stage::Discovery { .. } | Stage::Promising => None,
             Stage::EpochAcks { epoch, .. } | Stage::Synchronization { epoch, .. } => Some(*epoch),
             Stage::Broadcast(b) => Some(b.epoch()),
+        }
+    }
+
+    /// The epoch, once a quorum has acknowledged it and before anybody is served in it.
+    pub(crate) fn begun(&self) -> Option<Epoch> {
+        if let Stage::Synchronization { epoch, .. } = &self.stage {
+            Some(*epoch)
+        } else {
+            None
         }
     }
 

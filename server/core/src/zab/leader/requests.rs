@@ -1,15 +1,18 @@
 //! What this leader's clients and its learners ask: each becomes an [`Ask`] to be proposed, or is
 //! answered at once.
 
+use std::collections::BTreeMap;
+
 use zk_wire::client::{ErrorCode, OpCode, Request};
-use zk_wire::quorum::{ForwardedRequest, Packet};
+use zk_wire::quorum::{ForwardedRequest, HandOver, Packet};
 use zk_wire::{Id, SessionId, Xid, Zxid};
 
 use super::broadcast::Syncing;
+use super::link::Link;
 use super::{Leading, RoleOver, Stage};
 use crate::io::{LinkId, Output, Outputs};
 use crate::peer::local::Local;
-use crate::request::order::{Submission, Submitted};
+use crate::request::order::{Returning, Submission, Submitted};
 use crate::request::prep::Write;
 use crate::session::Owner;
 use crate::status::PeerEvent;
@@ -83,8 +86,7 @@ impl Leading {
     /// connections had asked.
     pub(crate) fn reopen_session(
         &mut self,
-        session: SessionId,
-        timeout_ms: i32,
+        who: Returning,
         local: &mut Local,
         now: Now,
         out: &mut Outputs,
@@ -92,13 +94,28 @@ impl Leading {
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
-        let owner = Owner::Here;
+        let (session, timeout_ms) = (who.session, who.timeout_ms);
+        let (before, owner) = (b.sessions.owner(session), Owner::Here);
         let valid = b.sessions.reopen(session, timeout_ms, owner, now.mono);
-        if valid && !local.cfg.bugs.settles_before_sync() {
-            return self.sync(Syncing::Session(session, timeout_ms), local, now, out);
+        if valid {
+            tell_moved(&self.links, session, before, owner, out);
         }
-        local.settle_session(session, valid, out);
+        if valid && !local.cfg.bugs.settles_before_sync() {
+            return self.sync(Syncing::Session(who), local, now, out);
+        }
+        local.settle_session(who.conn, valid, out);
         Ok(())
+    }
+
+    /// The same for a session that only this server knows.
+    pub(crate) fn return_local(
+        &mut self,
+        who: Returning,
+        local: &mut Local,
+        now: Now,
+        out: &mut Outputs,
+    ) -> Result<(), RoleOver> {
+        self.sync(Syncing::Session(who), local, now, out)
     }
 
     /// A sign of life of a session; false when it is gone or closing.
@@ -191,10 +208,11 @@ impl Leading {
                 session,
                 timeout_ms,
             } => {
-                let owner = Owner::Learner(id);
+                let (before, owner) = (b.sessions.owner(session), Owner::Learner(id));
                 let valid = b.sessions.reopen(session, timeout_ms, owner, now.mono);
                 if valid {
                     local.clients.moved_away(session);
+                    tell_moved(&self.links, session, before, owner, out);
                 }
                 let packet = Packet::Revalidated { session, valid };
                 out.push(Output::ToLink { link: id, packet });
@@ -284,5 +302,23 @@ impl Leading {
             now,
             out,
         )
+    }
+}
+
+/// Tells the server through which a session acted that it acts through another one now: its
+/// connection there must not outlive this lead, for the next leader knows no owner.
+fn tell_moved(
+    links: &BTreeMap<LinkId, Link>,
+    session: SessionId,
+    before: Option<Owner>,
+    after: Owner,
+    out: &mut Outputs,
+) {
+    let Some(Owner::Learner(id)) = before.filter(|before| *before != after) else {
+        return;
+    };
+    if links.get(&id).is_some_and(|link| link.hands_over) {
+        let packet = Packet::HandOver(HandOver::Moved(session));
+        out.push(Output::ToLink { link: id, packet });
     }
 }

@@ -5,12 +5,13 @@
 //! leader, as if this follower's clients asked it. To the leader the sessions of all of them are this
 //! server's, so that it is this server that knows through which of them a session acts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use zk_wire::client::OpCode;
-use zk_wire::quorum::{ForwardedRequest, LearnerInfo, Packet};
+use zk_wire::quorum::{ForwardedRequest, HandOver, LearnerInfo, Packet};
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
+use super::revalidations::Asked;
 use super::{Learner, Syncing};
 use crate::bugs::Bugs;
 use crate::db::Entry;
@@ -40,6 +41,8 @@ enum WardState {
 #[derive(Debug)]
 struct Ward {
     sid: Option<Sid>,
+    /// Whether it understands [`Packet::HandOver`].
+    hands_over: bool,
     state: WardState,
     /// When its silence becomes too long.
     silent_at: Mono,
@@ -59,23 +62,23 @@ impl Ward {
 #[derive(Debug, Default)]
 pub(super) struct Master {
     wards: BTreeMap<LinkId, Ward>,
-    /// Sessions that the leader was asked about, oldest first, and for which observer.
-    asked: VecDeque<(SessionId, Option<LinkId>)>,
-    /// Through which observer a session that came back acts; `None`: through this server itself.
-    through: BTreeMap<SessionId, Option<LinkId>>,
+    /// Through whom a session that came back acts: an observer, or this server itself.
+    through: BTreeMap<SessionId, Sid>,
 }
 
 impl Master {
-    /// The leader was asked about a session of a client of this server.
-    pub(super) fn asks(&mut self, session: SessionId) {
-        self.asked.push_back((session, None));
+    /// A session comes back to `sid`: from here on, not from the leader's answer on, nothing of it may
+    /// come through another. If it does not live, the answer forgets it.
+    pub(super) fn returns_to(&mut self, session: SessionId, sid: Sid) {
+        self.through.insert(session, sid);
     }
 
     /// Whether a request of `session` may come through this observer.
     fn acts_through(&self, session: SessionId, link: LinkId) -> bool {
+        let sid = self.wards.get(&link).and_then(|ward| ward.sid);
         self.through
             .get(&session)
-            .is_none_or(|through| *through == Some(link))
+            .is_none_or(|through| Some(*through) == sid)
     }
 }
 
@@ -136,6 +139,7 @@ impl Learner {
         let limit = local.ticks(local.cfg.init_limit + local.cfg.sync_limit);
         let ward = Ward {
             sid: None,
+            hands_over: false,
             state: WardState::ExpectInfo,
             silent_at: now.mono.plus(limit),
         };
@@ -192,7 +196,7 @@ impl Learner {
                 }
             }
             (WardState::Serving, packet) => {
-                self.serve_ward(link, packet, local.cfg.bugs, out);
+                self.serve_ward(link, packet, local, out);
                 Ok(())
             }
             (state, packet) => Err(format!("{packet:?} while {state:?}")),
@@ -207,7 +211,7 @@ impl Learner {
         clippy::wildcard_enum_match_arm,
         reason = "unknown and misplaced packets are alike"
     )]
-    fn serve_ward(&mut self, link: LinkId, packet: Packet, bugs: Bugs, out: &mut Outputs) {
+    fn serve_ward(&mut self, link: LinkId, packet: Packet, local: &mut Local, out: &mut Outputs) {
         let Some(master) = &mut self.master else {
             return;
         };
@@ -221,10 +225,16 @@ impl Learner {
                 session,
                 timeout_ms,
             } => {
-                master.asked.push_back((session, Some(link)));
+                let sid = master.wards.get(&link).and_then(|ward| ward.sid);
+                if let Some(sid) = sid {
+                    master.returns_to(session, sid);
+                }
+                local.clients.leave_to_another(session, out);
+                tell_moved(master, session, Some(link), out);
+                self.revalidations.asked(Asked::Ward(session, link));
                 self.ask_about(session, timeout_ms, out);
             }
-            Packet::Request(request) => self.ward_request(link, request, bugs, out),
+            Packet::Request(request) => self.ward_request(link, request, local.cfg.bugs, out),
             // As Apache does: what this server does not know is no reason to part.
             _ => {}
         }
@@ -260,24 +270,22 @@ impl Learner {
         local: &mut Local,
         out: &mut Outputs,
     ) {
-        let asked = self.master.as_mut().and_then(|master| {
-            let at = master.asked.iter().position(|(s, _)| *s == session)?;
-            let (_, link) = master.asked.remove(at)?;
-            if valid {
-                master.through.insert(session, link);
-            }
-            link
-        });
-        let Some(link) = asked else {
-            // A valid one goes on when the sync behind its question is through.
-            if !valid || local.cfg.bugs.settles_before_sync() {
-                local.settle_session(session, valid, out);
-            }
+        let Some(asked) = self.revalidations.answered(session, valid) else {
             return;
         };
-        if valid {
-            local.clients.leave_to_another(session, out);
+        if let Some(master) = self.master.as_mut().filter(|_| !valid) {
+            master.through.remove(&session);
         }
+        let link = match asked {
+            Asked::Client(who) => {
+                // A valid one goes on when the sync behind its question is through.
+                if !valid || local.cfg.bugs.settles_before_sync() {
+                    local.settle_session(who.conn, valid, out);
+                }
+                return;
+            }
+            Asked::Ward(_, link) => link,
+        };
         let packet = Packet::Revalidated { session, valid };
         out.push(Output::ToLink { link, packet });
     }
@@ -337,6 +345,14 @@ impl Learner {
         }
     }
 
+    /// A session acts through another server now: what is left of it here must not outlive the leader.
+    pub(super) fn moved_away(&self, session: SessionId, local: &mut Local, out: &mut Outputs) {
+        local.clients.moved_away(session);
+        if let Some(master) = &self.master {
+            tell_moved(master, session, None, out);
+        }
+    }
+
     /// A sync of an observer is through.
     pub(super) fn ward_synced(&self, link: LinkId, out: &mut Outputs) {
         if self
@@ -379,6 +395,7 @@ fn ward_info(
         ));
     }
     ward.sid = Some(info.sid);
+    ward.hands_over = info.hands_over;
     ward.state = WardState::ExpectAckEpoch;
     let packet = Packet::LeaderInfo(epoch);
     out.push(Output::ToLink { link, packet });
@@ -418,5 +435,18 @@ fn bring_wards_level(master: &mut Master, local: &Local, out: &mut Outputs) {
             bring_level::note(sid, plan, false, out);
         }
         ward.state = WardState::ExpectNewLeaderAck;
+    }
+}
+
+/// Tells observers that a session acts elsewhere now, but for the one through which it does.
+fn tell_moved(master: &Master, session: SessionId, but: Option<LinkId>, out: &mut Outputs) {
+    for (link, ward) in &master.wards {
+        if ward.hands_over && ward.state == WardState::Serving && Some(*link) != but {
+            let packet = Packet::HandOver(HandOver::Moved(session));
+            out.push(Output::ToLink {
+                link: *link,
+                packet,
+            });
+        }
     }
 }

@@ -9,6 +9,7 @@
 
 mod handshake;
 mod master;
+mod revalidations;
 mod serving;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ use crate::status::Phase;
 use crate::time::{Mono, Now};
 use crate::zab::leader::RoleOver;
 use master::Master;
+use revalidations::Revalidations;
 
 /// History on its way in, not in the log yet.
 #[derive(Debug, Default)]
@@ -71,9 +73,8 @@ enum Stage {
 enum Syncing {
     /// A client.
     Client(ConnId),
-    /// A session that came back, until what earlier connections of it asked is applied here; and its
-    /// time-out, ms.
-    Session(SessionId, i32),
+    /// A client that came back, until what earlier connections of its session asked is applied here.
+    Return(ConnId),
     /// An observer of this server, for a client of its own.
     Ward(LinkId),
 }
@@ -95,6 +96,8 @@ pub(crate) struct Learner {
     touched: BTreeMap<SessionId, i32>,
     /// Syncs that the leader has, oldest first.
     syncs: VecDeque<Syncing>,
+    /// Sessions that the leader was asked about, oldest first.
+    revalidations: Revalidations,
     /// Whether the leader is known to understand [`Packet::HandOver`].
     leader_hands_over: bool,
     /// The observers that follow this server.
@@ -126,6 +129,7 @@ impl Learner {
             pending: VecDeque::new(),
             touched: BTreeMap::new(),
             syncs: VecDeque::new(),
+            revalidations: Revalidations::default(),
             leader_hands_over: false,
             master: None,
         }

@@ -8,13 +8,14 @@ use zk_wire::txn::TxnBody;
 use zk_wire::{SessionId, Sid, Xid, Zxid};
 
 use super::handshake::{check_follows, decode};
+use super::revalidations::Asked;
 use super::{Learner, Stage, Syncing};
 use crate::db::Entry;
 use crate::io::{Output, Outputs};
 use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, Next};
-use crate::request::order::{Submission, Submitted};
+use crate::request::order::{Returning, Submission, Submitted};
 use crate::status::{ElectionCause, PeerEvent};
 use crate::time::Now;
 use crate::zab::leader::RoleOver;
@@ -82,10 +83,13 @@ impl Learner {
         match self.syncs.pop_front() {
             Some(Syncing::Client(conn)) => local.clients.synced(&local.db, conn, out),
             Some(Syncing::Ward(link)) => self.ward_synced(link, out),
-            Some(Syncing::Session(session, timeout_ms)) => {
-                let goes_on = local.settle_session(session, true, out);
+            Some(Syncing::Return(conn)) => {
+                let Some(who) = self.revalidations.synced(conn) else {
+                    return;
+                };
+                let goes_on = local.settle_session(conn, true, out);
                 // Its client hears of it only now.
-                let alive = goes_on.then_some((session, timeout_ms));
+                let alive = goes_on.then_some((who.session, who.timeout_ms));
                 self.touched.extend(alive);
             }
             None => {}
@@ -95,7 +99,7 @@ impl Learner {
     /// The leader passes on the lead: to this server, if it has everything and all of it is
     /// committed, or to another.
     fn hand_over(
-        &self,
+        &mut self,
         step: HandOver,
         local: &mut Local,
         out: &mut Outputs,
@@ -125,6 +129,10 @@ impl Learner {
             }
             HandOver::MayLeave => {
                 out.push(Output::Event(PeerEvent::MayLeave));
+                return Ok(());
+            }
+            HandOver::Moved(session) => {
+                self.moved_away(session, local, out);
                 return Ok(());
             }
             HandOver::Follow(_) | HandOver::Accepted | HandOver::Refused | HandOver::Leaves => {
@@ -276,22 +284,29 @@ impl Learner {
     /// A client of this server comes back with its session: the leader decides. It goes on when a
     /// sync behind that is through: then whatever its earlier connections had asked, from wherever,
     /// is applied here or was refused.
-    pub(crate) fn reopen_session(
-        &mut self,
-        session: SessionId,
-        timeout_ms: i32,
-        out: &mut Outputs,
-    ) {
+    pub(crate) fn reopen_session(&mut self, who: Returning, me: Sid, out: &mut Outputs) {
         if let Some(master) = &mut self.master {
-            master.asks(session);
+            master.returns_to(who.session, me);
         }
-        self.ask_about(session, timeout_ms, out);
-        self.syncs.push_back(Syncing::Session(session, timeout_ms));
+        self.revalidations.asked(Asked::Client(who));
+        self.ask_about(who.session, who.timeout_ms, out);
+        self.sync_before(who, out);
+    }
+
+    /// The same for a session that nobody else knows.
+    pub(crate) fn return_local(&mut self, who: Returning, out: &mut Outputs) {
+        self.revalidations.lives(who);
+        self.sync_before(who, out);
+    }
+
+    /// Begins the sync behind which a client goes on.
+    fn sync_before(&mut self, who: Returning, out: &mut Outputs) {
+        self.syncs.push_back(Syncing::Return(who.conn));
         let mut body = Writer::with_capacity(5);
         body.string("/");
         self.forward(
             ForwardedRequest {
-                session,
+                session: who.session,
                 xid: Xid(0),
                 op: OpCode::Sync.to_wire(),
                 body: body.into_bytes(),

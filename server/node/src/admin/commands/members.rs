@@ -28,7 +28,7 @@ pub(super) fn leader(monitor: &Monitor) -> Members {
     ]
 }
 
-/// The observers that this leader feeds.
+/// The observers that follow this server.
 pub(super) fn observers(monitor: &Monitor) -> Members {
     let published = monitor.published();
     let membership = monitor.ensemble().map(|(_, membership)| membership);
