@@ -8,13 +8,13 @@
 use std::time::Duration;
 
 /// How long a record stands for its holder.
-pub const LASTS: Duration = Duration::from_secs(15);
+pub(super) const LASTS: Duration = Duration::from_secs(15);
 
 /// How long after it sent its last successful renewal a holder works on.
-pub const WORKS_FOR: Duration = Duration::from_secs(10);
+pub(super) const WORKS_FOR: Duration = Duration::from_secs(10);
 
 /// Pace of renewals, and of looks at a Lease that somebody else holds.
-pub const PACE: Duration = Duration::from_secs(2);
+pub(super) const PACE: Duration = Duration::from_secs(2);
 
 /// What a Lease says.
 #[derive(Clone, Debug, PartialEq, Eq)]

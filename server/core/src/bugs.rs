@@ -96,8 +96,6 @@ bugs! {
     expire_during_election;
     /// Lets a session go on while writes of its earlier connections are under way.
     settles_before_sync;
-    /// Lets a session act through an observer from which it has moved to another of the same master.
-    master_knows_no_owner;
     /// Asks again for writes that the history has.
     resubmit_without_looking;
     /// Forgets writes that the history does not have.

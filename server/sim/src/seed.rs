@@ -174,13 +174,7 @@ impl Parameters {
         let spares = u8::try_from(kinds.between(0, 2)).unwrap_or(0);
         let mut stories = Self::story_dice(config.seed);
         let observes = stories.percent(25);
-        let mut masters = Dice::new(config.seed ^ MASTERS);
-        let observer_masters = masters.percent(50);
-        let more = observer_masters && masters.percent(50);
-        let observers = match observes && !reconfigs {
-            true => 1 + u8::from(more),
-            false => 0,
-        };
+        let observers = u8::from(observes && !reconfigs);
         let drifts = stories.percent(40);
         let clock_rates = (1..=9).filter(|_| drifts);
         let clock_rates = clock_rates.map(|sid| (sid, stories.between(920, 1_080)));
@@ -227,7 +221,7 @@ impl Parameters {
             first_version: reconfigs && kinds.percent(50),
             roll_over_at: kinds.pick(&[u32::MAX, 30, 200]).unwrap_or(u32::MAX),
             observers,
-            observer_masters,
+            observer_masters: Dice::new(config.seed ^ MASTERS).percent(50),
             clock_rates,
             without_hand_over,
             stories: tells,

@@ -95,6 +95,7 @@ struct Member {
     peer: Option<Peer>,
     disk: Disk,
     quorum_port: bool,
+    observer_port: bool,
 }
 
 /// What a client got.
@@ -128,6 +129,8 @@ pub(crate) struct Cluster {
     pub(crate) auth: AuthSettings,
     /// What the next clients say of read-only mode.
     pub(crate) wants_read_only: bool,
+    /// Whether observers follow followers.
+    pub(crate) observer_masters: bool,
     /// As above.
     pub(crate) roll_over_at: u32,
     pub(crate) hold: zk_core::HoldSettings,
@@ -142,6 +145,7 @@ impl Cluster {
             peer: None,
             disk: Disk::default(),
             quorum_port: false,
+            observer_port: false,
         };
         Self {
             members: members.servers.keys().map(|sid| (*sid, member())).collect(),
@@ -159,6 +163,7 @@ impl Cluster {
             kinds: NodeKinds::default(),
             auth: AuthSettings::default(),
             wants_read_only: false,
+            observer_masters: false,
             roll_over_at: zk_core::config::ROLL_OVER_AT,
             hold: zk_core::HoldSettings::default(),
             turned_away: Vec::new(),
@@ -195,7 +200,7 @@ impl Cluster {
             sessions: self.sessions,
             kinds: self.kinds,
             roll_over_at: self.roll_over_at,
-            observer_masters: false,
+            observer_masters: self.observer_masters,
             hand_over: true,
             hold: self.hold,
             reconfig: self.reconfig,
@@ -217,6 +222,7 @@ impl Cluster {
             peer: None,
             disk: Disk::default(),
             quorum_port: false,
+            observer_port: false,
         };
         self.members.insert(Sid(sid), member);
         let file = std::mem::replace(&mut self.text, text.to_owned());
@@ -229,6 +235,7 @@ impl Cluster {
         let member = self.members.get_mut(&sid).unwrap();
         member.peer = None;
         member.quorum_port = false;
+        member.observer_port = false;
         self.dialing.retain(|(me, ..)| *me != sid);
         self.queue.retain(|(to, _)| *to != sid);
         for (learner, a, leader, b) in std::mem::take(&mut self.links) {
@@ -323,7 +330,9 @@ impl Cluster {
                 Output::QuorumPort { open } => {
                     self.members.get_mut(&me).unwrap().quorum_port = open;
                 }
-                Output::ObserverPort { .. } => {}
+                Output::ObserverPort { open } => {
+                    self.members.get_mut(&me).unwrap().observer_port = open;
+                }
                 Output::DialLeader { link, leader, .. } => {
                     self.dialing.push((me, link, leader, self.now_ms + 500));
                 }
@@ -392,10 +401,23 @@ impl Cluster {
         }
     }
 
+    fn observes(&self, sid: Sid) -> bool {
+        let members = Membership::parse(&self.text).unwrap();
+        let spec = members.servers.get(&sid);
+        spec.is_some_and(|spec| spec.role == zk_wire::membership::Role::Observer)
+    }
+
     /// Tries the dials; those whose patience is over fail.
     fn dial(&mut self) {
         for (me, link, leader, until) in std::mem::take(&mut self.dialing) {
-            if self.members.get(&leader).is_some_and(|m| m.quorum_port) {
+            let target = match self.observer_masters && self.observes(me) {
+                true => self.members.iter().find(|(_, m)| m.observer_port),
+                false => self
+                    .members
+                    .get_key_value(&leader)
+                    .filter(|(_, m)| m.quorum_port),
+            };
+            if let Some(leader) = target.map(|(sid, _)| *sid) {
                 let other = LinkId(self.next_link);
                 self.next_link += 2;
                 self.links.push((me, link, leader, other));

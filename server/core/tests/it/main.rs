@@ -7,6 +7,7 @@ mod asks;
 mod cluster;
 mod held;
 mod identities;
+mod masters;
 mod reconfig;
 mod sessions;
 mod stories;

@@ -13,7 +13,6 @@ use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
 use super::revalidations::Asked;
 use super::{Learner, Syncing};
-use crate::bugs::Bugs;
 use crate::db::Entry;
 use crate::io::{LinkId, Output, Outputs};
 use crate::peer::local::{Local, ends_session};
@@ -234,19 +233,13 @@ impl Learner {
                 self.revalidations.asked(Asked::Ward(session, link));
                 self.ask_about(session, timeout_ms, out);
             }
-            Packet::Request(request) => self.ward_request(link, request, local.cfg.bugs, out),
+            Packet::Request(request) => self.ward_request(link, request, out),
             // As Apache does: what this server does not know is no reason to part.
             _ => {}
         }
     }
 
-    fn ward_request(
-        &mut self,
-        link: LinkId,
-        request: ForwardedRequest,
-        bugs: Bugs,
-        out: &mut Outputs,
-    ) {
+    fn ward_request(&mut self, link: LinkId, request: ForwardedRequest, out: &mut Outputs) {
         let Some(master) = &self.master else {
             return;
         };
@@ -255,7 +248,6 @@ impl Learner {
             // They ask for no owner.
             Some(OpCode::CloseSession | OpCode::CreateSession) => {}
             // The client acts through another server by now and waits for no answer here.
-            _ if bugs.master_knows_no_owner() => {}
             _ if !master.acts_through(request.session, link) => return,
             _ => {}
         }
