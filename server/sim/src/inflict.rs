@@ -101,9 +101,15 @@ impl World {
         // An observer's disk holds nothing that counts.
         let voters = self.cx.params.servers;
         let sids: Vec<u8> = (1..=voters).collect();
-        let Some(sid) = self.cx.disk_dice.pick(&sids) else {
+        let Some(mut sid) = self.cx.disk_dice.pick(&sids) else {
             return;
         };
+        // Others may still hold the leader for what it was.
+        if self.cx.disk_dice.percent(25)
+            && let Some(leader) = self.leader().filter(|leader| sids.contains(leader))
+        {
+            sid = leader;
+        }
         let lost = self.cx.checks.durability.lost();
         if lost.contains(&sid) || lost.len() + 1 > (sids.len() - 1) / 2 {
             return;
