@@ -3,6 +3,7 @@
 
 mod clients;
 mod faults;
+mod operators;
 mod refusals;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ const CHECKS: &[Check] = &[
     ),
     ("the leader's pod dies", faults::leader_pod_dies),
     ("all pods die", faults::all_pods_die),
+    ("the operator's pod dies", operators::operator_pod_dies),
 ];
 
 /// Prepares a cluster and runs all checks on it; a cluster that was not there before is taken down.
