@@ -101,21 +101,29 @@ impl World {
         // An observer's disk holds nothing that counts.
         let voters = self.cx.params.servers;
         let sids: Vec<u8> = (1..=voters).collect();
-        let Some(mut sid) = self.cx.disk_dice.pick(&sids) else {
+        let Some(sid) = self.cx.disk_dice.pick(&sids) else {
             return;
         };
-        // Others may still hold the leader for what it was.
-        if self.cx.disk_dice.percent(25)
-            && let Some(leader) = self.leader().filter(|leader| sids.contains(leader))
-        {
-            sid = leader;
+        let away = self.cx.disk_dice.between(10_000, 1_500_000);
+        self.lose_disk(sid, away);
+    }
+
+    /// The disk of a server that was just elected is lost, and it is back while the others still look
+    /// for it.
+    pub(crate) fn disk_fault_of(&mut self, sid: u8) {
+        if self.cx.faults && self.cx.q.now() >= self.calm_until && sid <= self.cx.params.servers {
+            let away = self.cx.disk_dice.between(10_000, 120_000);
+            self.lose_disk(sid, away);
         }
+    }
+
+    fn lose_disk(&mut self, sid: u8, away: Us) {
+        let sids: Vec<u8> = (1..=self.cx.params.servers).collect();
         let lost = self.cx.checks.durability.lost();
         if lost.contains(&sid) || lost.len() + 1 > (sids.len() - 1) / 2 {
             return;
         }
         self.cx.checks.counts.faults += 1;
-        let away = self.cx.disk_dice.between(10_000, 1_500_000);
         self.crash(sid, Crash::Power, Some(away));
         let empty = self.cx.disk_dice.percent(60);
         let Some(server) = self.servers.get(&sid) else {

@@ -320,6 +320,7 @@ impl Server {
             | Event::Resume { .. }
             | Event::Fault
             | Event::DiskFault
+            | Event::DiskFaultOf { .. }
             | Event::Kill { .. }
             | Event::Blackout
             | Event::Story
@@ -396,7 +397,7 @@ impl Process {
     /// Whether everything that a leader sent is on disk.
     fn is_level(&self, cx: &Context) -> bool {
         let status = self.peer.status();
-        let nothing = cx.checks.history.last_committed() == zk_wire::Zxid::ZERO;
+        let nothing = !cx.checks.history.is_there_before(status.epoch);
         let has_some = nothing || status.zxid_logged > zk_wire::Zxid::ZERO;
         self.disk.is_idle() && status.has_vote && has_some
     }

@@ -54,6 +54,10 @@ impl Process {
                     });
                     if open {
                         cx.ports.insert(sid);
+                        if cx.params.disk_faults && cx.disk_dice.percent(6) {
+                            let soon = cx.disk_dice.between(500, 20_000);
+                            cx.q.after(soon, Event::DiskFaultOf { sid });
+                        }
                     } else {
                         cx.ports.remove(&sid);
                     }

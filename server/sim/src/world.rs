@@ -83,6 +83,8 @@ pub(crate) enum Event {
     Fault,
     /// The next fault of a disk is due.
     DiskFault,
+    /// The disk of this server is lost.
+    DiskFaultOf { sid: u8 },
     /// All machines lose power.
     Blackout,
     /// The next story of several faults is due.
@@ -369,6 +371,10 @@ impl World {
             }
             Event::Fault => {
                 self.fault();
+                Ok(())
+            }
+            Event::DiskFaultOf { sid } => {
+                self.disk_fault_of(sid);
                 Ok(())
             }
             Event::DiskFault => {

@@ -376,17 +376,21 @@ impl Local {
         self.db = database;
         self.wants_snapshot = false;
         self.history.clear();
-        let zxid = self.db.last_applied();
-        self.last_logged = zxid;
+        self.last_logged = self.db.last_applied();
         self.show_config(now);
+        self.write_down(out);
+        self.txns_since_snapshot = 0;
+        self.bytes_since_snapshot = 0;
+    }
+
+    /// Replaces what is on disk by the state in memory.
+    pub(crate) fn write_down(&mut self, out: &mut Outputs) {
         let op = DiskOp::InstallSnapshot {
-            zxid,
+            zxid: self.db.last_applied(),
             body: self.db.to_snapshot_body(),
             digest: self.db.digest(),
         };
         self.disk(op, None, out);
-        self.txns_since_snapshot = 0;
-        self.bytes_since_snapshot = 0;
     }
 
     fn snapshot_if_due(&mut self, out: &mut Outputs) {

@@ -53,6 +53,12 @@ impl History {
             .map_or(Zxid::ZERO, |(zxid, _)| *zxid)
     }
 
+    /// Whether anything was committed before an epoch began.
+    pub(crate) fn is_there_before(&self, epoch: Epoch) -> bool {
+        let first = self.committed.keys().find(|zxid| **zxid > Zxid::ZERO);
+        first.is_some_and(|zxid| zxid.epoch() < epoch)
+    }
+
     /// A transaction that was proposed.
     pub(crate) fn txn(&self, zxid: Zxid) -> Option<&Txn> {
         self.entries.get(&zxid).map(|entry| &entry.txn)

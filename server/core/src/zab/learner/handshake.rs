@@ -214,6 +214,11 @@ impl Learner {
         if let Some(database) = incoming.snapshot.take() {
             local.install(*database, now, out);
         }
+        if local.trust != Trust::Whole && !from_snapshot && local.history_last() == Zxid::ZERO {
+            // Level with a leader that has nothing yet: without a snapshot its disk would look as if it
+            // had lost everything again.
+            local.write_down(out);
+        }
         let bugs = local.cfg.bugs;
         let ack = After::Ack(self.link, Zxid::new(epoch, 0));
         if bugs.zk4643_epoch_before_history() {
