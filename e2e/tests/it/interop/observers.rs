@@ -1,7 +1,7 @@
 //! Observers that follow followers (`observerMasterPort`): of either kind, behind masters of either
 //! kind.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use quorate_e2e::peers::ensemble::START_LIMIT;
@@ -27,6 +27,17 @@ fn wait_unburdened(ensemble: &mut Ensemble, followers: u32) -> Result<u8> {
         wanted.iter().all(has).then_some(()).ok_or(mntr)
     })?;
     Ok(leader)
+}
+
+/// Writes through an observer that may not have noticed yet that its master is gone: then the
+/// connection ends, and the next attempt writes elsewhere.
+fn write_again(address: SocketAddr, root: &str) -> Result<()> {
+    let mut attempt = 0;
+    wait_for("writes through an observer", START_LIMIT, || {
+        attempt += 1;
+        let written = write_some(address, &format!("{root}.{attempt}"));
+        written.map_err(|error| error.to_string())
+    })
 }
 
 fn behind_masters(kinds: &[Kind], leads: Kind) -> Result<()> {
@@ -60,9 +71,8 @@ fn behind_masters(kinds: &[Kind], leads: Kind) -> Result<()> {
         ensemble.server(master)?.kill()?;
         let observers: Vec<u8> = ensemble.servers.iter().map(|s| s.id).collect();
         for id in observers.into_iter().filter(|id| *id > VOTERS) {
-            let server = ensemble.server(id)?;
-            server.wait_serving(START_LIMIT)?;
-            write_some(server.client_address(), &format!("/without-{master}-{id}"))?;
+            let address = ensemble.server(id)?.client_address();
+            write_again(address, &format!("/without-{master}-{id}"))?;
         }
         ensemble.server(master)?.start()?;
         ensemble.wait_serving()?;
@@ -74,14 +84,14 @@ fn behind_masters(kinds: &[Kind], leads: Kind) -> Result<()> {
     // And so does the leader, with which every master loses its role.
     ensemble.server(leader)?.kill()?;
     let next = wait_unburdened(&mut ensemble, 1)?;
-    let server = ensemble.servers.last_mut().context("no server")?;
-    server.wait_serving(START_LIMIT)?;
-    write_some(server.client_address(), "/last")?;
+    let server = ensemble.servers.last().context("no server")?;
+    write_again(server.client_address(), "/last")?;
     ensemble.start_all()?;
     ensemble.wait_serving_again()?;
     let tree = equal_trees(&ensemble)?;
     for path in ["/without-1-5", "/last"] {
-        ensure!(tree.contains_key(path), "{path} is gone, {next} leads");
+        let is_there = tree.keys().any(|key| key.starts_with(path));
+        ensure!(is_there, "{path} is gone, {next} leads");
     }
     Ok(())
 }
