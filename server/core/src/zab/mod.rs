@@ -26,3 +26,4 @@ mod bring_level;
 pub(crate) mod history;
 pub(crate) mod leader;
 pub(crate) mod learner;
+mod serve_learners;

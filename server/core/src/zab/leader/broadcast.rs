@@ -22,6 +22,7 @@ use crate::request::outstanding::Outstanding;
 use crate::request::prep::{Asker, Write, prepare};
 use crate::session::{SessionTracker, Standing};
 use crate::time::{Mono, Now};
+use crate::zab::serve_learners::commit_packet;
 
 /// Who waits for a sync.
 #[derive(Debug, Clone, Copy)]
@@ -371,22 +372,6 @@ impl Leading {
             None => answer_sync(who, b, local, now, out),
         }
         Ok(())
-    }
-}
-
-/// COMMIT or INFORM, which for a config say who leads from here on.
-fn commit_packet(entry: &Entry, observer: bool, leader: Option<Sid>) -> Packet {
-    let zxid = entry.zxid();
-    let txn = || entry.raw.clone();
-    match (observer, leader) {
-        (false, None) => Packet::Commit(zxid),
-        (false, Some(leader)) => Packet::CommitAndActivate { zxid, leader },
-        (true, None) => Packet::Inform { zxid, txn: txn() },
-        (true, Some(leader)) => Packet::InformAndActivate {
-            zxid,
-            leader,
-            txn: txn(),
-        },
     }
 }
 

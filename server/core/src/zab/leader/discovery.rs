@@ -13,6 +13,7 @@ use crate::io::{DiskOp, LinkId, Output, Outputs};
 use crate::peer::disk::After;
 use crate::peer::local::Local;
 use crate::time::Now;
+use crate::zab::serve_learners::check_info;
 
 impl Leading {
     /// A learner introduces itself.
@@ -24,16 +25,7 @@ impl Leading {
         local: &mut Local,
         out: &mut Outputs,
     ) -> Result<(), String> {
-        if info.sid == self.me {
-            return Err(format!("a learner with this server's own id {}", info.sid));
-        }
-        if info.config_version > local.ensemble.version() {
-            return Err(format!(
-                "its config version {:x} is newer than this server's {:x}",
-                info.config_version,
-                local.ensemble.version()
-            ));
-        }
+        check_info(info, local)?;
         let known = self.epoch().unwrap_or(local.accepted_epoch);
         if !is_plausible(info.accepted_epoch, known) {
             let promised = info.accepted_epoch;

@@ -28,6 +28,19 @@ pub(super) struct Ask {
     pub(super) write: Write,
 }
 
+impl Ask {
+    /// What this server asks by itself for a session, without a number.
+    fn own(session: SessionId, write: Write) -> Self {
+        Self {
+            owner: Owner::Here,
+            session,
+            xid: Xid(0),
+            auth: Vec::new(),
+            write,
+        }
+    }
+}
+
 impl Leading {
     /// A request of one of this server's own clients.
     pub(crate) fn submit(
@@ -71,14 +84,7 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        let write = Write::CreateSession { timeout_ms };
-        let ask = Ask {
-            owner: Owner::Here,
-            session,
-            xid: Xid(0),
-            auth: Vec::new(),
-            write,
-        };
+        let ask = Ask::own(session, Write::CreateSession { timeout_ms });
         self.propose(ask, local, now, out)
     }
 
@@ -148,15 +154,7 @@ impl Leading {
         }
         for session in b.sessions.take_expired(now.mono) {
             out.push(Output::Event(PeerEvent::SessionExpired { session }));
-            let write = Write::CloseSession;
-            let auth = Vec::new();
-            let ask = Ask {
-                owner: Owner::Here,
-                session,
-                xid: Xid(0),
-                auth,
-                write,
-            };
+            let ask = Ask::own(session, Write::CloseSession);
             self.propose(ask, local, now, out)?;
         }
         Ok(())
@@ -170,13 +168,7 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
-        let ask = Ask {
-            owner: Owner::Here,
-            session: SessionId::NONE,
-            xid: Xid(0),
-            auth: Vec::new(),
-            write: Write::Sweep { path },
-        };
+        let ask = Ask::own(SessionId::NONE, Write::Sweep { path });
         self.propose(ask, local, now, out)
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use zk_wire::client::OpCode;
 use zk_wire::quorum::{ForwardedRequest, HandOver, LearnerInfo, Packet};
-use zk_wire::{Epoch, SessionId, Sid, Zxid};
+use zk_wire::{SessionId, Sid, Zxid};
 
 use super::revalidations::Asked;
 use super::{Learner, Syncing};
@@ -19,7 +19,7 @@ use crate::peer::local::{Local, ends_session};
 use crate::status::LearnerStatus;
 use crate::time::{Mono, Now};
 use crate::zab::bring_level::{self, Committed};
-use crate::zab::history::SyncPlan;
+use crate::zab::serve_learners::{check_info, commit_packet};
 
 /// What an observer must send next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,16 +296,8 @@ impl Learner {
         if ends_session(entry) {
             master.through.remove(&entry.txn.header.session);
         }
-        let (zxid, txn) = (entry.zxid(), || entry.raw.clone());
         for (link, _) in master.wards.iter().filter(|(_, ward)| ward.stream_open()) {
-            let packet = match leader {
-                None => Packet::Inform { zxid, txn: txn() },
-                Some(leader) => Packet::InformAndActivate {
-                    zxid,
-                    leader,
-                    txn: txn(),
-                },
-            };
+            let packet = commit_packet(entry, true, leader);
             out.push(Output::ToLink {
                 link: *link,
                 packet,
@@ -366,20 +358,8 @@ fn ward_info(
     local: &Local,
     out: &mut Outputs,
 ) -> Result<(), String> {
-    if info.sid == local.cfg.sid {
-        return Err(format!(
-            "an observer with this server's own id {}",
-            info.sid
-        ));
-    }
-    if info.config_version > local.ensemble.version() {
-        return Err(format!(
-            "its config version {:x} is newer than this server's {:x}",
-            info.config_version,
-            local.ensemble.version()
-        ));
-    }
-    let epoch: Epoch = local.current_epoch;
+    check_info(info, local)?;
+    let epoch = local.current_epoch;
     if info.accepted_epoch > epoch {
         return Err(format!(
             "it has promised epoch {}, this is epoch {epoch}",
@@ -406,7 +386,7 @@ fn bring_wards_level(master: &mut Master, local: &Local, out: &mut Outputs) {
         if last_zxid.epoch() == epoch && last_zxid > applied {
             continue;
         }
-        let plan: SyncPlan = local.history.sync_plan(applied, last_zxid);
+        let plan = local.history.sync_plan(applied, last_zxid);
         let committed = Committed {
             link: *link,
             last_zxid,

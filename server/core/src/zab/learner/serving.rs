@@ -212,8 +212,11 @@ impl Learner {
         if let TxnBody::CreateSession { timeout_ms } = entry.txn.body {
             self.touched.insert(entry.txn.header.session, timeout_ms);
         }
-        local.apply_committed(entry.clone(), out);
-        self.tell_wards(&entry, leader, local, out);
+        let for_wards = self.master.is_some().then(|| entry.clone());
+        local.apply_committed(entry, out);
+        if let Some(entry) = for_wards {
+            self.tell_wards(&entry, leader, local, out);
+        }
         if let Some((next, leader)) = next
             && local.activate_config(next, Some((leader, zxid)), now, out)
         {
