@@ -1,15 +1,18 @@
 //! Ensembles and observations for tests: a healthy one, and small changes to it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::crd::{Storage, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus};
+use crate::crd::{Formation, Storage, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus};
 use crate::ensemble::build;
 use crate::ensemble::observe::{Observed, Voter, VoterSet};
 use crate::ensemble::validate::{Defaults, ValidatedEnsemble, validate};
-use crate::members::{Learner, MemberReport, ReportedRole};
+use crate::members::{
+    ConfigVersion, History, Learner, MasterKey, MemberReport, ReportedConfig, ReportedRole,
+};
 
 /// The present of all tests; everything in the fixtures is an hour older.
 pub(crate) fn now() -> Timestamp {
@@ -22,6 +25,7 @@ pub(crate) fn seconds_ago(seconds: i64) -> Timestamp {
 
 pub(crate) fn defaults() -> Defaults {
     Defaults {
+        key: MasterKey::from_bytes(&[7; 32]).unwrap(),
         server_image: "registry.example/quorate:1".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
     }
@@ -39,6 +43,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
         },
         spec: ZkEnsembleSpec {
             image: None,
+            suspend: false,
             voters: Voters {
                 replicas,
                 storage: Storage {
@@ -49,7 +54,13 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
             },
             config: std::collections::BTreeMap::new(),
         },
-        status: Some(ZkEnsembleStatus::default()),
+        status: Some(ZkEnsembleStatus {
+            formation: Some(Formation {
+                voters: u8::try_from(replicas).unwrap_or(0),
+                complete: true,
+            }),
+            ..ZkEnsembleStatus::default()
+        }),
     }
 }
 
@@ -59,22 +70,36 @@ pub(crate) fn valid(replicas: i32) -> ValidatedEnsemble {
 
 /// An ensemble at rest: every pod from the wanted revision, `leader` leads, all others follow.
 pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
-    let voters = ensemble
-        .servers()
-        .map(|(id, pod)| (id, voter(ensemble, id, pod, leader)));
+    let members = ensemble.founders().voters;
+    let voters = members
+        .iter()
+        .map(|id| (*id, voter(ensemble, *id, &members, leader)));
     Observed {
         voter_set: Some(VoterSet {
             template_fingerprint: Some(build::template_fingerprint(ensemble)),
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
+            slots: ensemble.formation.voters,
+            resource_version: "1".to_owned(),
         }),
         voters: voters.collect(),
+        config_version: Some("1".to_owned()),
         foreign: Vec::new(),
     }
 }
 
-fn voter(ensemble: &ValidatedEnsemble, id: u8, pod: String, leader: u8) -> Voter {
-    let learners = (1..=ensemble.replicas).filter(|other| id == leader && *other != id);
+/// A voter that takes part.
+pub(crate) fn voter(
+    ensemble: &ValidatedEnsemble,
+    id: u8,
+    members: &BTreeSet<u8>,
+    leader: u8,
+) -> Voter {
+    let pod = ensemble.pod_of(id);
+    let learners = members
+        .iter()
+        .copied()
+        .filter(|other| id == leader && *other != id);
     Voter {
         uid: format!("uid-of-{pod}"),
         pod,
@@ -90,6 +115,7 @@ fn voter(ensemble: &ValidatedEnsemble, id: u8, pod: String, leader: u8) -> Voter
         trouble: None,
         report: Some(MemberReport {
             server_id: id,
+            life: "first".to_owned(),
             role: if id == leader {
                 ReportedRole::Leader
             } else {
@@ -97,11 +123,20 @@ fn voter(ensemble: &ValidatedEnsemble, id: u8, pod: String, leader: u8) -> Voter
             },
             serving: true,
             leader: Some(leader),
+            epoch: 1,
+            history: History::Whole,
+            zxid_logged: "0x100000005".to_owned(),
+            config: ReportedConfig {
+                version: ConfigVersion::default(),
+                voters: members.clone(),
+                ..ReportedConfig::default()
+            },
             learners: learners
                 .map(|server_id| Learner {
                     server_id,
                     voter: true,
                     synced: true,
+                    lag: 0,
                 })
                 .collect(),
         }),

@@ -2,7 +2,8 @@
 //!
 //! - `crd`: the API, from which the CRD is generated;
 //! - `ensemble`: one reconcile as a pipeline of stages, a file each, the middle ones pure;
-//! - `members`: how servers are asked for their role;
+//! - `members`: how servers are asked for their role, and to change the members;
+//! - `key`: what the operator shows to the servers follows from it;
 //! - `leadership`: which of several operators works;
 //! - `health`, `metrics`: the operator's own HTTP port.
 //!
@@ -14,6 +15,7 @@ pub mod ensemble;
 #[cfg(test)]
 mod fixtures;
 pub mod health;
+pub mod key;
 pub mod leadership;
 pub mod members;
 pub mod metrics;

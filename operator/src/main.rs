@@ -10,10 +10,12 @@ use clap::{Parser, Subcommand};
 use futures::FutureExt;
 use kube::Client;
 use kube::api::{Api, ListParams};
+use kube::runtime::events::{Recorder, Reporter};
 use quorate_operator::crd::{ZkEnsemble, crd_yaml};
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
 use quorate_operator::health::{self, Readiness};
+use quorate_operator::key;
 use quorate_operator::leadership::Leadership;
 use quorate_operator::members::HttpMembers;
 use quorate_operator::metrics::Metrics;
@@ -54,10 +56,10 @@ struct RunArguments {
     /// Name of this process in the Lease of the operators, e.g. that of its pod.
     #[arg(long, env = "QUORATE_POD_NAME", default_value = "quorate-operator")]
     pod_name: String,
-    /// Namespace of the Lease; that of the kubeconfig's context if not given.
+    /// Namespace of the Lease and of the key; that of the kubeconfig's context if not given.
     #[arg(long, env = "QUORATE_POD_NAMESPACE")]
     pod_namespace: Option<String>,
-    /// Name of the Lease that the operators of one cluster share.
+    /// Name of the Lease that the operators of one cluster share; their key is named after it.
     #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
     lease: String,
     /// Log as JSON lines.
@@ -140,15 +142,19 @@ async fn work(
         () = stopped(stop.clone()) => return Ok(()),
     }
     metrics.leads(true);
+    let namespace = namespace(&client, arguments);
+    let key = key::ensure(&client, &namespace, &format!("{}-key", arguments.lease)).await?;
     let context = Context {
-        client,
+        client: client.clone(),
         members: HttpMembers,
         leadership: leadership.clone(),
         defaults: Defaults {
+            key,
             server_image: arguments.server_image.clone(),
             cluster_domain: arguments.cluster_domain.clone(),
         },
         metrics: metrics.clone(),
+        recorder: Recorder::new(client, reporter(arguments)),
     };
     let ended = tokio::select! {
         () = controller::run(Arc::new(context), stopped(stop)) => Ok(()),
@@ -165,9 +171,22 @@ async fn work(
 fn lead(client: &Client, arguments: &RunArguments) -> Leadership {
     let random = RandomState::new().hash_one(std::process::id());
     let me = format!("{}_{random:016x}", arguments.pod_name);
-    let namespace = arguments.pod_namespace.as_deref();
-    let namespace = namespace.unwrap_or_else(|| client.default_namespace());
-    Leadership::new(client.clone(), namespace, &arguments.lease, me)
+    let namespace = namespace(client, arguments);
+    Leadership::new(client.clone(), &namespace, &arguments.lease, me)
+}
+
+/// Who writes events.
+fn reporter(arguments: &RunArguments) -> Reporter {
+    Reporter {
+        controller: "quorate-operator".to_owned(),
+        instance: Some(arguments.pod_name.clone()),
+    }
+}
+
+/// Where what belongs to the operators themselves is.
+fn namespace(client: &Client, arguments: &RunArguments) -> String {
+    let given = arguments.pod_namespace.clone();
+    given.unwrap_or_else(|| client.default_namespace().to_owned())
 }
 
 /// Returns a flag that turns true at SIGTERM or SIGINT.

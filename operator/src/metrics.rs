@@ -8,7 +8,6 @@ use prometheus::{
 };
 
 use crate::ensemble::error::ReconcileError;
-use crate::ensemble::plan::RestartReason;
 
 /// Counters and the registry that they are read from.
 #[derive(Clone, Debug)]
@@ -17,7 +16,7 @@ pub struct Metrics {
     reconciles: IntCounter,
     seconds: Histogram,
     errors: IntCounterVec,
-    restarts: IntCounterVec,
+    steps: IntCounterVec,
     status_writes: IntCounter,
     leading: IntGauge,
 }
@@ -49,10 +48,10 @@ impl Metrics {
                 ),
                 &["kind"],
             )?,
-            restarts: IntCounterVec::new(
+            steps: IntCounterVec::new(
                 Opts::new(
-                    "quorate_operator_restarts_total",
-                    "Pods restarted, by reason",
+                    "quorate_operator_steps_total",
+                    "Steps taken: pods restarted, members changed, ensembles begun; by reason",
                 ),
                 &["reason"],
             )?,
@@ -74,9 +73,7 @@ impl Metrics {
         metrics
             .registry
             .register(Box::new(metrics.errors.clone()))?;
-        metrics
-            .registry
-            .register(Box::new(metrics.restarts.clone()))?;
+        metrics.registry.register(Box::new(metrics.steps.clone()))?;
         metrics
             .registry
             .register(Box::new(metrics.status_writes.clone()))?;
@@ -94,8 +91,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn restarted(&self, why: RestartReason) {
-        self.restarts.with_label_values(&[why.as_str()]).inc();
+    /// A step was taken, for one of the constant reasons of the planner.
+    pub(crate) fn stepped(&self, reason: &'static str) {
+        self.steps.with_label_values(&[reason]).inc();
     }
 
     pub(crate) fn status_written(&self) {

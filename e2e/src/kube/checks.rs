@@ -5,6 +5,8 @@ mod clients;
 mod faults;
 mod operators;
 mod refusals;
+mod restarts;
+mod scaling;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,6 +48,14 @@ const CHECKS: &[Check] = &[
     ),
     ("the leader's pod dies", faults::leader_pod_dies),
     ("all pods die", faults::all_pods_die),
+    (
+        "an annotation restarts all pods",
+        restarts::annotation_restarts_all,
+    ),
+    (
+        "the number of voters changes",
+        scaling::number_of_voters_changes,
+    ),
     ("the operator's pod dies", operators::operator_pod_dies),
 ];
 

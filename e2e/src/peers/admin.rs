@@ -23,6 +23,15 @@ pub struct Status {
     pub zxid_applied: String,
     /// Digest of the tree as of that transaction.
     pub digest: String,
+    /// The members, as it knows them.
+    pub config: Config,
+}
+
+/// The members that a server runs with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Config {
+    /// Ids of the voters, in order.
+    pub voters: Vec<i64>,
 }
 
 /// Tells the server to pass on the lead, to `target` or to whom it likes, and returns its answer.

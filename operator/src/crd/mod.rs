@@ -16,5 +16,6 @@ pub use spec::{
     OWNED_KEYS, OWNED_PREFIXES, Resources, Storage, Voters, ZkEnsemble, ZkEnsembleSpec,
 };
 pub use status::{
-    Leader, Member, MemberRole, MemberState, VoterCounts, ZkEnsembleStatus, condition_type,
+    Formation, Leader, Member, MemberRole, MemberState, Membership, Operation, VoterCounts,
+    ZkEnsembleStatus, condition_type,
 };

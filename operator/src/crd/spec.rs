@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::status::ZkEnsembleStatus;
 
 /// The `zoo.cfg` keys that the operator writes itself, so that `spec.config` may not set them.
-pub const OWNED_KEYS: [&str; 13] = [
+pub const OWNED_KEYS: [&str; 14] = [
     "dataDir",
     "dataLogDir",
     "clientPort",
@@ -27,6 +27,7 @@ pub const OWNED_KEYS: [&str; 13] = [
     "electionAlg",
     "quorumListenOnAllIPs",
     "electionPortBindRetry",
+    "db.autocreate",
 ];
 
 /// The beginnings of `zoo.cfg` keys that the operator writes itself.
@@ -93,6 +94,11 @@ pub struct ZkEnsembleSpec {
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
 
+    /// Whether the operator keeps its hands off: it goes on to report, and changes nothing. The
+    /// servers work on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+
     /// The servers that vote: they elect the leader and acknowledge every write.
     pub voters: Voters,
 
@@ -108,15 +114,12 @@ pub struct ZkEnsembleSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Voters {
     /// Number of voters: 1, 3, 5 or 7. Three survive the loss of one, five of two, seven of three.
+    /// A change adds or removes voters one at a time; volumes of removed ones stay.
     #[serde(default = "default_replicas")]
     #[x_kube(
         validation = Rule::new("self in [1, 3, 5, 7]").message(
             "voters.replicas must be 1, 3, 5 or 7: an even number survives no more failures than \
              the odd number below it; use 3 (survives one failure) or 5 (survives two)"
-        ),
-        validation = Rule::new("self == oldSelf").message(
-            "voters.replicas cannot be changed after creation in this version: set it back to its \
-             old value; to get another number of voters create a new ZkEnsemble and move the data"
         )
     )]
     pub replicas: i32,

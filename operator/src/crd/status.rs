@@ -29,6 +29,15 @@ pub struct ZkEnsembleStatus {
     /// Identity of the ensemble, set once; the servers keep it on their disks and refuse another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble_id: Option<String>,
+    /// How the ensemble began; set once, before its first object is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formation: Option<Formation>,
+    /// The members that the ensemble agreed upon, as far as the operator has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<Membership>,
+    /// What is being done; absent at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
     /// Ready, QuorumAvailable, Progressing and Degraded, each with a reason and a message.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
@@ -44,6 +53,42 @@ pub struct ZkEnsembleStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map"))]
     #[schemars(extend("x-kubernetes-list-map-keys" = ["serverId"]))]
     pub members: Vec<Member>,
+}
+
+/// How the ensemble began. Empty servers may vote only while it is not complete and all of its
+/// voters are empty: afterwards an empty volume is a lost one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Formation {
+    /// Number of voters that form it, whatever the spec says meanwhile.
+    pub voters: u8,
+    /// Whether a leader was seen with a quorum of them.
+    pub complete: bool,
+}
+
+/// The members that the ensemble agreed upon. Every server starts with this list unless it knows a
+/// newer one, so that a volume from an earlier time cannot bring back the voters of that time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// Version of the config, hexadecimal: the zxid of the change that made it.
+    pub version: String,
+    /// Ids of the servers that vote.
+    pub voters: Vec<u8>,
+    /// The lines of the servers in that config.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+}
+
+/// What is being done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Forming, ScalingUp, ScalingDown or RollingUpdate.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How far it is, or what it waits for.
+    pub step: String,
 }
 
 /// The server that leads.
@@ -81,6 +126,9 @@ pub struct Member {
     pub server_id: u8,
     /// The pod it runs in.
     pub pod: String,
+    /// Whether the ensemble counts its vote: one that is to come or that went has none.
+    #[serde(default)]
+    pub votes: bool,
     /// The node that the pod is bound to; absent while it waits for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,

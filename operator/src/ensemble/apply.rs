@@ -1,4 +1,4 @@
-//! Writes the objects by server-side apply and carries out the planned step.
+//! Writes the objects by server-side apply.
 //!
 //! Objects are destructured field by field, so that a new kind of object cannot be forgotten.
 //! Nothing is written when nothing differs: the API server drops an apply that changes nothing.
@@ -6,15 +6,14 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Applied, Prepared, Resources};
 use super::error::{Called, ReconcileError};
-use super::plan::Step;
+use super::observe::Observed;
 
 /// Owner of the fields that the operator writes.
 pub(crate) const FIELD_MANAGER: &str = "quorate-operator";
@@ -28,8 +27,16 @@ pub(crate) const FIELD_MANAGER: &str = "quorate-operator";
 pub async fn objects(
     client: &Client,
     namespace: &str,
-    prepared: Resources<Prepared>,
+    mut prepared: Resources<Prepared>,
+    seen: &Observed,
 ) -> Result<Resources<Applied>, ReconcileError> {
+    // What was decided about the members holds for the objects that were looked at only: an operator
+    // that was stopped in between must not undo what the next one did meanwhile.
+    prepared.voters.metadata.resource_version = seen
+        .voter_set
+        .as_ref()
+        .map(|set| set.resource_version.clone());
+    prepared.config.metadata.resource_version = seen.config_version.clone();
     let Resources {
         config,
         peers,
@@ -79,40 +86,4 @@ where
     api.patch(&object.name_any(), &params, &Patch::Apply(object))
         .await
         .called(call)
-}
-
-/// What became of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was carried out.
-    Done,
-    /// The pod is gone or another one by now: the plan is out of date and the next one decides.
-    Overtaken,
-}
-
-/// Carries out the step.
-///
-/// # Errors
-///
-/// When the API server refuses for another reason than that things have changed.
-pub async fn step(
-    client: &Client,
-    namespace: &str,
-    step: &Step,
-) -> Result<Outcome, ReconcileError> {
-    let Step::RestartVoter { pod, uid, .. } = step;
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let preconditions = Preconditions {
-        uid: Some(uid.clone()),
-        resource_version: None,
-    };
-    let params = DeleteParams {
-        preconditions: Some(preconditions),
-        ..DeleteParams::default()
-    };
-    match api.delete(pod, &params).await {
-        Ok(_) => Ok(Outcome::Done),
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Outcome::Overtaken),
-        Err(error) => Err(error).called("delete a pod"),
-    }
 }

@@ -24,6 +24,11 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// Whether an object had changed since it was read.
+    pub fn is_conflict(&self) -> bool {
+        self.kind() == "conflict"
+    }
+
     /// Names the kind of error for the metric, from a fixed set.
     pub fn kind(&self) -> &'static str {
         let source = match self {

@@ -6,8 +6,11 @@
 
 pub mod apply;
 pub mod build;
+mod carry_out;
 pub mod controller;
 pub mod error;
+mod events;
+pub mod membership;
 pub mod observe;
 pub mod plan;
 pub mod status;
@@ -18,10 +21,11 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::runtime::controller::Action;
+use kube::runtime::events::Recorder;
 
-use self::apply::Outcome;
+use self::carry_out::{Outcome, carry_out};
 use self::error::ReconcileError;
-use self::plan::{Plan, Step};
+use self::plan::Plan;
 use self::validate::{Defaults, ValidatedEnsemble};
 use crate::crd::{ZkEnsemble, ZkEnsembleStatus};
 use crate::leadership::Leadership;
@@ -30,6 +34,9 @@ use crate::metrics::Metrics;
 
 /// Pace of looking at an ensemble that cannot be carried out; a change of it comes as an event.
 const PACE_REFUSED: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Pace of looking again when an object had changed before it was written.
+const PACE_OVERTAKEN: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// What a reconcile works with.
 pub struct Context<M> {
@@ -43,6 +50,8 @@ pub struct Context<M> {
     pub defaults: Defaults,
     /// Counters.
     pub metrics: Metrics,
+    /// Where events are written.
+    pub recorder: Recorder,
 }
 
 /// Brings one ensemble a step closer to its spec and reports.
@@ -75,37 +84,49 @@ pub async fn reconcile<M: Members>(
     }
     let now = Timestamp::now();
     let plan = plan::plan(&ensemble, &observed, now);
-    let prepared = build::build(&ensemble);
-    let applied = apply::objects(client, namespace, prepared).await?;
+    let before = object.status.clone();
+    // What is decided by is on record before anything is done by it.
+    let latched = status::latch(before.as_ref(), &ensemble, &plan);
+    let object = match write(context, object, namespace, name, &latched).await {
+        Ok(object) => object,
+        Err(error) if error.is_conflict() => return Ok(Action::requeue(PACE_OVERTAKEN)),
+        Err(error) => return Err(error),
+    };
+    let mut pods = observed.slots();
+    if !ensemble.suspend {
+        let prepared = build::build(&ensemble, &plan.members, plan.slots);
+        match apply::objects(client, namespace, prepared, &observed).await {
+            Ok(applied) => pods = applied.slots(),
+            // The cluster moves on while it is looked at; the next look is as good.
+            Err(error) if error.is_conflict() => return Ok(Action::requeue(PACE_OVERTAKEN)),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut failed = None;
     if let Some(step) = &plan.step {
-        carry_out(context, &ensemble, step).await?;
-    }
-    let previous = object.status.as_ref();
-    let status = status::report(previous, &ensemble, &observed, &plan, &applied, now);
-    log_changes(&ensemble, previous, &plan);
-    write(context, &object, namespace, name, &status).await?;
-    Ok(Action::requeue(plan.look_again))
-}
-
-async fn carry_out<M: Members>(
-    context: &Context<M>,
-    ensemble: &ValidatedEnsemble,
-    step: &Step,
-) -> Result<(), ReconcileError> {
-    let Step::RestartVoter { pod, why, .. } = step;
-    context.leadership.confirm().await?;
-    match apply::step(&context.client, &ensemble.namespace, step).await? {
-        Outcome::Done => {
-            context.metrics.restarted(*why);
-            tracing::info!(ensemble = %ensemble.name, namespace = %ensemble.namespace, %pod,
-                reason = why.as_str(), "restarts a voter");
-        }
-        Outcome::Overtaken => {
-            tracing::info!(ensemble = %ensemble.name, namespace = %ensemble.namespace, %pod,
-                "a voter to restart is gone already");
+        let outcome = carry_out(context, &ensemble, step).await?;
+        events::stepped(&context.recorder, &object, step, &outcome).await;
+        match outcome {
+            Outcome::Done => context.metrics.stepped(step.reason()),
+            Outcome::Overtaken => {}
+            Outcome::Refused(why) => failed = Some(why),
         }
     }
-    Ok(())
+    let status = status::report(
+        Some(&latched),
+        &ensemble,
+        &observed,
+        &plan,
+        pods,
+        failed,
+        now,
+    );
+    log_changes(&ensemble, before.as_ref(), &plan);
+    match write(context, object, namespace, name, &status).await {
+        Ok(_) => Ok(Action::requeue(plan.look_again)),
+        Err(error) if error.is_conflict() => Ok(Action::requeue(PACE_OVERTAKEN)),
+        Err(error) => Err(error),
+    }
 }
 
 async fn refuse<M: Members>(
@@ -132,21 +153,26 @@ async fn refuse<M: Members>(
         "leaves the ensemble as it is"
     );
     let status = status::refusal(object, reason, message, Timestamp::now());
-    write(context, object, namespace, name, &status).await?;
+    if object.status.as_ref() != Some(&status) {
+        events::refused(&context.recorder, object, reason, message).await;
+    }
+    write(context, object.clone(), namespace, name, &status).await?;
     Ok(Action::requeue(PACE_REFUSED))
 }
 
+/// Writes the status if it differs, and returns the object as it is then.
 async fn write<M: Members>(
     context: &Context<M>,
-    object: &ZkEnsemble,
+    object: ZkEnsemble,
     namespace: &str,
     name: &str,
     status: &ZkEnsembleStatus,
-) -> Result<(), ReconcileError> {
-    if status::write(&context.client, object, namespace, name, status).await? {
+) -> Result<ZkEnsemble, ReconcileError> {
+    let written = status::write(&context.client, &object, namespace, name, status).await?;
+    if written.is_some() {
         context.metrics.status_written();
     }
-    Ok(())
+    Ok(written.unwrap_or(object))
 }
 
 /// Tells the log what has changed for people; the status itself says the rest.

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::build::{TEMPLATE_ANNOTATION, voter_selector};
 use super::error::{Called, ReconcileError};
-use super::validate::ValidatedEnsemble;
+use super::validate::{VOTER_ID_MAX, ValidatedEnsemble};
 use crate::crd::ZkEnsemble;
 use crate::members::{MemberReport, Members};
 
@@ -35,8 +35,17 @@ pub struct Observed {
     pub voter_set: Option<VoterSet>,
     /// Pods of voters by server id.
     pub voters: BTreeMap<u8, Voter>,
+    /// What was read of the ConfigMap: nothing is written over anything else.
+    pub config_version: Option<String>,
     /// Objects that carry our names but belong to someone else, as "Kind name".
     pub foreign: Vec<String>,
+}
+
+impl Observed {
+    /// Number of pods of voters that there are.
+    pub fn slots(&self) -> i32 {
+        i32::try_from(self.voters.len()).unwrap_or(i32::MAX)
+    }
 }
 
 /// The StatefulSet of the voters.
@@ -48,6 +57,10 @@ pub struct VoterSet {
     pub update_revision: Option<String>,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// Number of pods that it is asked for: the ordinals from 0 on.
+    pub slots: u8,
+    /// What was read: nothing is written over anything else.
+    pub resource_version: String,
 }
 
 /// The pod of one voter.
@@ -109,12 +122,22 @@ pub async fn cluster<M: Members>(
     let namespace = ensemble.namespace.as_str();
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
     let set_name = ensemble.voter_set_name();
-    let (set, pods, foreign) = futures::try_join!(
+    let config_name = ensemble.config_name();
+    let (set, pods, config, foreign) = futures::try_join!(
         async { sets.get_opt(&set_name).await.called("get the StatefulSet") },
         list_pods(client, ensemble),
+        metadata::<ConfigMap>(client, ensemble, &config_name),
         foreign_objects(client, ensemble),
     )?;
     let mut foreign = foreign;
+    let mut config_version = None;
+    match config {
+        Some(metadata) if !is_ours(&metadata, ensemble) => {
+            foreign.push(format!("ConfigMap {config_name}"));
+        }
+        Some(metadata) => config_version = metadata.resource_version,
+        None => {}
+    }
     let mut voter_set = None;
     match set {
         Some(set) if !is_ours(&set.metadata, ensemble) => {
@@ -123,12 +146,10 @@ pub async fn cluster<M: Members>(
         Some(set) => voter_set = Some(VoterSet::from(set)),
         None => {}
     }
-    let mut voters: BTreeMap<u8, Voter> = ensemble
-        .servers()
-        .filter_map(|(id, name)| {
-            let pod = pods
-                .iter()
-                .find(|pod| pod.metadata.name.as_ref() == Some(&name))?;
+    let mut voters: BTreeMap<u8, Voter> = pods
+        .iter()
+        .filter_map(|pod| {
+            let id = id_of(pod.metadata.name.as_deref()?, &set_name)?;
             Some((id, read_pod(pod)?))
         })
         .collect();
@@ -147,8 +168,16 @@ pub async fn cluster<M: Members>(
     Ok(Observed {
         voter_set,
         voters,
+        config_version,
         foreign,
     })
+}
+
+/// The id of the server in a pod of the voters' set.
+fn id_of(pod: &str, set_name: &str) -> Option<u8> {
+    let ordinal = pod.strip_prefix(set_name)?.strip_prefix('-')?;
+    let id = ordinal.parse::<u8>().ok()?.checked_add(1)?;
+    (id <= VOTER_ID_MAX).then_some(id)
 }
 
 impl From<StatefulSet> for VoterSet {
@@ -162,6 +191,11 @@ impl From<StatefulSet> for VoterSet {
                 .and_then(|mut annotations| annotations.remove(TEMPLATE_ANNOTATION)),
             update_revision: status.update_revision.filter(|_| current),
             created: set.metadata.creation_timestamp.map(|time| time.0),
+            resource_version: set.metadata.resource_version.unwrap_or_default(),
+            slots: set
+                .spec
+                .and_then(|spec| spec.replicas)
+                .map_or(1, |replicas| u8::try_from(replicas).unwrap_or(u8::MAX)),
         }
     }
 }
@@ -186,16 +220,12 @@ async fn foreign_objects(
     ensemble: &ValidatedEnsemble,
 ) -> Result<Vec<String>, ReconcileError> {
     let found = futures::try_join!(
-        foreign::<ConfigMap>(client, ensemble, ensemble.config_name()),
         foreign::<Service>(client, ensemble, ensemble.peers_name()),
         foreign::<Service>(client, ensemble, ensemble.client_name()),
         foreign::<PodDisruptionBudget>(client, ensemble, ensemble.voter_set_name()),
     )?;
-    let (config, peers, clients, budget) = found;
-    Ok([config, peers, clients, budget]
-        .into_iter()
-        .flatten()
-        .collect())
+    let (peers, clients, budget) = found;
+    Ok([peers, clients, budget].into_iter().flatten().collect())
 }
 
 async fn foreign<K>(
@@ -207,13 +237,26 @@ where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
+    let found = metadata::<K>(client, ensemble, &name).await?;
+    let other = found.is_some_and(|metadata| !is_ours(&metadata, ensemble));
+    Ok(other.then(|| format!("{} {name}", K::kind(&()))))
+}
+
+async fn metadata<K>(
+    client: &Client,
+    ensemble: &ValidatedEnsemble,
+    name: &str,
+) -> Result<Option<ObjectMeta>, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
     let api: Api<K> = Api::namespaced(client.clone(), &ensemble.namespace);
     let found = api
-        .get_metadata_opt(&name)
+        .get_metadata_opt(name)
         .await
         .called("look for an object of the ensemble")?;
-    let other = found.is_some_and(|object| !is_ours(&object.metadata, ensemble));
-    Ok(other.then(|| format!("{} {name}", K::kind(&()))))
+    Ok(found.map(|object| object.metadata))
 }
 
 fn read_pod(pod: &Pod) -> Option<Voter> {

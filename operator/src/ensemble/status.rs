@@ -9,7 +9,6 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource};
 
 use super::apply::FIELD_MANAGER;
-use super::build::{Applied, Resources};
 use super::error::{Called, ReconcileError};
 use super::observe::Observed;
 use super::plan::{Plan, Truth, Verdict, member_state};
@@ -19,54 +18,75 @@ use crate::crd::{
     condition_type,
 };
 
-/// Composes the status of an ensemble whose objects were applied.
-pub fn report(
+/// Composes what must be on record before anything is done: how the ensemble began, and its members.
+/// Everything else is as it was.
+pub fn latch(
     previous: Option<&ZkEnsembleStatus>,
+    ensemble: &ValidatedEnsemble,
+    plan: &Plan,
+) -> ZkEnsembleStatus {
+    ZkEnsembleStatus {
+        ensemble_id: Some(ensemble.ensemble_id.clone()),
+        formation: Some(plan.formation.clone()),
+        membership: plan.formation.complete.then(|| plan.members.to_record()),
+        ..previous.cloned().unwrap_or_default()
+    }
+}
+
+/// Composes the status of an ensemble: with `pods` of voters, and with what a server said instead
+/// of doing what the plan asked of it.
+pub fn report(
+    latched: Option<&ZkEnsembleStatus>,
     ensemble: &ValidatedEnsemble,
     observed: &Observed,
     plan: &Plan,
-    applied: &Resources<Applied>,
+    pods: i32,
+    failed: Option<String>,
     now: Timestamp,
 ) -> ZkEnsembleStatus {
-    let members: Vec<Member> = ensemble
-        .servers()
-        .map(|(id, pod)| member(id, pod, observed))
+    let mut ids = plan.members.voters.clone();
+    ids.extend(observed.voters.keys());
+    let members: Vec<Member> = ids
+        .iter()
+        .map(|id| member(*id, ensemble.pod_of(*id), plan, observed))
         .collect();
     let serving = members
         .iter()
-        .filter(|member| member.state == MemberState::Serving)
+        .filter(|member| member.votes && member.state == MemberState::Serving)
         .count();
     let zones: BTreeSet<&String> = members
         .iter()
+        .filter(|member| member.votes)
         .filter_map(|member| member.zone.as_ref())
         .collect();
     let desired = i32::from(ensemble.replicas);
-    let current = applied
-        .voters
-        .status
-        .as_ref()
-        .map_or(0, |status| status.replicas);
-    let leader = plan.leader.and_then(|id| {
-        let pod = members
-            .iter()
-            .find(|member| member.server_id == id)?
-            .pod
-            .clone();
-        Some(Leader { server_id: id, pod })
+    let leader = plan.leader.map(|id| Leader {
+        server_id: id,
+        pod: ensemble.pod_of(id),
     });
+    let mut verdicts = plan.conditions.clone();
+    if let Some(why) = failed {
+        let progressing = verdicts
+            .iter_mut()
+            .find(|verdict| verdict.kind == condition_type::PROGRESSING);
+        if let Some(progressing) = progressing {
+            progressing.message = format!("{}; {why}", progressing.message);
+        }
+    }
     ZkEnsembleStatus {
         observed_generation: ensemble.generation,
-        ensemble_id: Some(ensemble.ensemble_id.clone()),
-        conditions: conditions(previous, &plan.conditions, ensemble.generation, now),
+        conditions: conditions(latched, &verdicts, ensemble.generation, now),
+        operation: plan.operation.clone(),
         leader,
         voters: Some(VoterCounts {
             desired,
-            current,
+            current: pods,
             ready: small(serving),
             summary: format!("{serving}/{desired}"),
             zones: (!zones.is_empty()).then(|| small(zones.len())),
         }),
         members,
+        ..latched.cloned().unwrap_or_default()
     }
 }
 
@@ -93,42 +113,51 @@ pub fn refusal(
     }
 }
 
-/// Writes the status if it differs from the one in `object`; tells whether it did.
+/// Writes the status over that of `object`, if it differs and the object is still the one that was
+/// read; returns the object as it is then, or `None` when nothing was written.
 ///
 /// # Errors
 ///
-/// When the API server refuses it or does not answer.
+/// When the API server refuses it, also because somebody changed the object meanwhile, or does not
+/// answer.
 pub async fn write(
     client: &Client,
     object: &ZkEnsemble,
     namespace: &str,
     name: &str,
     status: &ZkEnsembleStatus,
-) -> Result<bool, ReconcileError> {
+) -> Result<Option<ZkEnsemble>, ReconcileError> {
     if object.status.as_ref() == Some(status) {
-        return Ok(false);
+        return Ok(None);
     }
     let api: Api<ZkEnsemble> = Api::namespaced(client.clone(), namespace);
     let patch = serde_json::json!({
         "apiVersion": ZkEnsemble::api_version(&()),
         "kind": ZkEnsemble::kind(&()),
-        // With the uid, a namesake that was made in the meantime does not get this status.
-        "metadata": {"name": name, "uid": object.metadata.uid},
+        "metadata": {
+            "name": name,
+            // A namesake that was made in the meantime does not get this status.
+            "uid": object.metadata.uid,
+            // Nor does one that another operator has written on.
+            "resourceVersion": object.metadata.resource_version,
+        },
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch_status(name, &params, &Patch::Apply(patch))
+    let written = api
+        .patch_status(name, &params, &Patch::Apply(patch))
         .await
         .called("write the status")?;
-    Ok(true)
+    Ok(Some(written))
 }
 
-fn member(server_id: u8, pod: String, observed: &Observed) -> Member {
+fn member(server_id: u8, pod: String, plan: &Plan, observed: &Observed) -> Member {
     let voter = observed.voters.get(&server_id);
     let report = voter.and_then(|voter| voter.report.as_ref());
     Member {
         server_id,
         pod,
+        votes: plan.members.voters.contains(&server_id),
         node: voter.and_then(|voter| voter.node.clone()),
         zone: voter.and_then(|voter| voter.zone.clone()),
         role: report.map_or(MemberRole::Unknown, |report| report.role.into()),

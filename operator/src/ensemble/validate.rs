@@ -4,15 +4,17 @@
 //! the rest of the pipeline relies on, so that an older CRD in the cluster cannot mislead it, and
 //! what CEL cannot check cheaply.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 
 use super::error::ReconcileError;
-use crate::crd::{OWNED_KEYS, OWNED_PREFIXES, ZkEnsemble};
+use super::membership::Membership;
+use crate::crd::{Formation, OWNED_KEYS, OWNED_PREFIXES, ZkEnsemble, ZkEnsembleStatus};
+use crate::members::{ConfigVersion, MasterKey};
 
 /// Longest name of an ensemble, see the rule of the CRD.
 const NAME_LEN_MAX: usize = 30;
@@ -20,9 +22,17 @@ const NAME_LEN_MAX: usize = 30;
 /// Longest key of `zoo.cfg`.
 const KEY_LEN_MAX: usize = 128;
 
+/// Annotation of the ensemble: whenever its text changes, every server is restarted, one at a time.
+pub const RESTARTED_AT_ANNOTATION: &str = "quorate.dev/restartedAt";
+
+/// Highest id of a voter: ids of observers begin above.
+pub const VOTER_ID_MAX: u8 = 31;
+
 /// Settings of the operator itself that end up in objects.
 #[derive(Clone, Debug)]
 pub struct Defaults {
+    /// What the credential for each ensemble follows from.
+    pub key: MasterKey,
     /// Server image for ensembles that name none.
     pub server_image: String,
     /// DNS domain of the cluster.
@@ -44,8 +54,18 @@ pub struct ValidatedEnsemble {
     pub ensemble_id: String,
     /// Container image of the servers.
     pub image: String,
-    /// Number of voters: 1, 3, 5 or 7.
+    /// What the servers know the operator by: the value of `quorate.operatorDigest`.
+    pub operator_digest: String,
+    /// Whether nothing may be changed.
+    pub suspend: bool,
+    /// What a person wrote to have every server restarted; another text does it again.
+    pub restarted_at: Option<String>,
+    /// Number of voters that is wanted: 1, 3, 5 or 7.
     pub replicas: u8,
+    /// How the ensemble begins or began; the spec has a say in it only before its first object.
+    pub formation: Formation,
+    /// The members that were seen last, in an earlier look.
+    pub recorded: Option<Membership>,
     /// Size of a voter's volume.
     pub storage_size: Quantity,
     /// Class of the volumes; `None` for the cluster's default.
@@ -67,14 +87,9 @@ pub enum InvalidSpec {
     /// Not an allowed number of voters.
     #[error("voters.replicas is {0}; set 1, 3, 5 or 7")]
     Replicas(i32),
-    /// Not the number of voters that the ensemble was made with.
-    #[error("voters.replicas is {wanted} but the ensemble was made with {made}; set it back")]
-    ReplicasChanged {
-        /// In the spec.
-        wanted: u8,
-        /// In the status, where it was noted when the ensemble was made.
-        made: i32,
-    },
+    /// A record of the status that only a person can have changed.
+    #[error("status.{0} is not what the operator wrote; restore it from a backup of this object")]
+    Record(&'static str),
     /// Not a key of a settings file.
     #[error("config key {0:?} must be letters, digits, '.', '_' and '-', at most 128; rename it")]
     ConfigKey(String),
@@ -87,15 +102,29 @@ pub enum InvalidSpec {
 }
 
 impl ValidatedEnsemble {
-    /// Voters that make a quorum.
-    pub fn quorum(&self) -> usize {
-        usize::from(self.replicas) / 2 + 1
+    /// Ids of the voters that are wanted.
+    pub fn wanted(&self) -> BTreeSet<u8> {
+        (1..=self.replicas).collect()
     }
 
-    /// Ids of the servers with their pods, in order.
-    pub fn servers(&self) -> impl Iterator<Item = (u8, String)> + '_ {
-        (0..self.replicas)
-            .map(|ordinal| (ordinal + 1, format!("{}-{ordinal}", self.voter_set_name())))
+    /// The members that an ensemble begins with, before any change.
+    pub fn founders(&self) -> Membership {
+        Membership {
+            version: ConfigVersion::default(),
+            voters: (1..=self.formation.voters).collect(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Name of the pod of a voter: its id is its ordinal plus one.
+    pub fn pod_of(&self, server_id: u8) -> String {
+        format!("{}-{}", self.voter_set_name(), server_id.saturating_sub(1))
+    }
+
+    /// The DNS name of that pod, by which the servers find each other.
+    pub fn host_of(&self, pod: &str) -> String {
+        let (peers, domain) = (self.peers_name(), &self.cluster_domain);
+        format!("{pod}.{peers}.{}.svc.{domain}", self.namespace)
     }
 
     /// Name of the voters' StatefulSet.
@@ -143,6 +172,7 @@ pub fn validate(
         .uid
         .clone()
         .ok_or(ReconcileError::Incomplete("uid"))?;
+    let owner_uid = uid.clone();
     let owner = object
         .controller_owner_ref(&())
         .ok_or(ReconcileError::Incomplete("uid"))?;
@@ -154,32 +184,50 @@ pub fn validate(
     let checked = check_name(&name)
         .and_then(|()| check_config(&spec.config))
         .and_then(|()| parse_replicas(spec.voters.replicas))
-        .and_then(|replicas| check_made(replicas, object));
-    Ok(checked.map(|replicas| ValidatedEnsemble {
-        name,
-        namespace,
-        generation: object.metadata.generation,
-        owner,
-        ensemble_id: latched.unwrap_or(uid),
-        image: spec
-            .image
-            .clone()
-            .unwrap_or_else(|| defaults.server_image.clone()),
-        replicas,
-        storage_size: Quantity(spec.voters.storage.size.clone()),
-        storage_class: spec.voters.storage.storage_class_name.clone(),
-        resources: spec
-            .voters
-            .resources
-            .as_ref()
-            .map(|resources| ResourceRequirements {
-                requests: Some(resources.requests.clone()),
-                limits: Some(resources.limits.clone()),
-                ..ResourceRequirements::default()
-            }),
-        config: spec.config.clone(),
-        cluster_domain: defaults.cluster_domain.clone(),
-    }))
+        .and_then(|replicas| {
+            let formation = read_formation(replicas, object.status.as_ref())?;
+            Ok((
+                replicas,
+                formation,
+                read_membership(object.status.as_ref())?,
+            ))
+        });
+    let restarted_at = object.annotations().get(RESTARTED_AT_ANNOTATION).cloned();
+    Ok(
+        checked.map(|(replicas, formation, recorded)| ValidatedEnsemble {
+            name,
+            namespace,
+            generation: object.metadata.generation,
+            owner,
+            ensemble_id: latched.unwrap_or(uid),
+            image: spec
+                .image
+                .clone()
+                .unwrap_or_else(|| defaults.server_image.clone()),
+            operator_digest: defaults
+                .key
+                .credential(&owner_uid)
+                .digest(digest_algorithm(&spec.config)),
+            suspend: spec.suspend,
+            restarted_at,
+            replicas,
+            formation,
+            recorded,
+            storage_size: Quantity(spec.voters.storage.size.clone()),
+            storage_class: spec.voters.storage.storage_class_name.clone(),
+            resources: spec
+                .voters
+                .resources
+                .as_ref()
+                .map(|resources| ResourceRequirements {
+                    requests: Some(resources.requests.clone()),
+                    limits: Some(resources.limits.clone()),
+                    ..ResourceRequirements::default()
+                }),
+            config: spec.config.clone(),
+            cluster_domain: defaults.cluster_domain.clone(),
+        }),
+    )
 }
 
 fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
@@ -192,19 +240,33 @@ fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
     }
 }
 
-/// Membership cannot change yet, and must not change by accident: a StatefulSet of another size
-/// than the servers' own list is an ensemble at odds with itself.
-fn check_made(wanted: u8, object: &ZkEnsemble) -> Result<u8, InvalidSpec> {
-    let counts = object
-        .status
-        .as_ref()
-        .and_then(|status| status.voters.as_ref());
-    match counts.map(|counts| counts.desired) {
-        Some(made) if made != i32::from(wanted) => {
-            Err(InvalidSpec::ReplicasChanged { wanted, made })
-        }
-        Some(_) | None => Ok(wanted),
+/// What the servers compute digests with.
+fn digest_algorithm(config: &BTreeMap<String, String>) -> Option<&str> {
+    let keys = [
+        "DigestAuthenticationProvider.digestAlg",
+        "zookeeper.DigestAuthenticationProvider.digestAlg",
+    ];
+    keys.iter()
+        .find_map(|key| config.get(*key))
+        .map(String::as_str)
+}
+
+/// How the ensemble began, as it was recorded before its first object was made.
+fn read_formation(wanted: u8, status: Option<&ZkEnsembleStatus>) -> Result<Formation, InvalidSpec> {
+    match status.and_then(|status| status.formation.clone()) {
+        None => Ok(Formation {
+            voters: wanted,
+            complete: false,
+        }),
+        Some(formation) if matches!(formation.voters, 1 | 3 | 5 | 7) => Ok(formation),
+        Some(_) => Err(InvalidSpec::Record("formation")),
     }
+}
+
+fn read_membership(status: Option<&ZkEnsembleStatus>) -> Result<Option<Membership>, InvalidSpec> {
+    let recorded = status.and_then(|status| status.membership.as_ref());
+    let read = |record| Membership::from_record(record).ok_or(InvalidSpec::Record("membership"));
+    recorded.map(read).transpose()
 }
 
 fn check_name(name: &str) -> Result<(), InvalidSpec> {
@@ -240,7 +302,6 @@ fn check_config(config: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crd::VoterCounts;
     use crate::fixtures::{defaults, ensemble};
 
     #[track_caller]
@@ -295,17 +356,39 @@ mod tests {
     }
 
     #[test]
-    fn number_of_voters_stays_as_it_was_made() {
+    fn ensemble_forms_with_the_number_that_was_recorded_first() {
         let mut object = ensemble(5);
-        object.status.as_mut().unwrap().voters = Some(VoterCounts {
-            desired: 3,
-            ..VoterCounts::default()
+        let fresh = validate(&object, &defaults()).unwrap().unwrap();
+        assert_eq!(fresh.founders().voters, BTreeSet::from([1, 2, 3, 4, 5]));
+        object.status.as_mut().unwrap().formation = Some(Formation {
+            voters: 3,
+            complete: false,
+        });
+        let later = validate(&object, &defaults()).unwrap().unwrap();
+        assert_eq!(later.founders().voters, BTreeSet::from([1, 2, 3]));
+        assert_eq!(later.wanted().len(), 5);
+    }
+
+    #[test]
+    fn records_of_the_status_are_not_guessed() {
+        let mut object = ensemble(3);
+        object.status.as_mut().unwrap().formation = Some(Formation {
+            voters: 2,
+            complete: true,
         });
         let found = validate(&object, &defaults()).unwrap().map(|_| ());
-        assert_eq!(
-            found,
-            Err(InvalidSpec::ReplicasChanged { wanted: 5, made: 3 })
-        );
+        assert_eq!(found, Err(InvalidSpec::Record("formation")));
+        object.status.as_mut().unwrap().formation = None;
+        for (version, voters) in [("x", vec![1]), ("1", vec![]), ("1", vec![1, 32])] {
+            let version = version.to_owned();
+            object.status.as_mut().unwrap().membership = Some(crate::crd::Membership {
+                version,
+                voters,
+                lines: Vec::new(),
+            });
+            let found = validate(&object, &defaults()).unwrap().map(|_| ());
+            assert_eq!(found, Err(InvalidSpec::Record("membership")));
+        }
     }
 
     #[test]
@@ -318,13 +401,5 @@ mod tests {
             validate(&object, &defaults()).unwrap().unwrap().ensemble_id,
             "restored"
         );
-    }
-
-    #[test]
-    fn a_majority_is_a_quorum() {
-        for (replicas, quorum) in [(1, 1), (3, 2), (5, 3), (7, 4)] {
-            let valid = validate(&ensemble(replicas), &defaults()).unwrap().unwrap();
-            assert_eq!(valid.quorum(), quorum);
-        }
     }
 }

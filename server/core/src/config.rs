@@ -16,6 +16,10 @@ pub struct PeerConfig {
     pub membership: Option<Membership>,
     /// The config that was proposed last, when it was found to be newer.
     pub proposed: Option<Membership>,
+    /// `membership` does not have this server, which wants to become a member: it follows without a vote
+    /// until a config has it, and while it may have lost its history it supports nobody, whatever others
+    /// know of it.
+    pub joining: bool,
     /// `tickTime`, ms: the unit of the limits and of session buckets.
     pub tick_ms: u64,
     /// `initLimit`, ticks: connecting and synchronizing.
@@ -168,8 +172,9 @@ impl std::fmt::Debug for Secret {
 pub struct AuthSettings {
     /// Schemes with a provider: `ip`, and those of digest, sasl, x509, ensemble that are enabled.
     pub schemes: BTreeSet<String>,
-    /// `DigestAuthenticationProvider.superDigest`: the digest identity that is super.
-    pub super_digest: Option<String>,
+    /// `DigestAuthenticationProvider.superDigest` and `quorate.operatorDigest`: the digest identities
+    /// that are super.
+    pub super_digests: Vec<String>,
     /// `DigestAuthenticationProvider.digestAlg`.
     pub digest_algorithm: DigestAlgorithm,
     /// `enforce.auth.schemes`, or `sasl` for `sessionRequireClientSASLAuth`: a client without an
@@ -197,7 +202,7 @@ impl Default for AuthSettings {
     fn default() -> Self {
         Self {
             schemes: ["digest", "ip"].map(str::to_owned).into(),
-            super_digest: None,
+            super_digests: Vec::new(),
             digest_algorithm: DigestAlgorithm::default(),
             enforced_schemes: BTreeSet::new(),
             allow_sasl_failed: false,

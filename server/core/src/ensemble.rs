@@ -139,6 +139,11 @@ impl Ensemble {
         self.committed.voters.contains(&sid)
     }
 
+    /// Whether the config in force has `sid`, with or without a vote.
+    pub(crate) fn is_member(&self, sid: Sid) -> bool {
+        self.committed.membership.servers.contains_key(&sid)
+    }
+
     /// Whether `sid` may be elected: one without weight may not.
     pub(crate) fn may_lead(&self, sid: Sid) -> bool {
         let membership = &self.committed.membership;

@@ -133,6 +133,9 @@ pub enum Input {
         /// Why.
         cause: ElectionCause,
     },
+    /// Somebody vouches that this server's empty directory never held anything, so that an ensemble can
+    /// be formed: answered by one of the events `Formed`, once that is durable, and `FormRefused`.
+    Form,
     /// This server is about to stop: answered by the event `MayLeave` when the leader that it
     /// follows has a quorum without it, and not at all where the leader cannot tell.
     Leave,
@@ -261,6 +264,9 @@ pub enum DiskOp {
     CurrentEpoch(Epoch),
     /// Write down the configs: the one in force, and the one that is proposed if it is newer.
     Config(Box<Configs>),
+    /// Write the file `initialize`: what is here is rightly empty. It goes as soon as there is something
+    /// to lose.
+    Initialize,
     /// Cut the log behind `to`, forget newer snapshots, recover, answer with [`Input::Truncated`]
     /// or [`Input::TruncateImpossible`].
     Truncate {

@@ -3,6 +3,7 @@
 use zk_wire::election::ServerState;
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
+use crate::db::Trust;
 use crate::io::Configs;
 
 /// Phase of a role (`QuorumPeer.ZabState`).
@@ -61,6 +62,10 @@ pub struct Status {
     pub read_only: bool,
     /// Whether its voice counts in elections; not while its history may be incomplete.
     pub has_vote: bool,
+    /// Whether it has all that it ever acknowledged.
+    pub history: Trust,
+    /// Whether it is in no config that is in force: it follows without a vote.
+    pub joining: bool,
     /// The leader that is followed, or that this is.
     pub leader: Option<Sid>,
     /// currentEpoch.
@@ -248,6 +253,13 @@ pub enum PeerEvent {
     },
     /// A hand-over that was asked for cannot be.
     HandOverRefused {
+        /// Why.
+        why: String,
+    },
+    /// The empty directory of this server is vouched for, durably: its vote counts.
+    Formed,
+    /// This server's directory cannot be vouched for.
+    FormRefused {
         /// Why.
         why: String,
     },

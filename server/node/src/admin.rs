@@ -1,20 +1,25 @@
 //! The admin port: probes, metrics and the status that the operator reads.
 
 mod commands;
+mod form;
 mod json;
+mod privileged;
+mod reconfig;
 mod transfer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::{Router, routing};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use zk_wire::election::ServerState;
+use zk_wire::membership::Membership;
 
+use crate::client_port::ClientPort;
 use crate::metrics;
 use crate::monitor::Monitor;
 
@@ -33,6 +38,8 @@ pub struct StatusPage {
     pub version: String,
     /// 0 in standalone mode.
     pub server_id: i64,
+    /// Random text of this process: another one means that it has started again.
+    pub life: String,
     /// `quorate.ensembleId`.
     pub ensemble_id: Option<String>,
     /// looking, leader, follower, observer or standalone.
@@ -41,6 +48,10 @@ pub struct StatusPage {
     pub phase: String,
     /// Whether clients are served.
     pub serving: bool,
+    /// Whether it has all that it ever acknowledged: whole, lost or damaged. It has no vote unless whole.
+    pub history: String,
+    /// Whether it is in no config that is in force: it follows without a vote.
+    pub joining: bool,
     /// Id of the leader.
     pub leader: Option<i64>,
     /// currentEpoch.
@@ -81,6 +92,12 @@ pub struct ConfigPage {
     pub voters: Vec<i64>,
     /// Ids.
     pub observers: Vec<i64>,
+    /// Whether a change of the members is under way.
+    pub proposed: bool,
+    /// Ids of the voters that it would make.
+    pub proposed_voters: Vec<i64>,
+    /// The lines of the config in force, one for each member.
+    pub members: Vec<String>,
 }
 
 /// A learner as its leader sees it.
@@ -101,16 +118,23 @@ pub struct LearnerPage {
 ///
 /// # Errors
 /// Those of the listener.
-pub async fn run(monitor: Arc<Monitor>, listener: TcpListener) -> std::io::Result<()> {
+pub async fn run(clients: Arc<ClientPort>, listener: TcpListener) -> std::io::Result<()> {
+    let monitor = clients.monitor.clone();
     let commands = monitor.settings.admin.as_ref();
     let commands = commands.map(|admin| commands::routes(&monitor, &admin.command_url));
+    let reconfig = Router::new()
+        .route("/v1/reconfig", routing::post(reconfig::post))
+        .layer(DefaultBodyLimit::max(reconfig::BODY_LEN_MAX))
+        .with_state(clients);
     let app = Router::new()
         .route("/livez", routing::get(livez))
         .route("/readyz", routing::get(readyz))
         .route("/metrics", routing::get(metrics_page))
         .route("/v1/status", routing::get(status))
         .route("/v1/leader/transfer", routing::post(transfer::post))
+        .route("/v1/form", routing::post(form::post))
         .with_state(monitor)
+        .merge(reconfig)
         .merge(commands.unwrap_or_default());
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).await
@@ -184,6 +208,12 @@ fn role_name(monitor: &Monitor) -> &'static str {
     Monitor::mode_name(&monitor.published().status).unwrap_or("looking")
 }
 
+/// The lines of the servers, without those of groups and weights.
+fn server_lines(membership: &Membership) -> Vec<String> {
+    let lines = membership.lines().into_iter();
+    lines.filter(|line| line.starts_with("server.")).collect()
+}
+
 fn page(monitor: &Monitor) -> StatusPage {
     let published = monitor.published();
     let s = &published.status;
@@ -196,6 +226,9 @@ fn page(monitor: &Monitor) -> StatusPage {
                     version: "0".into(),
                     voters,
                     observers: Vec::new(),
+                    proposed: false,
+                    proposed_voters: Vec::new(),
+                    members: Vec::new(),
                 },
             )
         }
@@ -204,12 +237,18 @@ fn page(monitor: &Monitor) -> StatusPage {
             let all = membership.servers.keys().map(|sid| sid.0);
             let observers = all.filter(|sid| !voters.contains(sid)).collect();
             let version = format!("{:x}", membership.version);
+            let proposed = s.configs.as_ref().and_then(|c| c.proposed.as_ref());
             (
                 sid.0,
                 ConfigPage {
                     version,
                     voters,
                     observers,
+                    proposed: proposed.is_some(),
+                    proposed_voters: proposed
+                        .map(|next| next.voters().map(|sid| sid.0).collect())
+                        .unwrap_or_default(),
+                    members: server_lines(&membership),
                 },
             )
         }
@@ -224,10 +263,13 @@ fn page(monitor: &Monitor) -> StatusPage {
     StatusPage {
         version: env!("CARGO_PKG_VERSION").into(),
         server_id,
+        life: monitor.life.clone(),
         ensemble_id: monitor.settings.ensemble_id.clone(),
         role: role_name(monitor).into(),
         phase: s.phase.name().into(),
         serving: s.serving,
+        history: s.history.name().into(),
+        joining: s.joining,
         leader: s.leader.filter(|_| !s.standalone).map(|sid| sid.0),
         epoch: s.epoch.0,
         zxid_logged: s.zxid_logged.to_string(),

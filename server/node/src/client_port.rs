@@ -6,6 +6,7 @@ mod four_letter;
 mod frames;
 mod gate;
 mod greeting;
+mod in_process;
 mod large;
 mod listener;
 mod pace;
@@ -18,5 +19,6 @@ pub(crate) use four_letter::{
 };
 pub use gate::{Gate, Room};
 pub use greeting::Speaks;
+pub use in_process::{InProcessError, change_members};
 pub use listener::{ClientPort, run};
 pub use stats::{ConnPicture, ConnStats};

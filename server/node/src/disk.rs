@@ -137,6 +137,7 @@ fn bytes_of(op: &DiskOp) -> usize {
         DiskOp::AcceptedEpoch(_)
         | DiskOp::CurrentEpoch(_)
         | DiskOp::Config(_)
+        | DiskOp::Initialize
         | DiskOp::ReadLog { .. }
         | DiskOp::Truncate { .. } => 0,
     }

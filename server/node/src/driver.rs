@@ -187,6 +187,7 @@ impl Run {
                     | Input::LearnerConnected { .. }
                     | Input::HandOver { .. }
                     | Input::Leave
+                    | Input::Form
                     | Input::ClientConnect { .. }
                     | Input::ClientFrame { .. }
                     | Input::ClientClosed { .. } => true,

@@ -72,6 +72,8 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             warn!("the lead is not passed on: {why}");
         }
         PeerEvent::MayLeave => info!("a quorum follows without this server"),
+        PeerEvent::Formed => info!("the data directory is vouched for: this server has its vote"),
+        PeerEvent::FormRefused { why } => warn!("this server cannot be vouched for: {why}"),
         PeerEvent::HandOverRefused { why } => warn!("the lead cannot be passed on: {why}"),
         PeerEvent::ReadOnly { serving: true } => {
             tracing::warn!("no leader yet: reads are served to clients that ask for it");

@@ -33,6 +33,10 @@ enum Command {
         /// Id of the pod with ordinal 0
         #[arg(long, env = "QUORATE_ID_BASE")]
         id_base: Option<i64>,
+        /// DNS name or address of the pod for other servers: one that is in no list of members joins
+        /// them, without a vote until a reconfig adds it
+        #[arg(long, env = "QUORATE_POD_HOST", requires = "pod_name")]
+        pod_host: Option<String>,
     },
     /// Print the status of a running server
     Status {
@@ -72,11 +76,14 @@ fn main() -> ExitCode {
             config,
             pod_name,
             id_base,
+            pod_host,
         } => {
             telemetry::init(format);
-            let pod = pod_name
-                .zip(id_base)
-                .map(|(name, id_base)| PodIdentity { name, id_base });
+            let pod = pod_name.zip(id_base).map(|(name, id_base)| PodIdentity {
+                name,
+                id_base,
+                host: pod_host,
+            });
             match serve::run(&config, pod.as_ref()) {
                 Ok(()) => 0,
                 Err(e) => {

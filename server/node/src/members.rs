@@ -27,9 +27,10 @@ fn at(spec: &ServerSpec, port: u16) -> HostPort {
     }
 }
 
-/// Everybody's place on the election port: of the members in force, and of those to come.
+/// Everybody's place on the election port: of the members in force, and of those to come. `joining` is
+/// the own line of a server that is none of them.
 #[must_use]
-pub fn election_addresses(sid: Sid, configs: &Configs) -> Addresses {
+pub fn election_addresses(sid: Sid, configs: &Configs, joining: Option<&ServerSpec>) -> Addresses {
     let members = |m: &Membership| -> Vec<(Sid, HostPort)> {
         let servers = m.servers.iter();
         servers
@@ -41,7 +42,7 @@ pub fn election_addresses(sid: Sid, configs: &Configs) -> Addresses {
     let mut addresses = Addresses::default();
     addresses.others.extend(all);
     // Its own place changes only with the config in force.
-    let own = configs.committed.servers.get(&sid);
+    let own = configs.committed.servers.get(&sid).or(joining);
     addresses.own = own.map(|spec| at(spec, spec.election_port));
     addresses.others.remove(&sid);
     addresses
@@ -56,11 +57,21 @@ pub fn own_bind(
     port: impl Fn(&ServerSpec) -> u16,
 ) -> Option<BindAddress> {
     let own = config.servers.get(&sid)?;
+    Some(bind_of(own, listen_all, port))
+}
+
+/// The same for a server with this line.
+#[must_use]
+pub fn bind_of(
+    own: &ServerSpec,
+    listen_all: bool,
+    port: impl Fn(&ServerSpec) -> u16,
+) -> BindAddress {
     let port = port(own);
     if listen_all {
-        return Some(BindAddress::All(port));
+        return BindAddress::All(port);
     }
-    Some(bind(&own.host, port))
+    bind(&own.host, port)
 }
 
 /// Where clients connect, when the members say so.
@@ -105,7 +116,7 @@ mod tests {
             committed: parse("server.1=a:1:2;0.0.0.0:3\nserver.2=b:1:2\nversion=1"),
             proposed: Some(parse("server.1=a:4:5;h:6\nserver.3=c:1:2\nversion=2")),
         };
-        let addresses = election_addresses(Sid(1), &configs);
+        let addresses = election_addresses(Sid(1), &configs, None);
         assert_eq!(addresses.own.unwrap().port, 2);
         let others: Vec<i64> = addresses.others.keys().map(|sid| sid.0).collect();
         assert_eq!(others, [2, 3]);

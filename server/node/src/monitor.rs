@@ -15,6 +15,7 @@ use crate::client_port::Client;
 use crate::clock::Clock;
 use crate::config::{MetricsProvider, Settings};
 use crate::metrics::Metrics;
+use crate::nonce;
 use crate::query::Queries;
 
 /// What Apache traces by default (`ZooTrace`).
@@ -36,6 +37,9 @@ pub struct Published {
 /// The new leader, or why there is none.
 pub type HandOver = Result<Sid, String>;
 
+/// Why an empty directory cannot be vouched for; `Ok` when it is, durably, or need not be.
+pub type Formed = Result<(), String>;
+
 /// Shared by the driver, the ports and the admin pages.
 #[derive(Debug)]
 pub struct Monitor {
@@ -45,10 +49,14 @@ pub struct Monitor {
     pub metrics: Metrics,
     /// Settings.
     pub settings: Settings,
+    /// Random text of this process: whoever saw another one knows that it is gone.
+    pub life: String,
     /// For what the picture does not tell.
     pub queries: Queries,
     /// How the last attempt to pass on the lead ended.
     pub hand_overs: watch::Sender<Option<HandOver>>,
+    /// How the last attempt to vouch for an empty directory ended.
+    pub formed: watch::Sender<Option<Formed>>,
     /// Whether a quorum is known to follow the leader without this server.
     pub may_leave: watch::Sender<bool>,
     visitors: AtomicU64,
@@ -84,8 +92,13 @@ impl Monitor {
             clock,
             metrics: Metrics::default(),
             settings,
+            life: nonce::fresh()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             queries,
             hand_overs: watch::Sender::new(None),
+            formed: watch::Sender::new(None),
             may_leave: watch::Sender::new(false),
             visitors: AtomicU64::new(0),
             trace_mask: AtomicI64::new(TRACE_MASK),

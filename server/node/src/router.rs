@@ -57,7 +57,7 @@ impl PeerPorts {
     fn reconfigure(&mut self, configs: Configs) {
         let (sid, committed) = (self.sid, &configs.committed);
         self.election
-            .set_addresses(members::election_addresses(sid, &configs));
+            .set_addresses(members::election_addresses(sid, &configs, None));
         let own =
             |port: fn(&ServerSpec) -> u16| members::own_bind(sid, committed, self.listen_all, port);
         let election = own(|spec| spec.election_port);
@@ -237,6 +237,14 @@ impl Router {
             PeerEvent::HandedOver { to } => Some(Ok(*to)),
             PeerEvent::HandOverFailed { why } => Some(Err((*why).to_owned())),
             PeerEvent::HandOverRefused { why } => Some(Err(why.clone())),
+            PeerEvent::Formed => {
+                self.monitor.formed.send_replace(Some(Ok(())));
+                None
+            }
+            PeerEvent::FormRefused { why } => {
+                self.monitor.formed.send_replace(Some(Err(why.clone())));
+                None
+            }
             PeerEvent::MayLeave => {
                 self.monitor.may_leave.send_replace(true);
                 None
@@ -264,6 +272,7 @@ impl Router {
             | DiskOp::CurrentEpoch(_)
             | DiskOp::ReadLog { .. }
             | DiskOp::Config(_)
+            | DiskOp::Initialize
             | DiskOp::Truncate { .. } => {}
         }
     }

@@ -104,6 +104,7 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     let opened = disk::open(&settings)?;
     if let Mode::Ensemble { sid, .. } = &settings.mode {
         config::settle_my_id(&settings.data_dir, *sid)?;
+        config::settle_members(&settings)?;
     }
     let now = clock.now();
     let peer = Peer::new(peer_config(clock, &settings), opened.recovery, now);
@@ -146,7 +147,7 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
         tokio::spawn(client_port::run(port.clone(), listener, speaks));
     }
     if let Some(listener) = admin {
-        tokio::spawn(admin::run(monitor.clone(), listener));
+        tokio::spawn(admin::run(port.clone(), listener));
     }
     if let Some(listener) = metrics {
         tokio::spawn(admin::run_metrics(monitor.clone(), listener));
@@ -192,6 +193,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         sid,
         membership,
         proposed: s.proposed.clone(),
+        joining: s.joining.is_some(),
         tick_ms: s.tick_ms,
         init_limit: s.init_limit,
         sync_limit: s.sync_limit,
@@ -317,10 +319,12 @@ fn peer_ports(
     to_core: &mpsc::Sender<PeerMessage>,
 ) -> Option<PeerPorts> {
     let (sid, configs) = members::at_start(settings)?;
+    // Its line is in no list while it joins.
+    let joining = settings.joining.as_ref();
     let auth = PeerAuth::new(settings.peer_auth.clone());
     let election = ElectionSettings {
         sid,
-        addresses: members::election_addresses(sid, &configs),
+        addresses: members::election_addresses(sid, &configs, joining),
         connect_timeout: settings.election_connect_timeout,
         handshake_timeout: settings.election_handshake_timeout,
         security: security.clone(),
@@ -328,20 +332,20 @@ fn peer_ports(
     };
     let field_len_max = quorum_port::field_len_max(settings.limits.jute_maxbuffer);
     let listen_all = settings.quorum_listen_all;
-    let own =
-        |port: fn(&ServerSpec) -> u16| members::own_bind(sid, &configs.committed, listen_all, port);
+    let line = configs.committed.servers.get(&sid).or(joining)?.clone();
+    let own = |port: fn(&ServerSpec) -> u16| members::bind_of(&line, listen_all, port);
     let leader = LeaderPort {
         name: "quorum port",
         bind_pause: quorum_port::QUORUM_BIND_PAUSE,
-        bind: own(|spec| spec.quorum_port)?,
+        bind: own(|spec| spec.quorum_port),
         field_len_max,
         security: security.clone(),
         auth: auth.clone(),
         to_core: to_core.clone(),
     };
     let leader = LeaderSide::new(runtime.clone(), leader);
-    let master = settings.observer_master_port.and_then(|port| {
-        let bind = members::own_bind(sid, &configs.committed, listen_all, |_| port)?;
+    let master = settings.observer_master_port.map(|port| {
+        let bind = members::bind_of(&line, listen_all, |_| port);
         let master = LeaderPort {
             name: "observerMasterPort",
             bind_pause: quorum_port::OBSERVER_BIND_PAUSE,
@@ -351,12 +355,12 @@ fn peer_ports(
             auth: auth.clone(),
             to_core: to_core.clone(),
         };
-        Some((port, leader.beside(master)))
+        (port, leader.beside(master))
     });
     Some(PeerPorts {
         sid,
         listen_all,
-        election_bind: watch::Sender::new(own(|spec| spec.election_port)),
+        election_bind: watch::Sender::new(Some(own(|spec| spec.election_port))),
         client_bind: watch::Sender::new(settings.client.clone()),
         election: ElectionPort::new(runtime.clone(), election, to_core.clone()),
         leader,

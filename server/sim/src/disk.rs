@@ -145,6 +145,7 @@ impl Process {
                     self.disk.next_job += 1;
                     self.disk.jobs.insert(self.disk.next_job, job);
                 }
+                DiskOp::Initialize => self.storage.initialize()?,
                 DiskOp::ReadLog { .. } => {}
                 // Files of their own, each replaced at once.
                 DiskOp::Config(configs) => self.disk.configs = Some((**configs).clone()),
@@ -238,6 +239,7 @@ impl Server {
             }
             DiskOp::AcceptedEpoch(epoch) => checks.epochs.accepted(sid, *epoch)?,
             DiskOp::CurrentEpoch(epoch) => checks.epochs.current(sid, *epoch)?,
+            DiskOp::Initialize => {}
             DiskOp::SaveSnapshot { .. } => {
                 let job = self.process.as_ref().map_or(0, |p| p.disk.next_job);
                 let us = cx.disk_us(sid) * 3;

@@ -145,6 +145,10 @@ impl Process {
                 });
                 Ok(())
             }
+            DiskOp::Initialize => {
+                trace(cx, "initialize", sid, &[], || "to the disk".into());
+                Ok(())
+            }
             DiskOp::Truncate { to } => {
                 trace(cx, "truncate", sid, &to.as_u64().to_le_bytes(), || {
                     format!("to {to}")
@@ -360,6 +364,8 @@ impl Process {
             PeerEvent::Elected { .. }
             | PeerEvent::ReadOnly { .. }
             | PeerEvent::MayLeave
+            | PeerEvent::Formed
+            | PeerEvent::FormRefused { .. }
             | PeerEvent::HandOverFailed { .. }
             | PeerEvent::HandOverRefused { .. } => Ok(()),
         }

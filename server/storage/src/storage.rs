@@ -249,6 +249,26 @@ impl<F: Fs> Storage<F> {
         self.write_epoch(epochs::CURRENT, epoch)
     }
 
+    /// Writes the file `initialize`, durably: what is here is rightly empty, for the next start as well.
+    /// It goes as soon as there is something to lose; where there is already, nothing is written.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`]; [`StorageError::NotRecovered`] where damage is left as it is.
+    pub fn initialize(&mut self) -> Result<(), StorageError> {
+        self.usable()?;
+        if self.damaged {
+            return Err(StorageError::NotRecovered);
+        }
+        if self.has_snapshot {
+            return Ok(());
+        }
+        let file = self.config.data_dir.join(INITIALIZE);
+        let result = durable::replace(&self.fs, &file, b"");
+        self.noted(result)?;
+        self.initialize = true;
+        Ok(())
+    }
+
     fn write_epoch(&mut self, name: &str, epoch: Epoch) -> Result<(), StorageError> {
         self.usable()?;
         let result = epochs::write(&self.fs, &self.dirs.snap, name, epoch);

@@ -68,12 +68,7 @@ fn under_load(
     let acknowledged = load.finish()?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
     let digest = equal_digests(bench)?;
-    for (name, address, _) in bench.pods()? {
-        let mut client = Client::connect(address, Duration::from_secs(10))?;
-        client.sync()?;
-        missing(&mut client, &acknowledged).with_context(|| format!("on {name}"))?;
-        client.close()?;
-    }
+    check_all_there(bench, &acknowledged)?;
     if gap > limit {
         bail!(
             "no write succeeded for {:.1} s, more than {} s",
@@ -86,6 +81,20 @@ fn under_load(
         acknowledged.len(),
         gap.as_secs_f32()
     ))
+}
+
+/// Reads everything that was acknowledged from each pod.
+pub(super) fn check_all_there(
+    bench: &Bench<'_>,
+    acknowledged: &BTreeMap<String, Vec<u8>>,
+) -> Result<()> {
+    for (name, address, _) in bench.pods()? {
+        let mut client = Client::connect(address, Duration::from_secs(10))?;
+        client.sync()?;
+        missing(&mut client, acknowledged).with_context(|| format!("on {name}"))?;
+        client.close()?;
+    }
+    Ok(())
 }
 
 fn missing(client: &mut Client, acknowledged: &BTreeMap<String, Vec<u8>>) -> Result<()> {

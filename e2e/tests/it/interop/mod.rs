@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod clients;
 mod files;
+mod formation;
 mod inspect;
 mod leader_changes;
 mod mixed;

@@ -1,7 +1,9 @@
-//! `zoo.cfg`: the operator's settings, then the user's, then the list of servers.
+//! `zoo.cfg`: the operator's settings, then the user's, then the members with their version.
 //!
 //! All servers read the same file. Which of them it is, a server learns from its pod's name
-//! (`--pod-name`, `--id-base`), so that no script has to run in the pod.
+//! (`--pod-name`, `--id-base`), so that no script has to run in the pod. The members stand here for
+//! servers that know none or only older ones; what the ensemble agrees upon, each keeps on its
+//! volume.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,11 +11,15 @@ use std::fmt::Write as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::labels;
+use crate::ensemble::membership::Membership;
 use crate::ensemble::validate::ValidatedEnsemble;
 use crate::members::ADMIN_PORT;
 
 /// Name of the file in the ConfigMap and below the mount.
 pub(super) const FILE_NAME: &str = "zoo.cfg";
+
+/// Where a server keeps the members that it knows of, on its volume.
+const MEMBERS_FILE: &str = "/data/members";
 
 /// Settings that a user may override; the numbers are Apache's own sample values.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -25,16 +31,17 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("tickTime", "2000"),
 ];
 
-pub(super) fn config_map(ensemble: &ValidatedEnsemble) -> ConfigMap {
+pub(super) fn config_map(ensemble: &ValidatedEnsemble, members: &Membership) -> ConfigMap {
+    let text = settings(ensemble) + &server_list(ensemble, members);
     ConfigMap {
         metadata: labels::metadata(ensemble, ensemble.config_name()),
-        data: Some(BTreeMap::from([(FILE_NAME.to_owned(), zoo_cfg(ensemble))])),
+        data: Some(BTreeMap::from([(FILE_NAME.to_owned(), text)])),
         ..ConfigMap::default()
     }
 }
 
-/// Returns the text of `zoo.cfg`.
-pub fn zoo_cfg(ensemble: &ValidatedEnsemble) -> String {
+/// Returns the part of `zoo.cfg` that only a restart brings to a server.
+pub(super) fn settings(ensemble: &ValidatedEnsemble) -> String {
     let mut settings: BTreeMap<&str, &str> = DEFAULTS.into();
     settings.extend(
         ensemble
@@ -46,28 +53,48 @@ pub fn zoo_cfg(ensemble: &ValidatedEnsemble) -> String {
     settings.extend([
         ("admin.serverPort", admin_port.as_str()),
         ("dataDir", super::statefulset::DATA_DIR),
+        // An empty volume has no vote: it may have been another one.
+        ("db.autocreate", "false"),
         // Kubernetes keeps a pod's name while its address changes: retry the port for ever.
         ("electionPortBindRetry", "0"),
         // The pod's own DNS name may not resolve yet when the server starts to listen.
         ("quorumListenOnAllIPs", "true"),
         ("quorate.ensembleId", ensemble.ensemble_id.as_str()),
+        ("quorate.members.file", MEMBERS_FILE),
+        ("quorate.operatorDigest", ensemble.operator_digest.as_str()),
+        ("reconfigEnabled", "true"),
         ("standaloneEnabled", "false"),
     ]);
     let mut text = String::from("# Written by the Quorate operator; changes here are undone.\n");
     for (key, value) in settings {
         push_line(&mut text, &format!("{key}={value}"));
     }
-    let peers = ensemble.peers_name();
-    let (namespace, domain) = (&ensemble.namespace, &ensemble.cluster_domain);
-    for (id, pod) in ensemble.servers() {
-        push_line(
-            &mut text,
-            &format!(
-                "server.{id}={pod}.{peers}.{namespace}.svc.{domain}:2888:3888:participant;0.0.0.0:2181"
-            ),
-        );
+    text
+}
+
+/// Returns the members as `zoo.cfg` has them.
+fn server_list(ensemble: &ValidatedEnsemble, members: &Membership) -> String {
+    let mut text = String::new();
+    push_line(
+        &mut text,
+        &format!("quorate.members.version={}", members.version),
+    );
+    // Word for word as the ensemble has them: two configs of one version must not differ.
+    for line in &members.lines {
+        push_line(&mut text, line);
+    }
+    if members.lines.is_empty() {
+        for id in &members.voters {
+            push_line(&mut text, &server_line(ensemble, *id));
+        }
     }
     text
+}
+
+/// Returns the line of one voter, as it stands in configs.
+pub fn server_line(ensemble: &ValidatedEnsemble, server_id: u8) -> String {
+    let host = ensemble.host_of(&ensemble.pod_of(server_id));
+    format!("server.{server_id}={host}:2888:3888:participant;0.0.0.0:2181")
 }
 
 fn push_line(text: &mut String, line: &str) {

@@ -14,9 +14,10 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-pub use config_map::zoo_cfg;
+pub use config_map::server_line;
 pub use labels::{ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, voter_selector};
 
+use super::membership::Membership;
 use super::validate::ValidatedEnsemble;
 
 /// Annotation of the StatefulSet with the fingerprint of the pod template that was asked for.
@@ -48,6 +49,12 @@ pub struct Resources<State> {
 }
 
 impl Resources<Applied> {
+    /// Number of pods of voters that there are.
+    pub fn slots(&self) -> i32 {
+        let status = self.voters.status.as_ref();
+        status.map_or(0, |status| status.replicas)
+    }
+
     /// For the apply stage only: objects as they came back.
     pub(super) fn applied(
         config: ConfigMap,
@@ -67,14 +74,14 @@ impl Resources<Applied> {
     }
 }
 
-/// Builds every object of the ensemble.
-pub fn build(ensemble: &ValidatedEnsemble) -> Resources<Prepared> {
+/// Builds every object of the ensemble: with these members, and `slots` pods of voters.
+pub fn build(ensemble: &ValidatedEnsemble, members: &Membership, slots: u8) -> Resources<Prepared> {
     Resources {
-        config: config_map::config_map(ensemble),
+        config: config_map::config_map(ensemble, members),
         peers: services::peers(ensemble),
         client: services::client(ensemble),
-        disruption_budget: pdb::disruption_budget(ensemble),
-        voters: statefulset::voters(ensemble),
+        disruption_budget: pdb::disruption_budget(ensemble, members),
+        voters: statefulset::voters(ensemble, slots),
         state: PhantomData,
     }
 }

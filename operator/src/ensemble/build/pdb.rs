@@ -6,11 +6,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels;
+use crate::ensemble::membership::Membership;
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// Returns `None` for a single voter: any budget would either say nothing or block drains for ever.
-pub(super) fn disruption_budget(ensemble: &ValidatedEnsemble) -> Option<PodDisruptionBudget> {
-    if ensemble.replicas == 1 {
+/// Where there will be more, it is there from the beginning.
+pub(super) fn disruption_budget(
+    ensemble: &ValidatedEnsemble,
+    members: &Membership,
+) -> Option<PodDisruptionBudget> {
+    if ensemble.replicas == 1 && members.voters.len() == 1 {
         return None;
     }
     Some(PodDisruptionBudget {

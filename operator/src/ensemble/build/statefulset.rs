@@ -19,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{TEMPLATE_ANNOTATION, config_map, fingerprint, labels};
-use crate::ensemble::validate::ValidatedEnsemble;
+use crate::ensemble::validate::{RESTARTED_AT_ANNOTATION, ValidatedEnsemble};
 use crate::members::ADMIN_PORT;
 
 /// Where the volume is mounted.
@@ -34,7 +34,7 @@ const SERVER_UID: i64 = 65532;
 /// Annotation that makes a changed configuration a changed template, so that pods get restarted.
 const CONFIG_ANNOTATION: &str = "quorate.dev/config-fingerprint";
 
-pub(super) fn voters(ensemble: &ValidatedEnsemble) -> StatefulSet {
+pub(super) fn voters(ensemble: &ValidatedEnsemble, slots: u8) -> StatefulSet {
     let template = pod_template(ensemble);
     let mut metadata = labels::metadata(ensemble, ensemble.voter_set_name());
     metadata.annotations = Some(BTreeMap::from([(
@@ -45,7 +45,7 @@ pub(super) fn voters(ensemble: &ValidatedEnsemble) -> StatefulSet {
         metadata,
         spec: Some(StatefulSetSpec {
             service_name: Some(ensemble.peers_name()),
-            replicas: Some(i32::from(ensemble.replicas)),
+            replicas: Some(i32::from(slots)),
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("OnDelete".to_owned()),
@@ -72,11 +72,15 @@ pub(super) fn voters(ensemble: &ValidatedEnsemble) -> StatefulSet {
 
 /// Returns the template of a voter's pod.
 pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
-    let config = fingerprint::of_text(&config_map::zoo_cfg(ensemble));
+    let config = fingerprint::of_text(&config_map::settings(ensemble));
+    let mut annotations = BTreeMap::from([(CONFIG_ANNOTATION.to_owned(), config)]);
+    if let Some(restarted_at) = &ensemble.restarted_at {
+        annotations.insert(RESTARTED_AT_ANNOTATION.to_owned(), restarted_at.clone());
+    }
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::voter(ensemble)),
-            annotations: Some(BTreeMap::from([(CONFIG_ANNOTATION.to_owned(), config)])),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -120,6 +124,7 @@ pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
 fn server_container(ensemble: &ValidatedEnsemble) -> Container {
     let conf_file = format!("{CONF_DIR}/{}", config_map::FILE_NAME);
     // The image's entry point is the server; the kubelet expands $(POD_NAME), not a shell.
+    let host = ensemble.host_of("$(POD_NAME)");
     let args = [
         "serve",
         &conf_file,
@@ -127,6 +132,8 @@ fn server_container(ensemble: &ValidatedEnsemble) -> Container {
         "$(POD_NAME)",
         "--id-base",
         "1",
+        "--pod-host",
+        &host,
     ];
     Container {
         name: "quorate".to_owned(),

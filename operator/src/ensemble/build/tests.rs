@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::valid;
+use crate::members::ConfigVersion;
 
 /// Value at a JSON pointer.
 #[track_caller]
@@ -12,6 +13,15 @@ fn at(object: &impl serde::Serialize, pointer: &str) -> Value {
         .pointer(pointer)
         .cloned()
         .unwrap_or(Value::Null)
+}
+
+/// All objects of an ensemble with that many voters, at its beginning.
+fn built(replicas: i32) -> Resources<Prepared> {
+    build_of(&valid(replicas))
+}
+
+fn build_of(ensemble: &ValidatedEnsemble) -> Resources<Prepared> {
+    build(ensemble, &ensemble.founders(), ensemble.replicas)
 }
 
 #[test]
@@ -30,24 +40,50 @@ admin.serverPort=8080
 autopurge.purgeInterval=1
 autopurge.snapRetainCount=3
 dataDir=/data
+db.autocreate=false
 electionPortBindRetry=0
 initLimit=10
 maxClientCnxns=200
 quorate.ensembleId=uid-of-demo
+quorate.members.file=/data/members
+quorate.operatorDigest=DIGEST
 quorumListenOnAllIPs=true
+reconfigEnabled=true
 standaloneEnabled=false
 syncLimit=5
 tickTime=1000
+quorate.members.version=200000007
 server.1=demo-voter-0.demo-peers.default.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
 server.2=demo-voter-1.demo-peers.default.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
 server.3=demo-voter-2.demo-peers.default.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
 ";
-    assert_eq!(zoo_cfg(&ensemble), expected);
+    let members = Membership {
+        version: ConfigVersion(0x2_0000_0007),
+        ..ensemble.founders()
+    };
+    let config = build(&ensemble, &members, 3).config;
+    let digest = &ensemble.operator_digest;
+    let expected = expected.replace("DIGEST", digest);
+    assert_eq!(config.data.unwrap()["zoo.cfg"], expected);
+}
+
+#[test]
+fn members_and_slots_change_no_template() {
+    let ensemble = valid(3);
+    let members = ensemble.founders().with([1, 2, 3, 4].into());
+    let (before, after) = (build_of(&ensemble), build(&ensemble, &members, 5));
+    assert_ne!(before.config.data, after.config.data);
+    assert_eq!(at(&after.voters, "/spec/replicas"), json!(5));
+    let template = |resources: &Resources<Prepared>| at(&resources.voters, "/spec/template");
+    assert_eq!(template(&before), template(&after));
+    let mut restarted = valid(3);
+    restarted.restarted_at = Some("now".to_owned());
+    assert_ne!(template(&before), template(&build_of(&restarted)));
 }
 
 #[test]
 fn pods_meet_the_restricted_standard() {
-    let voters = build(&valid(3)).voters;
+    let voters = built(3).voters;
     let pod = "/spec/template/spec";
     for (pointer, expected) in [
         ("/automountServiceAccountToken", json!(false)),
@@ -83,7 +119,7 @@ fn pods_meet_the_restricted_standard() {
 
 #[test]
 fn server_learns_its_id_from_the_name_of_its_pod() {
-    let voters = build(&valid(3)).voters;
+    let voters = built(3).voters;
     let container = "/spec/template/spec/containers/0";
     assert_eq!(
         at(&voters, &format!("{container}/args")),
@@ -93,7 +129,9 @@ fn server_learns_its_id_from_the_name_of_its_pod() {
             "--pod-name",
             "$(POD_NAME)",
             "--id-base",
-            "1"
+            "1",
+            "--pod-host",
+            "$(POD_NAME).demo-peers.default.svc.cluster.local"
         ])
     );
     assert_eq!(
@@ -107,7 +145,7 @@ fn server_learns_its_id_from_the_name_of_its_pod() {
 
 #[test]
 fn voters_start_together_and_restart_only_by_the_operator() {
-    let voters = build(&valid(5)).voters;
+    let voters = built(5).voters;
     for (pointer, expected) in [
         ("/metadata/ownerReferences/0/uid", json!("uid-of-demo")),
         ("/metadata/ownerReferences/0/controller", json!(true)),
@@ -134,7 +172,7 @@ fn voters_start_together_and_restart_only_by_the_operator() {
 
 #[test]
 fn services_differ_in_whom_they_show() {
-    let built = build(&valid(3));
+    let built = built(3);
     assert_eq!(at(&built.peers, "/spec/clusterIP"), json!("None"));
     assert_eq!(
         at(&built.peers, "/spec/publishNotReadyAddresses"),
@@ -155,9 +193,9 @@ fn services_differ_in_whom_they_show() {
 
 #[test]
 fn budget_lets_one_voter_go_and_is_left_out_for_a_single_one() {
-    let budget = build(&valid(3)).disruption_budget.unwrap();
+    let budget = built(3).disruption_budget.unwrap();
     assert_eq!(at(&budget, "/spec/maxUnavailable"), json!(1));
-    assert!(build(&valid(1)).disruption_budget.is_none());
+    assert!(built(1).disruption_budget.is_none());
 }
 
 #[test]
@@ -175,7 +213,7 @@ fn template_changes_with_the_configuration_and_not_by_itself() {
         template_fingerprint(&ensemble),
         template_fingerprint(&other)
     );
-    let noted = at(&build(&other).voters, "/metadata/annotations");
+    let noted = at(&build_of(&other).voters, "/metadata/annotations");
     assert_eq!(
         noted[TEMPLATE_ANNOTATION],
         json!(template_fingerprint(&other))
@@ -186,7 +224,7 @@ fn template_changes_with_the_configuration_and_not_by_itself() {
 fn longest_name_fits_into_dns_labels() {
     let mut ensemble = valid(7);
     ensemble.name = "a".repeat(30);
-    for (_, pod) in ensemble.servers() {
+    for pod in ensemble.wanted().into_iter().map(|id| ensemble.pod_of(id)) {
         assert!(pod.len() <= 63, "{pod}");
     }
     for name in [

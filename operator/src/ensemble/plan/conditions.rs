@@ -3,9 +3,10 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Step, member_state, seconds_since, serves,
+    Forming, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling, Step, member_state,
+    seconds_since, serves,
 };
-use crate::crd::{MemberState, condition_type};
+use crate::crd::{MemberState, Operation, condition_type};
 use crate::ensemble::observe::{Observed, Voter};
 use crate::ensemble::validate::ValidatedEnsemble;
 
@@ -66,7 +67,9 @@ pub(super) struct Facts<'a> {
     pub(super) ensemble: &'a ValidatedEnsemble,
     pub(super) observed: &'a Observed,
     pub(super) quorum: &'a Quorum,
+    pub(super) forming: &'a Forming,
     pub(super) rollout: &'a Rollout,
+    pub(super) scaling: &'a Scaling,
     pub(super) now: Timestamp,
 }
 
@@ -91,7 +94,7 @@ impl Facts<'_> {
         let verdict = |truth, reason, message: String| {
             Verdict::new(condition_type::QUORUM_AVAILABLE, truth, reason, message)
         };
-        let (needed, all) = (self.ensemble.quorum(), self.ensemble.replicas);
+        let (needed, all) = (self.quorum.members.quorum(), self.voters());
         if let Some(leader) = self.quorum.leader {
             // No count of followers here: it would rewrite the status at every restart.
             let pod = self.pod_of(leader);
@@ -100,6 +103,9 @@ impl Facts<'_> {
                 "QuorumHealthy",
                 format!("{pod} leads with a quorum"),
             );
+        }
+        if let Forming::Waits(why) = self.forming {
+            return verdict(Truth::False, "Forming", why.clone());
         }
         let ready = self.called_ready();
         if self.quorum.answered < needed && ready >= needed {
@@ -128,12 +134,21 @@ impl Facts<'_> {
         )
     }
 
+    /// Number of members.
+    fn voters(&self) -> usize {
+        self.quorum.members.voters.len()
+    }
+
+    /// The pods of the members.
+    fn members(&self) -> impl Iterator<Item = (u8, Option<&Voter>)> {
+        let ids = self.quorum.members.voters.iter();
+        ids.map(|id| (*id, self.observed.voters.get(id)))
+    }
+
     /// Number of voters that the kubelet calls ready: those behind the client Service.
     fn called_ready(&self) -> usize {
-        self.observed
-            .voters
-            .values()
-            .filter(|v| v.ready_since.is_some())
+        self.members()
+            .filter(|(_, voter)| voter.is_some_and(|v| v.ready_since.is_some()))
             .count()
     }
 
@@ -141,33 +156,42 @@ impl Facts<'_> {
         let verdict = |truth, reason, message: String| {
             Verdict::new(condition_type::READY, truth, reason, message)
         };
-        let (serving, all) = (self.serving(), self.ensemble.replicas);
+        let (serving, all) = (self.serving(), self.voters());
         if quorum.truth != Truth::True {
             return verdict(Truth::False, quorum.reason, quorum.message.clone());
         }
-        if serving < usize::from(all) {
+        if serving < all {
             let message = format!("{serving} of {all} voters serve; {}", self.missing_text());
             return verdict(Truth::False, "VotersNotServing", message);
         }
         let called_ready = self.called_ready();
-        if called_ready < usize::from(all) {
+        if called_ready < all {
             let message = format!(
                 "all {all} voters serve, {called_ready} of them are behind the client Service yet: \
                  the kubelets probe the others"
             );
             return verdict(Truth::False, "VotersNotReady", message);
         }
-        match self.rollout {
-            Rollout::Done => verdict(
+        let wanted = self.ensemble.replicas;
+        match (self.rollout, self.scaling) {
+            (Rollout::Done, Scaling::Done) => verdict(
                 Truth::True,
                 "Converged",
                 format!("all {all} voters serve as specified"),
             ),
-            Rollout::ObjectsPending => {
+            (Rollout::Done, Scaling::Up { .. }) => {
+                let message = format!("{all} voters serve, {wanted} are wanted");
+                verdict(Truth::False, "ScalingUp", message)
+            }
+            (Rollout::Done, Scaling::Down { .. }) => {
+                let message = format!("{all} voters serve, {wanted} are wanted");
+                verdict(Truth::False, "ScalingDown", message)
+            }
+            (Rollout::ObjectsPending, _) => {
                 let message = "all voters serve, the new spec is being written to the objects";
                 verdict(Truth::False, "UpdatingObjects", message.to_owned())
             }
-            Rollout::Outdated { ids, .. } => {
+            (Rollout::Outdated { ids, .. }, _) => {
                 let message = format!("{} of {all} voters still run the older spec", ids.len());
                 verdict(Truth::False, "RollingOut", message)
             }
@@ -178,9 +202,12 @@ impl Facts<'_> {
         let verdict = |truth, reason, message: String| {
             Verdict::new(condition_type::PROGRESSING, truth, reason, message)
         };
-        if let Some(Step::RestartVoter { pod, why, .. }) = step {
-            let message = format!("restarts {pod} with the new spec");
-            return verdict(Truth::True, why.as_str(), message);
+        if self.ensemble.suspend {
+            let message = "spec.suspend is set: the operator changes nothing".to_owned();
+            return verdict(Truth::False, "Suspended", message);
+        }
+        if let Some(step) = step {
+            return verdict(Truth::True, step.reason(), step.text());
         }
         if let Some(pod) = self.stalled() {
             let message = format!(
@@ -194,29 +221,60 @@ impl Facts<'_> {
         }
         match self.rollout {
             Rollout::ObjectsPending if self.observed.voter_set.is_none() => {
-                let message = format!("creates {} voters", self.ensemble.replicas);
-                verdict(Truth::True, "Creating", message)
+                let message = format!("creates {} voters", self.ensemble.formation.voters);
+                return verdict(Truth::True, "Creating", message);
             }
-            Rollout::ObjectsPending => verdict(
-                Truth::True,
-                "UpdatingObjects",
-                "writes the new spec".to_owned(),
-            ),
+            Rollout::ObjectsPending => {
+                let message = "writes the new spec".to_owned();
+                return verdict(Truth::True, "UpdatingObjects", message);
+            }
             Rollout::Outdated { ids, hold } => {
                 let hold = hold.as_deref().unwrap_or("goes on");
                 let message = format!("{} voters to restart; {hold}", ids.len());
-                verdict(Truth::True, "RollingOut", message)
+                return verdict(Truth::True, "RollingOut", message);
             }
-            Rollout::Done if self.serving() < usize::from(self.ensemble.replicas) => {
-                verdict(Truth::True, "WaitingForVoters", self.missing_text())
-            }
-            Rollout::Done if self.quorum.leader.is_none() => verdict(
-                Truth::True,
-                "WaitingForLeader",
-                "waits for a leader".to_owned(),
-            ),
-            Rollout::Done => verdict(Truth::False, "Converged", "nothing to do".to_owned()),
+            Rollout::Done => {}
         }
+        match self.scaling {
+            Scaling::Up { missing, hold } => {
+                let hold = hold.as_deref().unwrap_or("goes on");
+                let message = format!("{missing} voters to come; {hold}");
+                return verdict(Truth::True, "ScalingUp", message);
+            }
+            Scaling::Down { surplus, hold } => {
+                let hold = hold.as_deref().unwrap_or("goes on");
+                let message = format!("{surplus} voters to go; {hold}");
+                return verdict(Truth::True, "ScalingDown", message);
+            }
+            Scaling::Done => {}
+        }
+        if let Forming::Waits(why) = self.forming {
+            return verdict(Truth::True, "Forming", why.clone());
+        }
+        if self.serving() < self.voters() {
+            return verdict(Truth::True, "WaitingForVoters", self.missing_text());
+        }
+        if self.quorum.leader.is_none() {
+            let message = "waits for a leader".to_owned();
+            return verdict(Truth::True, "WaitingForLeader", message);
+        }
+        verdict(Truth::False, "Converged", "nothing to do".to_owned())
+    }
+
+    /// What is being done, for the status.
+    pub(super) fn operation(&self, step: Option<&Step>) -> Option<Operation> {
+        let verdict = self.progressing(step);
+        let kind = match (self.forming, self.rollout, self.scaling) {
+            (Forming::Waits(_) | Forming::Goes, _, _) => "Forming",
+            (_, Rollout::Outdated { .. }, _) => "RollingUpdate",
+            (_, _, Scaling::Up { .. }) => "ScalingUp",
+            (_, _, Scaling::Down { .. }) => "ScalingDown",
+            (_, Rollout::ObjectsPending | Rollout::Done, Scaling::Done) => return None,
+        };
+        Some(Operation {
+            kind: kind.to_owned(),
+            step: verdict.message,
+        })
     }
 
     fn degraded(&self, quorum: &Verdict) -> Verdict {
@@ -261,25 +319,23 @@ impl Facts<'_> {
     }
 
     fn serving(&self) -> usize {
-        self.observed
-            .voters
-            .values()
-            .filter(|voter| serves(voter))
+        self.members()
+            .filter(|(_, voter)| voter.is_some_and(serves))
             .count()
     }
 
     fn pod_of(&self, server_id: u8) -> String {
-        let found = self.observed.voters.get(&server_id);
-        found.map_or_else(|| format!("server {server_id}"), |voter| voter.pod.clone())
+        self.ensemble.pod_of(server_id)
     }
 
-    /// Names every voter that does not serve, with what is known about it.
+    /// Names every voter, and every pod that is to be one or was one, that does not serve, with what is known about it.
     fn missing_text(&self) -> String {
-        let missing: Vec<String> = self
-            .ensemble
-            .servers()
-            .filter_map(|(id, pod)| {
-                let voter = self.observed.voters.get(&id);
+        let mut ids = self.quorum.members.voters.clone();
+        ids.extend(self.observed.voters.keys());
+        let missing: Vec<String> = ids
+            .into_iter()
+            .filter_map(|id| {
+                let (pod, voter) = (self.pod_of(id), self.observed.voters.get(&id));
                 let what = match member_state(voter) {
                     MemberState::Serving => return None,
                     MemberState::Missing => "has no pod",

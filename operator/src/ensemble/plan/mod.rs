@@ -1,30 +1,34 @@
 //! The safety brain: from what is wanted and what was found to what it means and at most one step.
 //!
-//! Pure: the same arguments give the same plan. Only a step makes a pod go away, and no step is
-//! chosen that could cost the quorum while there is one:
+//! Pure: the same arguments give the same plan. At most one step at a time, and none that could cost
+//! the quorum while there is one: `formation.rs` begins an ensemble, `scale.rs` changes its members,
+//! `rollout.rs` restarts pods, `conditions.rs` says what all of it means.
 //!
-//! - an outdated pod that takes no part in the ensemble may go at once, since nothing is lost by
-//!   it; this also is how reverting a bad spec repairs the ensemble;
-//! - an outdated pod that takes part may go only when all voters take part, are ready and have
-//!   been so for a while, followers before the leader.
-//!
-//! Not here: changes of membership, handing over the lead before the leader goes, replacing a lost
-//! disk.
+//! Not here: replacing a server whose volume or node is lost for good.
 
 mod conditions;
+mod formation;
 mod quorum;
+mod rollout;
+mod scale;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
 pub use conditions::{Truth, Verdict};
+pub(crate) use formation::Forming;
 pub use quorum::Quorum;
+pub(crate) use rollout::Rollout;
+pub(crate) use scale::Scaling;
 
 use super::build;
+use super::membership::Membership;
 use super::observe::{Observed, Voter};
 use super::validate::ValidatedEnsemble;
-use crate::crd::MemberState;
+use crate::crd::{Formation, MemberState, Operation};
+use crate::members::ConfigVersion;
 
 /// How long every voter must have been ready before the next one may go: a server that dies soon
 /// after its start must be seen dying first.
@@ -39,6 +43,9 @@ const START_GRACE_S: i64 = 120;
 /// Pace while something moves; changes of objects come as events, roles of servers do not.
 const PACE_MOVING: Duration = Duration::from_secs(5);
 
+/// Pace after a step that is over when it was taken: the next one need not wait.
+const PACE_STEP: Duration = Duration::from_millis(500);
+
 /// Pace at rest.
 const PACE_RESTING: Duration = Duration::from_secs(30);
 
@@ -49,15 +56,41 @@ pub struct Plan {
     pub conditions: Vec<Verdict>,
     /// Id of the server that leads with a quorum.
     pub leader: Option<u8>,
-    /// The one disruptive step to take now.
+    /// The members, to be recorded before anything else is done.
+    pub members: Membership,
+    /// How the ensemble began, to be recorded likewise.
+    pub formation: Formation,
+    /// Number of pods of voters.
+    pub slots: u8,
+    /// The one step to take now.
     pub step: Option<Step>,
+    /// What is being done; `None` at rest.
+    pub operation: Option<Operation>,
     /// When to look again at the latest.
     pub look_again: Duration,
 }
 
-/// A disruptive step.
+/// A server that can be asked something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Id of the server.
+    pub server_id: u8,
+    /// Name of its pod.
+    pub pod: String,
+    /// Address of the pod.
+    pub ip: IpAddr,
+    /// The life of the process that was seen.
+    pub life: String,
+}
+
+/// A step that cannot be taken back, or that could cost something at the wrong moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Tell these empty servers that their ensemble begins now.
+    Form {
+        /// Whom.
+        servers: Vec<Place>,
+    },
     /// Delete this very pod, so that it comes back from the new template.
     RestartVoter {
         /// Id of the server.
@@ -69,6 +102,53 @@ pub enum Step {
         /// Why, for the log, the event and the metric.
         why: RestartReason,
     },
+    /// Give a server a vote.
+    AddVoter {
+        /// Where it is asked for.
+        via: Place,
+        /// The config that is changed, and no other.
+        from: ConfigVersion,
+        /// Id of the server.
+        server_id: u8,
+        /// Name of its pod.
+        pod: String,
+    },
+    /// Take a server out of the members.
+    RemoveVoter {
+        /// Where it is asked for.
+        via: Place,
+        /// The config that is changed, and no other.
+        from: ConfigVersion,
+        /// Id of the server.
+        server_id: u8,
+        /// Name of its pod.
+        pod: String,
+    },
+}
+
+impl Step {
+    /// The reason as a constant, for conditions, events and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Form { .. } => "Forming",
+            Self::RestartVoter { why, .. } => why.as_str(),
+            Self::AddVoter { .. } => "AddingVoter",
+            Self::RemoveVoter { .. } => "RemovingVoter",
+        }
+    }
+
+    /// A sentence for people.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Form { servers } => {
+                let pods: Vec<&str> = servers.iter().map(|place| place.pod.as_str()).collect();
+                format!("tells {} that the ensemble begins", pods.join(", "))
+            }
+            Self::RestartVoter { pod, .. } => format!("restarts {pod} with the new spec"),
+            Self::AddVoter { pod, .. } => format!("gives {pod} a vote"),
+            Self::RemoveVoter { pod, .. } => format!("takes {pod} out of the members"),
+        }
+    }
 }
 
 /// Why a voter is restarted.
@@ -76,6 +156,8 @@ pub enum Step {
 pub enum RestartReason {
     /// It takes no part and its template is outdated.
     OutdatedAndAbsent,
+    /// It has no vote and its template is outdated.
+    OutdatedWithoutVote,
     /// It follows and its template is outdated.
     OutdatedFollower,
     /// It leads, it alone is left and its template is outdated.
@@ -87,122 +169,80 @@ impl RestartReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OutdatedAndAbsent => "OutdatedAndAbsent",
+            Self::OutdatedWithoutVote => "OutdatedWithoutVote",
             Self::OutdatedFollower => "OutdatedFollower",
             Self::OutdatedLeader => "OutdatedLeader",
         }
     }
 }
 
-/// How far the pods are from the template that is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Rollout {
-    /// The objects are not there or not as wanted yet; nothing is known about pods.
-    ObjectsPending,
-    /// Every pod that exists is from the wanted template.
-    Done,
-    /// Pods with these server ids are from an older template; `hold` says why none goes now.
-    Outdated { ids: Vec<u8>, hold: Option<String> },
-}
-
 /// Concludes what the observation means and what to do next.
 pub fn plan(ensemble: &ValidatedEnsemble, observed: &Observed, now: Timestamp) -> Plan {
+    let template = build::template_fingerprint(ensemble);
+    plan_towards(ensemble, &template, observed, now)
+}
+
+/// The same, for pods of the template with this fingerprint.
+fn plan_towards(
+    ensemble: &ValidatedEnsemble,
+    template: &str,
+    observed: &Observed,
+    now: Timestamp,
+) -> Plan {
     let quorum = Quorum::read(ensemble, observed);
-    let (rollout, step) = plan_rollout(ensemble, observed, &quorum, now);
+    let (forming, form) = formation::plan(ensemble, observed, &quorum);
+    let (rollout, restart) = rollout::plan(ensemble, template, observed, &quorum, now);
+    let scale = scale::plan(ensemble, observed, &quorum, now);
+    let step = if ensemble.suspend {
+        None
+    } else {
+        choose_step(form, restart, &rollout, &scale)
+    };
     let facts = conditions::Facts {
         ensemble,
         observed,
         quorum: &quorum,
+        forming: &forming,
         rollout: &rollout,
+        scaling: &scale.state,
         now,
     };
     let conditions = facts.verdicts(step.as_ref());
     let resting = conditions::at_rest(&conditions);
+    let look_again = match &step {
+        Some(Step::Form { .. } | Step::AddVoter { .. } | Step::RemoveVoter { .. }) => PACE_STEP,
+        _ if resting => PACE_RESTING,
+        _ => PACE_MOVING,
+    };
     Plan {
+        operation: facts.operation(step.as_ref()),
         conditions,
         leader: quorum.leader,
+        formation: Formation {
+            voters: ensemble.formation.voters,
+            complete: forming == Forming::Complete,
+        },
+        members: quorum.members,
+        slots: scale.slots,
         step,
-        look_again: if resting { PACE_RESTING } else { PACE_MOVING },
+        look_again,
     }
 }
 
-fn plan_rollout(
-    ensemble: &ValidatedEnsemble,
-    observed: &Observed,
-    quorum: &Quorum,
-    now: Timestamp,
-) -> (Rollout, Option<Step>) {
-    let wanted = build::template_fingerprint(ensemble);
-    let revision = observed
-        .voter_set
-        .as_ref()
-        .filter(|set| set.template_fingerprint.as_ref() == Some(&wanted))
-        .and_then(|set| set.update_revision.as_ref());
-    let Some(revision) = revision else {
-        return (Rollout::ObjectsPending, None);
-    };
-    let outdated: Vec<(u8, &Voter)> = observed
-        .voters
-        .iter()
-        .filter(|(_, voter)| voter.revision.as_ref() != Some(revision))
-        .map(|(id, voter)| (*id, voter))
-        .collect();
-    if outdated.is_empty() {
-        return (Rollout::Done, None);
-    }
-    let ids = outdated.iter().map(|(id, _)| *id).collect();
-    let chosen = choose_restart(ensemble, observed, quorum, &outdated, now);
-    match chosen {
-        Ok(step) => (Rollout::Outdated { ids, hold: None }, Some(step)),
-        Err(hold) => (
-            Rollout::Outdated {
-                ids,
-                hold: Some(hold),
-            },
-            None,
-        ),
-    }
-}
-
-/// Chooses the pod to restart, or says what has to come first.
-fn choose_restart(
-    ensemble: &ValidatedEnsemble,
-    observed: &Observed,
-    quorum: &Quorum,
-    outdated: &[(u8, &Voter)],
-    now: Timestamp,
-) -> Result<Step, String> {
-    let restart = |(id, voter): &(u8, &Voter), why| Step::RestartVoter {
-        server_id: *id,
-        pod: voter.pod.clone(),
-        uid: voter.uid.clone(),
-        why,
-    };
-    if let Some(voter) = observed.voters.values().find(|voter| voter.terminating) {
-        return Err(format!("waits until {} has ended", voter.pod));
-    }
-    let absent = outdated.iter().find(|(id, voter)| {
-        voter.ready_since.is_none() && !quorum.participants.contains(id) && !serves(voter)
-    });
-    if let Some(absent) = absent {
-        return Ok(restart(absent, RestartReason::OutdatedAndAbsent));
-    }
-    for (id, pod) in ensemble.servers() {
-        wait_for_voter(observed.voters.get(&id), &pod, now)?;
-        if !quorum.participants.contains(&id) {
-            return Err(format!("waits until {pod} follows the leader"));
-        }
-    }
-    let Some(leader) = quorum.leader else {
-        return Err("waits for a leader".to_owned());
-    };
-    let follower = outdated.iter().rev().find(|(id, _)| *id != leader);
-    if let Some(follower) = follower {
-        return Ok(restart(follower, RestartReason::OutdatedFollower));
-    }
-    let last = outdated
-        .first()
-        .ok_or_else(|| "waits for nothing".to_owned())?;
-    Ok(restart(last, RestartReason::OutdatedLeader))
+/// One at a time. Who is to go need not be restarted first; who is to come waits until nothing else
+/// is in motion.
+fn choose_step(
+    form: Option<Step>,
+    restart: Option<Step>,
+    rollout: &Rollout,
+    scale: &scale::Scale,
+) -> Option<Step> {
+    let change = scale.step.clone();
+    let removal = change
+        .clone()
+        .filter(|step| matches!(step, Step::RemoveVoter { .. }));
+    let addition = change.filter(|_| *rollout == Rollout::Done);
+    form.or(removal).or(restart).or(addition)
 }
 
 /// Says what is still missing before `voter` counts as stable.
@@ -210,6 +250,9 @@ fn wait_for_voter(voter: Option<&Voter>, pod: &str, now: Timestamp) -> Result<()
     let Some(voter) = voter else {
         return Err(format!("waits for {pod} to be created"));
     };
+    if voter.terminating {
+        return Err(format!("waits until {pod} has ended"));
+    }
     let Some(since) = voter.ready_since else {
         return Err(format!("waits for {pod} to become ready"));
     };
@@ -248,3 +291,5 @@ pub fn member_state(voter: Option<&Voter>) -> MemberState {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walks;

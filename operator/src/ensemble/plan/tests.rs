@@ -8,6 +8,10 @@ use crate::fixtures::{healthy, now, seconds_ago, valid};
 fn conclusion(plan: &Plan) -> String {
     match &plan.step {
         Some(Step::RestartVoter { pod, why, .. }) => format!("{pod} {}", why.as_str()),
+        Some(Step::AddVoter { pod, .. } | Step::RemoveVoter { pod, .. }) => {
+            format!("{pod} {}", plan.step.as_ref().unwrap().reason())
+        }
+        Some(step @ Step::Form { servers }) => format!("{} {}", servers.len(), step.reason()),
         None => reason(plan, PROGRESSING).to_owned(),
     }
 }

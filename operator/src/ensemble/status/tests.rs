@@ -1,20 +1,9 @@
 //! Status keeps still while nothing changes, and keeps transition times.
 
 use super::*;
+use crate::ensemble::observe;
 use crate::ensemble::plan::plan;
-use crate::ensemble::{build, observe};
 use crate::fixtures::{ensemble, healthy, now, seconds_ago, valid};
-
-fn applied(ensemble: &ValidatedEnsemble) -> Resources<Applied> {
-    let built = build::build(ensemble);
-    Resources::applied(
-        built.config,
-        built.peers,
-        built.client,
-        built.disruption_budget,
-        built.voters,
-    )
-}
 
 fn report_at(
     previous: Option<&ZkEnsembleStatus>,
@@ -23,7 +12,8 @@ fn report_at(
 ) -> ZkEnsembleStatus {
     let three = valid(3);
     let plan = plan(&three, observed, when);
-    report(previous, &three, observed, &plan, &applied(&three), when)
+    let latched = latch(previous, &three, &plan);
+    report(Some(&latched), &three, observed, &plan, 3, None, when)
 }
 
 #[test]
@@ -72,6 +62,33 @@ fn transition_time_moves_with_the_status_of_its_condition_only() {
     };
     assert_eq!(time(&second, "Ready"), now());
     assert_eq!(time(&second, "QuorumAvailable"), seconds_ago(100));
+}
+
+#[test]
+fn what_is_decided_by_is_latched_before_all_else() {
+    let three = valid(3);
+    let observed = healthy(&three, 2);
+    let plan = plan(&three, &observed, now());
+    let latched = latch(None, &three, &plan);
+    assert_eq!(latched.ensemble_id.as_deref(), Some("uid-of-demo"));
+    assert!(latched.formation.as_ref().is_some_and(|f| f.complete));
+    let members = latched.membership.as_ref().unwrap();
+    assert_eq!(
+        (members.version.as_str(), members.voters.as_slice()),
+        ("0", &[1, 2, 3][..])
+    );
+    assert!(latched.conditions.is_empty(), "the rest is as it was");
+}
+
+#[test]
+fn what_a_server_refused_is_said() {
+    let three = valid(3);
+    let observed = healthy(&three, 2);
+    let plan = plan(&three, &observed, now());
+    let why = Some("demo-voter-1: refused: BadVersion".to_owned());
+    let status = report(None, &three, &observed, &plan, 3, why, now());
+    let progressing = status.conditions.iter().find(|c| c.type_ == "Progressing");
+    assert!(progressing.unwrap().message.contains("BadVersion"));
 }
 
 #[test]

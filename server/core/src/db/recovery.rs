@@ -68,6 +68,18 @@ impl Recovery {
     }
 }
 
+impl Trust {
+    /// For pages and the log: `whole`, `lost` or `damaged`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Lost => "lost",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
 /// Collects a [`Recovery`].
 #[derive(Debug)]
 pub struct RecoveryBuilder {

@@ -170,6 +170,10 @@ impl Peer {
             return Ok(());
         };
         if self.local.clients.is_suspended(conn) {
+            if self.local.turning.is_some() {
+                // There is a leader still, who counts the session's time.
+                self.touch(session, timeout_ms, now);
+            }
             self.hold_frame(conn, frame, out);
             return Ok(());
         }

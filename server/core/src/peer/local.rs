@@ -10,11 +10,12 @@ use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 use super::configs::config_in;
 use super::disk::{After, Disk};
 use super::held::Parting;
+use super::turning::Turning;
 use crate::config::PeerConfig;
 use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, Trust, TxnOutcome};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
-use crate::io::{ConnId, DiskOp, LinkId, Output, Outputs};
+use crate::io::{ConnId, DiskOp, DiskSeq, LinkId, Output, Outputs};
 use crate::report::{DIGEST_INTERVAL, DIGESTS_MAX};
 use crate::request::order::{Clients, Released};
 use crate::session::{LocalSessions, LocalView, SessionIds};
@@ -67,6 +68,8 @@ pub(crate) struct Local {
     pub(crate) disk: Disk,
     /// Who leads next by the word of a reconfiguration, without an election.
     pub(crate) designated: Option<Sid>,
+    /// The role that the members gave this server under the same leader, until it has it.
+    pub(crate) turning: Option<Turning>,
     /// Counts roles, so that nothing of a past role is carried out for the present one.
     pub(crate) role_no: u64,
     next_link: u64,
@@ -101,6 +104,8 @@ pub(crate) struct Local {
     pub(crate) early_votes: BTreeMap<Sid, Notification>,
     /// Who is to lead next; for the next election only.
     pub(crate) next: Option<Next>,
+    /// The operation after which an empty directory is vouched for.
+    pub(crate) forming: Option<DiskSeq>,
     /// Why the next election is held.
     pub(crate) cause: ElectionCause,
     /// Whether a leader was just established: suspended clients go on.
@@ -141,6 +146,7 @@ impl Local {
             instead: BTreeMap::new(),
             disk: Disk::default(),
             designated: None,
+            turning: None,
             role_no: 0,
             next_link: 1,
             serving: false,
@@ -158,6 +164,7 @@ impl Local {
             lost_leader: None,
             early_votes: BTreeMap::new(),
             next: None,
+            forming: None,
             cause: ElectionCause::Start,
             resume_due: false,
             parting: Parting::default(),

@@ -11,10 +11,12 @@
 mod clients;
 pub(crate) mod configs;
 pub(crate) mod disk;
+mod form;
 pub(crate) mod held;
 pub(crate) mod local;
 mod read_only;
 mod role;
+pub(crate) mod turning;
 
 use std::collections::VecDeque;
 
@@ -34,6 +36,7 @@ use crate::zab::learner::Learner;
 
 use local::{Local, Next};
 use role::Role;
+use turning::Turning;
 
 /// A member of an ensemble, or a server alone.
 ///
@@ -83,6 +86,7 @@ impl Peer {
             role,
             self.local.local_sessions.next_deadline(),
             self.local.clients.hold_deadline(),
+            self.local.turning.map(Turning::until),
             self.read_only_at(),
         ]
         .into_iter()
@@ -95,6 +99,7 @@ impl Peer {
         if let Err(RoleOver(why)) = self.dispatch(now, input, out) {
             self.end_role(&why, true, now, out);
         }
+        self.turn(now, out);
         self.resume_clients(now, out);
         self.handle_released(now, out);
     }
@@ -187,6 +192,10 @@ impl Peer {
                 patience_ms,
                 cause,
             } => self.hand_over(to, patience_ms, cause, now, out),
+            Input::Form => {
+                self.form(out);
+                Ok(())
+            }
             Input::Leave => {
                 if let Role::Learner(learner) = &self.role {
                     learner.leave(out);
@@ -222,6 +231,7 @@ impl Peer {
                 Role::Draining | Role::Looking(_) => {}
             }
         }
+        self.form_when_durable(through, out);
         self.look_when_drained(now, out);
         Ok(())
     }
@@ -283,7 +293,9 @@ impl Peer {
             out,
         );
         looking.has_lost(local.lost_leader.take());
-        if !local.has_vote() && local.ensemble.is_voter(local.cfg.sid) {
+        // Who joins may have a vote already in a config that it has not heard of.
+        let may_be_asked = local.ensemble.is_voter(local.cfg.sid) || local.cfg.joining;
+        if !local.has_vote() && may_be_asked {
             looking.without_vote();
         }
         local.vote_round = looking.round();
@@ -411,6 +423,7 @@ impl Peer {
     /// Ends the role: clients wait until there is a leader again.
     fn end_role(&mut self, why: &str, link_is_open: bool, now: Now, out: &mut Outputs) {
         let state = self.state();
+        self.local.turning = None;
         if self.local.serving && state == ServerState::Leading {
             self.local.parting.led();
         } else if let Some(epoch) = self.role.leading().and_then(Leading::begun) {
@@ -566,6 +579,8 @@ impl Peer {
             serving: local.serving,
             read_only: local.clients.is_read_only(),
             has_vote: local.trust == Trust::Whole && local.ensemble.is_voter(local.cfg.sid),
+            history: local.trust,
+            joining: local.cfg.membership.is_some() && !local.ensemble.is_member(local.cfg.sid),
             leader,
             epoch: local.current_epoch,
             zxid_logged: local.last_logged,

@@ -8,7 +8,7 @@ use zk_core::db::Entry;
 use zk_core::{
     AuthSettings, Bugs, ClientFrame, Configs, ConnId, DiskOp, DiskSeq, ElectionCause, Input,
     LinkId, Mono, NONCE_LEN, NodeKinds, Now, Output, Outputs, Peer, PeerConfig, PeerEvent,
-    ReconfigSettings, RecoveryBuilder, SessionKinds,
+    ReconfigSettings, RecoveryBuilder, SessionKinds, Trust,
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
@@ -19,25 +19,29 @@ use zk_wire::{Epoch, SessionId, Sid, Xid, Zxid};
 
 /// What a member has on disk; it survives a crash.
 #[derive(Default, Clone)]
-struct Disk {
+pub(crate) struct Disk {
     snapshot: Option<(Zxid, Bytes)>,
     log: Vec<Bytes>,
     accepted: Epoch,
     current: Epoch,
     configs: Option<Configs>,
+    initialize: bool,
 }
 
 impl Disk {
     fn carry_out(&mut self, seq: DiskSeq, op: DiskOp) -> Input {
         match op {
-            DiskOp::Append { raw, .. } => self.log.push(raw),
+            DiskOp::Append { raw, .. } => {
+                self.initialize = false;
+                self.log.push(raw);
+            }
             DiskOp::AcceptedEpoch(epoch) => self.accepted = epoch,
             DiskOp::CurrentEpoch(epoch) => self.current = epoch,
             DiskOp::Truncate { to } => {
                 self.log.retain(|raw| Txn::zxid_of(raw).unwrap() <= to);
                 return Input::Truncated {
                     seq,
-                    recovery: Box::new(self.recover()),
+                    recovery: Box::new(self.recover(true)),
                 };
             }
             DiskOp::ReadLog { after, link } => {
@@ -55,16 +59,18 @@ impl Disk {
                 };
             }
             DiskOp::InstallSnapshot { zxid, body, .. } => {
+                self.initialize = false;
                 self.log.clear();
                 self.snapshot = Some((zxid, body));
             }
             DiskOp::SaveSnapshot { .. } => {}
             DiskOp::Config(configs) => self.configs = Some(*configs),
+            DiskOp::Initialize => self.initialize = true,
         }
         Input::DiskDone { through: seq }
     }
 
-    fn recover(&self) -> zk_core::Recovery {
+    fn recover(&self, autocreate: bool) -> zk_core::Recovery {
         let mut builder = RecoveryBuilder::new();
         if let Some((zxid, body)) = &self.snapshot {
             load(&mut builder, *zxid, body);
@@ -76,7 +82,12 @@ impl Disk {
                 builder.txn(txn, raw.clone()).unwrap();
             }
         }
-        builder.finish(self.accepted, self.current)
+        let mut recovery = builder.finish(self.accepted, self.current);
+        let empty = self.snapshot.is_none() && self.log.is_empty();
+        if empty && !self.initialize && !autocreate {
+            recovery.trust = Trust::Lost;
+        }
+        recovery
     }
 }
 
@@ -120,6 +131,8 @@ pub(crate) struct Cluster {
     /// What was said, one line each.
     pub(crate) story: Vec<String>,
     text: String,
+    /// Whether an empty disk gives a vote: `db.autocreate`.
+    pub(crate) autocreate: bool,
     /// For members that start from here on.
     pub(crate) reconfig: ReconfigSettings,
     /// As above.
@@ -158,6 +171,7 @@ impl Cluster {
             inbox: BTreeMap::new(),
             story: Vec::new(),
             text: config.to_owned(),
+            autocreate: true,
             reconfig: ReconfigSettings::default(),
             sessions: SessionKinds::default(),
             kinds: NodeKinds::default(),
@@ -180,13 +194,15 @@ impl Cluster {
     pub(crate) fn start(&mut self, sid: i64) {
         let sid = Sid(sid);
         let configs = self.members[&sid].disk.configs.clone();
+        let file = Membership::parse(&self.text).unwrap();
+        // As the shell does: the newer one counts, what was written down on a tie.
+        let kept = configs.filter(|c| c.committed.version >= file.version);
+        let membership = kept.as_ref().map_or(file, |c| c.committed.clone());
         let config = PeerConfig {
             sid,
-            membership: Some(match &configs {
-                Some(configs) => configs.committed.clone(),
-                None => Membership::parse(&self.text).unwrap(),
-            }),
-            proposed: configs.and_then(|c| c.proposed),
+            joining: !membership.servers.contains_key(&sid),
+            membership: Some(membership),
+            proposed: kept.and_then(|c| c.proposed),
             tick_ms: 1000,
             init_limit: 5,
             sync_limit: 2,
@@ -208,7 +224,7 @@ impl Cluster {
         };
         let now = self.now();
         let member = self.members.get_mut(&sid).unwrap();
-        let mut peer = Peer::new(config, member.disk.recover(), now);
+        let mut peer = Peer::new(config, member.disk.recover(self.autocreate), now);
         let mut out = Outputs::new();
         peer.start(now, &mut out);
         member.peer = Some(peer);
@@ -394,6 +410,8 @@ impl Cluster {
                     | PeerEvent::HandOverFailed { .. }
                     | PeerEvent::HandOverRefused { .. }
                     | PeerEvent::MayLeave
+                    | PeerEvent::Formed
+                    | PeerEvent::FormRefused { .. }
                     | PeerEvent::HoldEnded { .. }),
                 ) => self.story.push(format!("{me}: {event:?}")),
                 Output::Event(_) | Output::Configs(_) => {}
@@ -551,6 +569,32 @@ impl Cluster {
         };
         self.give(Sid(sid), input);
         self.settle();
+    }
+
+    /// Somebody vouches for the disk of a server.
+    pub(crate) fn form(&mut self, sid: i64) {
+        self.give(Sid(sid), Input::Form);
+        self.settle();
+    }
+
+    /// A server that stopped loses its disk.
+    pub(crate) fn wipe(&mut self, sid: i64) {
+        self.members.get_mut(&Sid(sid)).unwrap().disk = Disk::default();
+    }
+
+    /// A copy of the disk of a server.
+    pub(crate) fn disk(&self, sid: i64) -> Disk {
+        self.members[&Sid(sid)].disk.clone()
+    }
+
+    /// A server that stopped gets a disk of earlier times.
+    pub(crate) fn put_disk(&mut self, sid: i64, disk: Disk) {
+        self.members.get_mut(&Sid(sid)).unwrap().disk = disk;
+    }
+
+    /// The file of all that start from here on.
+    pub(crate) fn set_file(&mut self, text: &str) {
+        text.clone_into(&mut self.text);
     }
 
     /// A server is about to stop.

@@ -5,6 +5,7 @@
 
 mod asks;
 mod cluster;
+mod forming;
 mod held;
 mod identities;
 mod masters;

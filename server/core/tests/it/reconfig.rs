@@ -5,6 +5,7 @@ use zk_wire::client::request::ReconfigRequest;
 use zk_wire::membership::Membership;
 use zk_wire::{Sid, election::ServerState};
 
+use crate::asks::{create, exists};
 use crate::cluster::{Cluster, NO_SESSION};
 
 const ADDED: &str = "server.4=d:2888:3888:participant;2181";
@@ -127,6 +128,33 @@ fn a_leader_that_becomes_an_observer_observes_its_successor_and_may_come_back() 
     assert_eq!(c.status(3).state, ServerState::Following);
     assert_eq!((c.leader(), members(&c, 3)), (Some(1), vec![1, 2, 3]));
     assert_eq!(c.status(1).learners.iter().filter(|l| l.voter).count(), 2);
+}
+
+#[test]
+fn an_observer_that_gets_a_vote_keeps_the_clients_whose_writes_are_under_way() {
+    let mut c = three();
+    let observer = ADDED.replace("participant", "observer");
+    let with_observer = format!("{}\n{observer}", lines(&[1, 2, 3]));
+    c.join(4, &with_observer);
+    c.run(3000);
+    assert_eq!(ask(&mut c, 1, change(Some(&observer), None, -1)), 0);
+    assert_eq!(c.status(4).state, ServerState::Observing);
+    let (conn, _) = c.connect(4, None);
+    let (admin, _) = c.connect(1, None);
+    let promotes = (1, change(Some(ADDED), None, -1));
+    c.send_until(1, admin, promotes, "3 says COMMITANDACTIVATE");
+    let before = c.story.len();
+    c.send_all(4, conn, [(1, create("/under-way", 0)), (2, exists("/under-way", false))]);
+    let story = c.story[before..].join("\n");
+    let (asked, turned) = (story.find("4 says REQUEST"), story.find("the members changed"));
+    assert!(asked.is_some() && asked < turned, "the write was under way: {story}");
+    c.run(3000);
+    assert_eq!(c.status(4).state, ServerState::Following);
+    assert_eq!(c.headers(conn), [(1, 0), (2, 0)]);
+    c.send(4, conn, 3, create("/afterwards", 0));
+    c.run(100);
+    let got = c.take(conn);
+    assert_eq!(got, [], "{}", c.story[before..].join("\n"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use zk_core::{ClientFrame, ConnId};
@@ -101,6 +101,7 @@ pub(super) async fn serve(
         secure,
         identities: greeted.identities(),
         deadline,
+        paced: true,
     };
     match greeted {
         Greeted::Plain(stream) => {
@@ -114,6 +115,26 @@ pub(super) async fn serve(
     }
 }
 
+/// Serves a client within the process as if `identities` were proven, and whatever the pace of new
+/// connections; returns why it ended.
+pub(super) async fn serve_within(
+    port: &Arc<ClientPort>,
+    stream: DuplexStream,
+    address: SocketAddr,
+    identities: Vec<Id>,
+    deadline: Instant,
+) -> String {
+    let who = Who {
+        address,
+        secure: true,
+        identities,
+        deadline,
+        paced: false,
+    };
+    let (reader, writer) = tokio::io::split(stream);
+    converse(port, reader, writer, who).await
+}
+
 /// The other end of a connection.
 struct Who {
     address: SocketAddr,
@@ -121,6 +142,8 @@ struct Who {
     identities: Vec<Id>,
     /// When its first frame must be there.
     deadline: Instant,
+    /// Whether it counts for the pace of new connections.
+    paced: bool,
 }
 
 async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
@@ -152,7 +175,7 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     let Ok(request) = ConnectRequest::decode(first.payload) else {
         return "the first frame is no connect request".into();
     };
-    if !port.paces(&request) {
+    if who.paced && !port.paces(&request) {
         return "too many new connections (connection_throttle_tokens)".into();
     }
     let metrics = &port.monitor.metrics;

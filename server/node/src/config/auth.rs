@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use zk_core::{AuthSettings, DigestAlgorithm, Secret};
 
 use super::error::ConfigError;
@@ -31,13 +33,6 @@ const PROVIDER_PACKAGE: &str = "org.apache.zookeeper.server.auth.";
 pub(super) fn read(r: &Reader, has_secure_port: bool) -> Result<AuthSettings, ConfigError> {
     let text = |key| r.text(key).map(str::to_owned);
     let schemes = schemes(r, has_secure_port)?;
-    let super_digest = text("DigestAuthenticationProvider.superDigest");
-    if super_digest.as_ref().is_some_and(|d| !d.contains(':')) {
-        r.warn(
-            "DigestAuthenticationProvider.superDigest has no colon and matches nobody; it is \
-             super:<base64 of the hash of super:password>",
-        );
-    }
     let skip_acl = match r.text("skipACL") {
         None | Some("no" | "false") => false,
         Some("yes") => true,
@@ -53,7 +48,7 @@ pub(super) fn read(r: &Reader, has_secure_port: bool) -> Result<AuthSettings, Co
     Ok(AuthSettings {
         enforced_schemes: enforced(r, &schemes)?,
         schemes,
-        super_digest,
+        super_digests: super_digests(r)?,
         digest_algorithm: digest_algorithm(r)?,
         allow_sasl_failed: r.flag("allowSaslFailedClients", false)?,
         sasl_users: sasl_users(r)?,
@@ -64,6 +59,26 @@ pub(super) fn read(r: &Reader, has_secure_port: bool) -> Result<AuthSettings, Co
         skip_acl,
         eager_acl_check: r.flag("enableEagerACLCheck", false)?,
     })
+}
+
+/// Digest identities that are super: the one of the people, and the one of the operator.
+fn super_digests(r: &Reader) -> Result<Vec<String>, ConfigError> {
+    const OPERATOR: &str = "quorate.operatorDigest";
+    let of_people = r.text("DigestAuthenticationProvider.superDigest");
+    if of_people.is_some_and(|digest| !digest.contains(':')) {
+        r.warn(
+            "DigestAuthenticationProvider.superDigest has no colon and matches nobody; it is \
+             super:<base64 of the hash of super:password>",
+        );
+    }
+    let of_operator = r.text(OPERATOR);
+    let halves = of_operator.map(|digest| digest.split_once(':').unwrap_or_default());
+    if halves.is_some_and(|(user, hash)| user.is_empty() || STANDARD.decode(hash).is_err()) {
+        let why = "it is USER:<base64 of the hash of USER:PASSWORD>, as superDigest";
+        return Err(r.bad(OPERATOR, why));
+    }
+    let all = of_people.into_iter().chain(of_operator);
+    Ok(all.map(str::to_owned).collect())
 }
 
 fn schemes(r: &Reader, has_secure_port: bool) -> Result<BTreeSet<String>, ConfigError> {

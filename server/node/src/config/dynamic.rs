@@ -2,7 +2,8 @@
 //! `zoo.cfg` itself, which points to the former.
 //!
 //! Source: `QuorumPeerConfig.writeDynamicConfig` and `editStaticConfig` of Apache ZooKeeper 3.9. Other
-//! than there, comments and the order of the lines of `zoo.cfg` stay.
+//! than there, comments and the order of the lines of `zoo.cfg` stay. With `quorate.members.file` none of
+//! these is written, but that file (`super::members_file`).
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,6 +14,7 @@ use zk_core::Configs;
 use zk_wire::Sid;
 use zk_wire::membership::Membership;
 
+use super::members_file;
 use super::properties;
 use super::settings::{Mode, Settings};
 
@@ -21,12 +23,14 @@ use super::settings::{Mode, Settings};
 pub struct ConfigFiles {
     /// `zoo.cfg`.
     path: PathBuf,
+    /// The file that is written instead.
+    members: Option<PathBuf>,
     sid: Sid,
-    /// The version that `zoo.cfg` stands for.
+    /// The version that is written down.
     version: i64,
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -44,7 +48,7 @@ pub(super) fn read_next(path: &Path) -> Option<Membership> {
 }
 
 /// Replaces a file at once.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     let temporary = with_suffix(path, ".tmp");
     let write = || {
@@ -103,6 +107,7 @@ impl ConfigFiles {
         };
         Some(Self {
             path: std::path::absolute(&settings.path).ok()?,
+            members: settings.members_from.file().map(Path::to_owned),
             sid: *sid,
             version: membership.version,
         })
@@ -113,6 +118,11 @@ impl ConfigFiles {
     /// # Errors
     /// The file that cannot be written.
     pub fn write(&mut self, configs: &Configs) -> io::Result<()> {
+        if let Some(file) = &self.members {
+            members_file::write(file, configs, self.version)?;
+            self.version = self.version.max(configs.committed.version);
+            return Ok(());
+        }
         if configs.committed.version > self.version {
             self.commit(&configs.committed)?;
             self.version = configs.committed.version;

@@ -79,6 +79,22 @@ pub enum ConfigError {
         /// What is wrong with it.
         source: Box<ConfigError>,
     },
+    /// The file that `quorate.members.file` names is no use.
+    #[error("{}: {why}; remove the file, and the server lines of zoo.cfg count", path.display())]
+    MembersFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `--pod-host` is no host.
+    #[error(
+        "--pod-host {host:?} is neither a host name nor an address; give the DNS name of this pod"
+    )]
+    PodHost {
+        /// The beginning of it.
+        host: String,
+    },
     /// `myid` is absent, unreadable or another server's.
     #[error("{}: {why}", path.display())]
     MyId {
@@ -114,6 +130,8 @@ impl ConfigError {
             | Self::Jaas { .. }
             | Self::MissingKey { .. }
             | Self::Contradiction { .. }
+            | Self::MembersFile { .. }
+            | Self::PodHost { .. }
             | Self::MyId { .. } => 2,
         }
     }

@@ -20,6 +20,9 @@ pub struct PodIdentity {
     pub name: String,
     /// Id of the pod with ordinal 0.
     pub id_base: i64,
+    /// The DNS name, or address, under which the other servers reach this pod: with it a server that no
+    /// list of the members has joins them.
+    pub host: Option<String>,
 }
 
 impl PodIdentity {
@@ -134,6 +137,7 @@ mod tests {
         PodIdentity {
             name: name.into(),
             id_base: 1,
+            host: None,
         }
     }
 

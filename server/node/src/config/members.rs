@@ -12,10 +12,25 @@ use super::error::ConfigError;
 use super::identity::{PodIdentity, my_id};
 use super::keys::{self, Verdict};
 use super::reader::Reader;
-use super::settings::{BindAddress, Mode, bind};
+use super::settings::{BindAddress, MembersFrom, Mode, bind};
+use super::{joining, members_file};
+
+/// The members that count, and where they are.
+pub(super) fn found_in(
+    r: &Reader,
+    dynamic: Option<&Reader>,
+) -> Result<(Membership, MembersFrom), ConfigError> {
+    let file = members_file::path(r)?;
+    let listed = members(r, dynamic)?;
+    match (file, dynamic) {
+        (Some(file), _) => members_file::choose(r, file, listed),
+        (None, Some(dynamic)) => Ok((listed, MembersFrom::Dynamic(dynamic.path().to_owned()))),
+        (None, None) => Ok((listed, MembersFrom::Lines)),
+    }
+}
 
 /// All `server.N` lines, from whichever file has them.
-pub(super) fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
+fn members(r: &Reader, dynamic: Option<&Reader>) -> Result<Membership, ConfigError> {
     let found = found_members(r, dynamic);
     match dynamic {
         Some(dynamic) => found.map_err(|e| of_dynamic(dynamic.path(), e)),
@@ -105,19 +120,42 @@ fn dynamic_keys(dynamic: &Reader) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Alone or in an ensemble, and as whom.
+/// Where a server would be that joins these members; `None` for one that is among them, or that does
+/// not know where it is.
+fn joining(
+    r: &Reader,
+    membership: &Membership,
+    data_dir: &Path,
+    pod: Option<&PodIdentity>,
+) -> Result<Option<ServerSpec>, ConfigError> {
+    let Some(host) = pod.and_then(|pod| pod.host.as_deref()) else {
+        return Ok(None);
+    };
+    let sid = my_id(data_dir, pod)?;
+    if membership.servers.is_empty() || membership.servers.contains_key(&sid) {
+        return Ok(None);
+    }
+    joining::own_line(r, host, membership).map(Some)
+}
+
+/// Alone or in an ensemble, and as whom; with its line, where it joins.
 pub(super) fn mode(
     r: &Reader,
-    (membership, source): (Membership, &Path),
+    (membership, from): (Membership, &MembersFrom),
     data_dir: &Path,
     pod: Option<&PodIdentity>,
     warnings: &mut Vec<String>,
-) -> Result<Mode, ConfigError> {
-    let standalone_enabled = r.flag("standaloneEnabled", true)?;
+) -> Result<(Mode, Option<ServerSpec>), ConfigError> {
+    let source = match from {
+        MembersFrom::Dynamic(file) | MembersFrom::File(file) => file,
+        MembersFrom::Lines | MembersFrom::LinesBeside(_) => r.path(),
+    };
+    let joining = joining(r, &membership, data_dir, pod)?;
+    let standalone_enabled = r.flag("standaloneEnabled", from.file().is_none())?;
     let voters = membership.voters().count();
     let others = membership.servers.len() - voters;
     if voters == 0 && others == 0 {
-        return Ok(Mode::Standalone);
+        return Ok((Mode::Standalone, None));
     }
     let contradiction = |why: &str| {
         Err(ConfigError::Contradiction {
@@ -128,17 +166,23 @@ pub(super) fn mode(
     if voters == 0 {
         return contradiction("no server line with a vote; at least one must be a participant");
     }
-    if voters == 1 && standalone_enabled {
+    if voters == 1 && standalone_enabled && joining.is_none() {
         if others > 0 {
             return contradiction(
                 "observers need an ensemble: set standaloneEnabled=false or add participants",
             );
         }
         warnings.push("one server line only, which is ignored: running standalone".into());
-        return Ok(Mode::Standalone);
+        return Ok((Mode::Standalone, None));
     }
     let sid = my_id(data_dir, pod)?;
-    let Some(own) = membership.servers.get(&sid) else {
+    if let Some(line) = &joining {
+        warnings.push(format!(
+            "no list of members has server {sid}: it joins as {line}, without a vote until a reconfig \
+             adds it"
+        ));
+    }
+    let Some(own) = membership.servers.get(&sid).or(joining.as_ref()) else {
         return Err(ConfigError::NotAMember {
             path: source.to_owned(),
             sid: sid.0,
@@ -160,11 +204,15 @@ pub(super) fn mode(
     if r.int("electionAlg", 3, 0..=3, "3")? != 3 {
         return Err(r.bad("electionAlg", "only 3 is there; remove the line"));
     }
-    Ok(Mode::Ensemble { sid, membership })
+    Ok((Mode::Ensemble { sid, membership }, joining))
 }
 
 /// Where clients connect: the own server line decides, then `clientPort`.
-pub(super) fn client_address(r: &Reader, mode: &Mode) -> Result<Option<BindAddress>, ConfigError> {
+pub(super) fn client_address(
+    r: &Reader,
+    mode: &Mode,
+    joining: Option<&ServerSpec>,
+) -> Result<Option<BindAddress>, ConfigError> {
     let port = r.port("clientPort")?;
     let host = r.text("clientPortAddress");
     let own = match mode {
@@ -178,6 +226,7 @@ pub(super) fn client_address(r: &Reader, mode: &Mode) -> Result<Option<BindAddre
         Mode::Ensemble { sid, membership } => membership
             .servers
             .get(sid)
+            .or(joining)
             .and_then(|spec| spec.client.clone()),
     };
     if host.is_some() && port.is_none() && own.is_none() {

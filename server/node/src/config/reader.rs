@@ -314,7 +314,9 @@ impl Reader {
 /// Whether a value must not be shown.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    (name.contains("password") && !name.ends_with("path")) || name.ends_with("superdigest")
+    (name.contains("password") && !name.ends_with("path"))
+        || name.ends_with("superdigest")
+        || name.ends_with("operatordigest")
 }
 
 /// Without the prefix that the manual shows.

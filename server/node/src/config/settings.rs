@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zk_core::{AuthSettings, HoldSettings, NodeKinds, ReconfigSettings, SessionKinds};
 use zk_wire::Sid;
-use zk_wire::membership::{HostPort, Membership};
+use zk_wire::membership::{HostPort, Membership, ServerSpec};
 
 use super::auth::{self, PeerAuthSettings};
 use super::dynamic::read_next;
@@ -14,7 +14,8 @@ use super::error::ConfigError;
 use super::flags::Flags;
 use super::identity::PodIdentity;
 use super::limits::Limits;
-use super::members::{client_address, members, mode, of_dynamic};
+use super::members::{client_address, found_in, mode, of_dynamic};
+use super::members_file;
 use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
 use super::tls::{self, PeerTlsSettings, TlsSettings};
@@ -49,6 +50,30 @@ pub enum Mode {
         /// All members.
         membership: Membership,
     },
+}
+
+/// Where the members were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MembersFrom {
+    /// In the server lines of `zoo.cfg`, or nowhere.
+    Lines,
+    /// In the file that `dynamicConfigFile` names.
+    Dynamic(PathBuf),
+    /// In the file that `quorate.members.file` names.
+    File(PathBuf),
+    /// In the server lines of `zoo.cfg`, which are newer than that file.
+    LinesBeside(PathBuf),
+}
+
+impl MembersFrom {
+    /// The file of `quorate.members.file`, which is written when the members change.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) | Self::LinesBeside(file) => Some(file),
+            Self::Lines | Self::Dynamic(_) => None,
+        }
+    }
 }
 
 /// How long sessions may be silent, and which kinds there are.
@@ -139,8 +164,10 @@ pub struct Settings {
     pub admin: Option<AdminSettings>,
     /// How metrics are spelled and where they are.
     pub metrics: MetricsProvider,
-    /// The file that `dynamicConfigFile` names, and the members in it.
-    pub dynamic: Option<(PathBuf, Membership)>,
+    /// Where the members were found.
+    pub members_from: MembersFrom,
+    /// The own line of a server that is in no list and joins; nobody else knows it.
+    pub joining: Option<ServerSpec>,
     /// What a Java server would have as system properties, secrets hidden.
     pub properties: BTreeMap<String, String>,
     /// The text of the file, for `initial_configuration`.
@@ -186,7 +213,11 @@ impl Settings {
             Mode::Standalone => i64::MAX,
             Mode::Ensemble { membership, .. } => membership.version,
         };
-        settings.proposed = read_next(path).filter(|next| next.version > version);
+        let next = match settings.members_from.file() {
+            Some(file) => members_file::read_next(file),
+            None => read_next(path),
+        };
+        settings.proposed = next.filter(|next| next.version > version);
         Ok(settings)
     }
 
@@ -206,20 +237,20 @@ impl Settings {
             })?;
         let tick_ms = r.count("tickTime", 3000, 1, "2000")?;
         let sessions = sessions(r, tick_ms)?;
-        let members = members(r, dynamic)?;
-        let dynamic = dynamic.map(|dynamic| (dynamic.path().to_owned(), members.clone()));
-        let source = dynamic.as_ref().map_or(r.path(), |(path, _)| path);
-        let mode = mode(r, (members, source), &data_dir, pod, &mut warnings)?;
+        let (members, members_from) = found_in(r, dynamic)?;
+        let (mode, joining) = mode(r, (members, &members_from), &data_dir, pod, &mut warnings)?;
         let (init_limit, sync_limit) =
             (limit(r, &mode, "initLimit")?, limit(r, &mode, "syncLimit")?);
-        let client = client_address(r, &mode)?;
+        let client = client_address(r, &mode, joining.as_ref())?;
         let bind_attempts = r.count("electionPortBindRetry", 3, 0, "3")?;
         let retain = retention(r, &mut warnings)?;
         let tls = tls::read(r)?;
         let has_secure_port = tls.as_ref().is_some_and(|t| t.secure_client.is_some());
         Ok(Self {
             path: r.path().to_owned(),
-            dynamic,
+            reconfig: reconfig(r, &mode, &members_from)?,
+            members_from,
+            joining,
             proposed: None,
             data_log_dir: r
                 .text("dataLogDir")
@@ -236,7 +267,6 @@ impl Settings {
             kinds: node_kinds(r)?,
             hold: hold(r)?,
             hand_over: r.flag("quorate.handOver", true)?,
-            reconfig: reconfig(r, &mode)?,
             tick_ms,
             init_limit,
             sync_limit,
@@ -338,14 +368,18 @@ fn hold(r: &Reader) -> Result<HoldSettings, ConfigError> {
     })
 }
 
-fn reconfig(r: &Reader, mode: &Mode) -> Result<ReconfigSettings, ConfigError> {
+fn reconfig(
+    r: &Reader,
+    mode: &Mode,
+    members_from: &MembersFrom,
+) -> Result<ReconfigSettings, ConfigError> {
     let members = matches!(mode, Mode::Ensemble { .. });
     // Where nothing is said, the first config keeps version 0, so that Apache servers without
     // reconfigEnabled can be members and lead.
     Ok(ReconfigSettings {
         enabled: r.flag("reconfigEnabled", members)?,
         first_version: r.flag("reconfigEnabled", false)?,
-        standalone_enabled: r.flag("standaloneEnabled", true)?,
+        standalone_enabled: r.flag("standaloneEnabled", members_from.file().is_none())?,
     })
 }
 

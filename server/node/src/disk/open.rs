@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use zk_core::{Recovery, RecoveryBuilder, Trust};
 use zk_storage::{Recovered, StdFs, Storage, StorageConfig, StorageError};
 
-use crate::config::{Mode, Settings};
+use crate::config::{MembersFrom, Mode, Settings};
 use crate::shutdown::exit_code;
 
 /// The data directory cannot be used.
@@ -24,15 +24,16 @@ pub enum OpenError {
     Alone(StorageError),
     /// The file of the members is another one than the one of its version.
     #[error(
-        "{} has other members than the tree has for its version {version:x}; copy it from another \
-         member, or give it a name with a higher version to force the members in it",
+        "{} has other members than the tree has for its version {version:x}; {remedy}",
         path.display()
     )]
     Members {
         /// The file.
         path: PathBuf,
-        /// The version in its name.
+        /// The version that it has.
         version: i64,
+        /// What to do.
+        remedy: &'static str,
     },
 }
 
@@ -109,15 +110,37 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
 /// A file that was cut could make a member serve alone, and one that was changed in one digit let it
 /// look for the others for ever.
 fn check_members(settings: &Settings, recovery: &Recovery) -> Result<(), OpenError> {
-    let (Some((path, file)), Some(tree)) = (&settings.dynamic, recovery.config()) else {
+    let (Mode::Ensemble { membership, .. }, Some(tree)) = (&settings.mode, recovery.config())
+    else {
         return Ok(());
     };
-    if file.version != tree.version || file.same_members(&tree) {
+    let version = membership.version;
+    if version != tree.version || membership.same_members(&tree) {
         return Ok(());
     }
+    let (path, remedy) = match &settings.members_from {
+        MembersFrom::Dynamic(file) => (
+            file,
+            "copy it from another member, or give it a name with a higher version to force the \
+             members in it",
+        ),
+        MembersFrom::File(file) => (
+            file,
+            "remove it, and the server lines of zoo.cfg count, with a higher \
+             quorate.members.version to force them",
+        ),
+        MembersFrom::LinesBeside(_) if version > 0 => (
+            &settings.path,
+            "write the server lines that another member has for it, or a higher \
+             quorate.members.version to force the lines that are there",
+        ),
+        MembersFrom::Lines | MembersFrom::LinesBeside(_) => return Ok(()),
+    };
+    let path = path.clone();
     Err(OpenError::Members {
-        path: path.clone(),
-        version: file.version,
+        path,
+        version,
+        remedy,
     })
 }
 
@@ -125,7 +148,7 @@ fn check_members(settings: &Settings, recovery: &Recovery) -> Result<(), OpenErr
 fn can_be_healed(settings: &Settings) -> bool {
     match &settings.mode {
         Mode::Standalone => false,
-        Mode::Ensemble { membership, .. } => membership.voters().count() > 1,
+        Mode::Ensemble { sid, membership } => membership.voters().any(|voter| voter != *sid),
     }
 }
 

@@ -94,6 +94,10 @@ impl Worker {
                     self.flush()?;
                     self.write_configs(&configs);
                 }
+                DiskOp::Initialize => {
+                    self.flush()?;
+                    self.storage.initialize()?;
+                }
                 DiskOp::Truncate { to } => {
                     self.flush()?;
                     if let Some(before) = done.take() {

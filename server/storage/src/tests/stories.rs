@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use zk_wire::{Epoch, Sid, Zxid};
 
-use super::mem_fs::MemFs;
-use super::{History, body, config, log, start, txn, z};
+use super::mem_fs::{MemFs, Tearing};
+use super::{Choices, History, body, config, log, start, txn, z};
 use crate::{SnapshotOutcome, StdFs, Storage, StorageConfig, StorageError, TruncOutcome};
 
 const DIR: &str = "/data/version-2";
@@ -171,6 +171,27 @@ fn an_empty_directory_is_trusted_only_on_somebodys_word() {
     drop(storage);
     assert!(fs.names("/data").is_empty(), "the word holds once");
     assert!(start(&fs, careful).unwrap().1.trusted);
+}
+
+#[test]
+fn the_word_can_be_given_while_it_runs_and_survives_a_power_loss() {
+    let careful = StorageConfig {
+        db_autocreate: false,
+        ..config()
+    };
+    let fs = MemFs::default();
+    let (mut storage, found, _) = start(&fs, careful.clone()).unwrap();
+    assert!(!found.trusted);
+    storage.initialize().unwrap();
+    drop(storage);
+    fs.power_loss(&mut Choices(1), Tearing::Sectors);
+    let (mut storage, found, _) = start(&fs, careful.clone()).unwrap();
+    assert!(found.trusted);
+    storage.initialize().unwrap();
+    log(&mut storage, &[z(1, 1)]);
+    assert!(fs.names("/data").is_empty(), "there is something to lose");
+    storage.initialize().unwrap();
+    assert!(fs.names("/data").is_empty(), "and it stays so");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) fn add(
     match scheme {
         "digest" => {
             let identity = digest::identity(data.ok_or(Refused::Told)?, settings.digest_algorithm);
-            let is_super = Some(&identity) == settings.super_digest.as_ref();
+            let is_super = settings.super_digests.contains(&identity);
             let super_id = is_super.then(|| Id::new(SUPER, ""));
             Ok(super_id
                 .into_iter()

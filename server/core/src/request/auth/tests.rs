@@ -7,7 +7,7 @@ fn settings() -> AuthSettings {
         schemes: ["digest", "ip", "x509", "sasl", "ensemble"]
             .map(str::to_owned)
             .into(),
-        super_digest: Some("super:0bX78nEegDzJM3ju0iLBEJdWzjg=".into()),
+        super_digests: vec!["super:0bX78nEegDzJM3ju0iLBEJdWzjg=".into()],
         super_users: ["admin".to_owned()].into(),
         x509_super_user: Some("CN=root".into()),
         ensemble_name: Some("one,two".into()),

@@ -129,7 +129,7 @@ impl Clients {
         now: Mono,
         out: &mut Outputs,
     ) {
-        if self.hold.time_max_ms == 0 {
+        if !self.can_hold() {
             self.close_all("this server lost its leader", out);
             return;
         }
@@ -191,6 +191,17 @@ impl Clients {
 
     fn find_deadline(&mut self) {
         self.hold_until = self.conns.values().filter_map(|c| c.suspended).min();
+    }
+
+    /// Whether connections are held at all.
+    pub(crate) fn can_hold(&self) -> bool {
+        self.hold.time_max_ms != 0
+    }
+
+    /// Whether a write is under way that a held connection waits for.
+    pub(crate) fn waits_for_writes(&self) -> bool {
+        let mut held = self.conns.values().filter(|conn| conn.suspended.is_some());
+        held.any(Conn::writes_under_way)
     }
 
     /// When the first suspended connection closes.

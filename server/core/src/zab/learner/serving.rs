@@ -15,6 +15,7 @@ use crate::io::{Output, Outputs};
 use crate::peer::configs::config_of;
 use crate::peer::disk::After;
 use crate::peer::local::{Local, Next};
+use crate::peer::turning::Turning;
 use crate::request::order::{Returning, Submission, Submitted};
 use crate::status::{ElectionCause, PeerEvent};
 use crate::time::Now;
@@ -220,7 +221,11 @@ impl Learner {
         if let Some((next, leader)) = next
             && local.activate_config(next, Some((leader, zxid)), now, out)
         {
-            return Err(RoleOver("the members changed".into()));
+            let stays = leader == self.leader && local.designated.is_none();
+            if !stays || !local.clients.can_hold() || local.turning.is_some() {
+                return Err(RoleOver("the members changed".into()));
+            }
+            local.turning = Some(Turning::begin(now, local.cfg.tick_ms));
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ fn identities(monitor: &Monitor, headers: &HeaderMap) -> Result<Vec<Id>, Refusal
         "digest" => {
             let id = digest_identity(credential.trim(), auth.digest_algorithm);
             let mut out = Vec::new();
-            if auth.super_digest.as_ref() == Some(&id) {
+            if auth.super_digests.contains(&id) {
                 out.push(Id::new("super", ""));
             }
             out.push(Id::new("digest", &id));
@@ -78,6 +78,19 @@ fn digest_identity(credential: &str, algorithm: DigestAlgorithm) -> String {
     };
     let user = credential.split(':').next().unwrap_or_default();
     format!("{user}:{}", STANDARD.encode(hash))
+}
+
+/// Whether the header's bearer is super.
+pub(in crate::admin) fn require_super(
+    monitor: &Monitor,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    let identities = identities(monitor, headers)?;
+    let is_super = |id: &Id| id.scheme.as_deref() == Some("super");
+    if identities.iter().any(is_super) {
+        return Ok(());
+    }
+    Err((StatusCode::FORBIDDEN, "Not authorized"))
 }
 
 /// Whether the header's bearer may do everything at the root.

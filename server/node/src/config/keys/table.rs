@@ -154,6 +154,9 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("java.security.auth.login.config", Bare),
     // Our own.
     ("quorate.ensembleId", Prefixed),
+    ("quorate.members.file", Prefixed),
+    ("quorate.members.version", Prefixed),
+    ("quorate.operatorDigest", Prefixed),
     ("quorate.handOver", Prefixed),
     ("quorate.hold.timeMaxMs", Prefixed),
     ("quorate.hold.requestsMax", Prefixed),

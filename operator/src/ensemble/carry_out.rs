@@ -1,0 +1,162 @@
+//! Carries out the one step of a plan. Whatever became of it, the next look at the cluster tells.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::{Api, DeleteParams, Preconditions};
+use tokio::time::timeout;
+
+use super::Context;
+use super::build::server_line;
+use super::error::{Called, ReconcileError};
+use super::plan::{Place, Step};
+use super::validate::ValidatedEnsemble;
+use crate::members::{Change, Credential, Members, Undone};
+
+/// How long the deletion of a pod may take: less than another operator waits for the Lease, for a
+/// deletion that comes late could be a second one.
+const DELETE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was carried out.
+    Done,
+    /// Things have changed by now: the plan is out of date and the next one decides.
+    Overtaken,
+    /// A server said no, or did not say anything; in words.
+    Refused(String),
+}
+
+/// Carries out a step, if this operator is still the one that works.
+///
+/// # Errors
+///
+/// When the API server does not answer or refuses for another reason than that things have changed.
+pub(super) async fn carry_out<M: Members>(
+    context: &Context<M>,
+    ensemble: &ValidatedEnsemble,
+    step: &Step,
+) -> Result<Outcome, ReconcileError> {
+    context.leadership.confirm().await?;
+    let credential = context.defaults.key.credential(&ensemble.owner.uid);
+    let outcome = match step {
+        Step::Form { servers } => form(context, ensemble, &credential, servers).await,
+        Step::RestartVoter { pod, uid, .. } => {
+            delete_pod(&context.client, &ensemble.namespace, pod, uid).await?
+        }
+        Step::AddVoter {
+            via,
+            from,
+            server_id,
+            ..
+        } => {
+            let change = Change {
+                from_version: from.to_string(),
+                joining: vec![server_line(ensemble, *server_id)],
+                leaving: Vec::new(),
+            };
+            reconfigure(context, &credential, via, &change).await
+        }
+        Step::RemoveVoter {
+            via,
+            from,
+            server_id,
+            ..
+        } => {
+            let change = Change {
+                from_version: from.to_string(),
+                joining: Vec::new(),
+                leaving: vec![*server_id],
+            };
+            reconfigure(context, &credential, via, &change).await
+        }
+    };
+    match &outcome {
+        Outcome::Done => tracing::info!(ensemble = %ensemble.name,
+            namespace = %ensemble.namespace, reason = step.reason(), "{}", step.text()),
+        Outcome::Overtaken => tracing::info!(ensemble = %ensemble.name,
+            namespace = %ensemble.namespace, reason = step.reason(), "overtaken: {}", step.text()),
+        Outcome::Refused(why) => tracing::warn!(ensemble = %ensemble.name,
+            namespace = %ensemble.namespace, reason = step.reason(), why, "not done: {}",
+            step.text()),
+    }
+    Ok(outcome)
+}
+
+/// Tells each of them; those that were told stay told when another one does not answer.
+async fn form<M: Members>(
+    context: &Context<M>,
+    ensemble: &ValidatedEnsemble,
+    credential: &Credential,
+    servers: &[Place],
+) -> Outcome {
+    let told = servers.iter().map(async |server| {
+        let told = context
+            .members
+            .form(server.ip, credential, &ensemble.ensemble_id, &server.life)
+            .await;
+        told.map_err(|undone| format!("{}: {undone}", server.pod))
+    });
+    let refusals: Vec<String> = join_all(told)
+        .await
+        .into_iter()
+        .filter_map(Result::err)
+        .collect();
+    if refusals.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Refused(refusals.join("; "))
+    }
+}
+
+async fn reconfigure<M: Members>(
+    context: &Context<M>,
+    credential: &Credential,
+    via: &Place,
+    change: &Change,
+) -> Outcome {
+    match context
+        .members
+        .reconfigure(via.ip, credential, change)
+        .await
+    {
+        Ok(()) => Outcome::Done,
+        Err(undone @ (Undone::Refused(_) | Undone::Unknown(_))) => {
+            Outcome::Refused(format!("{}: {undone}", via.pod))
+        }
+    }
+}
+
+async fn delete_pod(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    uid: &str,
+) -> Result<Outcome, ReconcileError> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let preconditions = Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::default()
+    };
+    let deleted = timeout(DELETE_WITHIN, api.delete(pod, &params)).await;
+    match deleted {
+        Ok(Ok(_)) => Ok(Outcome::Done),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
+            Ok(Outcome::Overtaken)
+        }
+        Ok(Err(error)) => Err(error).called("delete a pod"),
+        Err(_) => {
+            let within = DELETE_WITHIN.as_secs();
+            Ok(Outcome::Refused(format!(
+                "the API server did not answer within {within} s"
+            )))
+        }
+    }
+}

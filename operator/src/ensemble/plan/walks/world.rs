@@ -1,0 +1,455 @@
+//! A simulated cluster: the objects that the operator writes, the pods that come of them, and the
+//! servers in these. Everything happens in single events, in any order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::dice::Dice;
+use super::servers::{Disk, Servers};
+use crate::crd::Formation;
+use crate::ensemble::membership::Membership;
+use crate::ensemble::observe::{Observed, Voter, VoterSet};
+use crate::ensemble::plan::{Plan, Step};
+use crate::ensemble::validate::ValidatedEnsemble;
+use crate::fixtures::valid;
+use crate::members::{History, Learner, MemberReport, ReportedConfig, ReportedRole};
+
+/// Seconds for which a pod that is deleted may stay.
+const GRACE_S: u64 = 20;
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) replicas: u8,
+    pub(super) template: u32,
+    pub(super) suspend: bool,
+}
+
+/// The StatefulSet.
+#[derive(Clone, Debug)]
+struct Set {
+    slots: u8,
+    template: u32,
+    version: u64,
+}
+
+/// A pod.
+#[derive(Clone, Debug)]
+pub(super) struct Pod {
+    uid: u64,
+    template: u32,
+    created: i64,
+    running: bool,
+    ready_since: Option<i64>,
+    unready_since: i64,
+    ends_at: Option<i64>,
+}
+
+/// The cluster.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) now: i64,
+    pub(super) wish: Wish,
+    /// Templates whose servers end at once.
+    pub(super) broken: Vec<u32>,
+    set: Option<Set>,
+    /// The members in the ConfigMap.
+    list: Option<Membership>,
+    pub(super) formation: Option<Formation>,
+    pub(super) recorded: Option<Membership>,
+    pub(super) pods: BTreeMap<u8, Pod>,
+    pub(super) servers: Servers,
+    /// Voters that are away because the operator restarted them.
+    pub(super) away: Vec<u8>,
+    /// Version of the object of the ensemble.
+    object: u64,
+    /// Copies of volumes from an earlier time.
+    copies: BTreeMap<u8, Disk>,
+    /// What happened, for whoever has to understand a walk that failed.
+    pub(super) story: Vec<String>,
+    uids: u64,
+    spare: ValidatedEnsemble,
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// Name of a template, as the fingerprint and the revision of its pods.
+fn name(template: u32) -> String {
+    format!("template-{template}")
+}
+
+impl World {
+    pub(super) fn new(replicas: u8) -> Self {
+        Self {
+            now: 1_800_000_000,
+            wish: Wish {
+                replicas,
+                template: 0,
+                suspend: false,
+            },
+            broken: Vec::new(),
+            set: None,
+            list: None,
+            formation: None,
+            recorded: None,
+            pods: BTreeMap::new(),
+            servers: Servers::default(),
+            away: Vec::new(),
+            object: 0,
+            copies: BTreeMap::new(),
+            story: Vec::new(),
+            uids: 0,
+            spare: valid(3),
+        }
+    }
+
+    pub(super) fn tell(&mut self, what: &str) {
+        let lead = self
+            .servers
+            .lead
+            .as_ref()
+            .map(|lead| (lead.id, lead.synced.clone()));
+        let members = self.servers.members();
+        self.story.push(format!(
+            "{}: {what}; slots {:?}, led by {lead:?}, members {:?}, away {:?}",
+            self.now - 1_800_000_000,
+            self.slots(),
+            members.voters,
+            self.away
+        ));
+    }
+
+    pub(super) fn timestamp(&self) -> Timestamp {
+        at(self.now)
+    }
+
+    pub(super) fn template(&self) -> String {
+        name(self.wish.template)
+    }
+
+    /// The object as it is validated now.
+    pub(super) fn ensemble(&self) -> ValidatedEnsemble {
+        let formation = self.formation.clone().unwrap_or(Formation {
+            voters: self.wish.replicas,
+            complete: false,
+        });
+        ValidatedEnsemble {
+            replicas: self.wish.replicas,
+            suspend: self.wish.suspend,
+            formation,
+            recorded: self.recorded.clone(),
+            ..self.spare.clone()
+        }
+    }
+
+    /// What a look at the cluster shows; some servers may not answer.
+    pub(super) fn observe(&self, dice: &mut Dice, silent_percent: u64) -> Observed {
+        let voters = self.pods.iter().map(|(id, pod)| {
+            let answers = pod.ends_at.is_none() && !dice.percent(silent_percent);
+            let report = self.report(*id).filter(|_| answers);
+            (*id, self.voter(*id, pod, report))
+        });
+        Observed {
+            voters: voters.collect(),
+            voter_set: self.set.as_ref().map(|set| VoterSet {
+                template_fingerprint: Some(name(set.template)),
+                update_revision: Some(name(set.template)),
+                created: Some(at(1_800_000_000)),
+                slots: set.slots,
+                resource_version: set.version.to_string(),
+            }),
+            config_version: None,
+            foreign: Vec::new(),
+        }
+    }
+
+    fn voter(&self, id: u8, pod: &Pod, report: Option<MemberReport>) -> Voter {
+        let broken = self.broken.contains(&pod.template);
+        Voter {
+            pod: self.spare.pod_of(id),
+            uid: pod.uid.to_string(),
+            node: None,
+            zone: None,
+            revision: Some(name(pod.template)),
+            created: Some(at(pod.created)),
+            ready_since: pod.ready_since.map(at),
+            unready_since: pod.ready_since.is_none().then(|| at(pod.unready_since)),
+            terminating: pod.ends_at.is_some(),
+            ip: Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, id))),
+            crashing: broken,
+            trouble: None,
+            report,
+        }
+    }
+
+    fn report(&self, id: u8) -> Option<MemberReport> {
+        let disk = self.servers.disks.get(&id)?;
+        if !self.servers.up.contains(&id) {
+            return None;
+        }
+        let serves = self.servers.serves(id);
+        let lead = self.servers.lead.as_ref().filter(|_| serves);
+        let leads = lead.is_some_and(|lead| lead.id == id);
+        let learners = lead.filter(|_| leads).map(|lead| {
+            let others = lead.synced.iter().filter(|other| **other != id);
+            let learner = |other: &u8| Learner {
+                server_id: *other,
+                voter: disk.known.voters.contains(other),
+                synced: true,
+                lag: 0,
+            };
+            others.map(learner).collect()
+        });
+        Some(MemberReport {
+            server_id: id,
+            life: self
+                .servers
+                .lives
+                .get(&id)
+                .map(u32::to_string)
+                .unwrap_or_default(),
+            role: match (leads, serves) {
+                (true, _) => ReportedRole::Leader,
+                (false, true) => ReportedRole::Follower,
+                (false, false) => ReportedRole::Looking,
+            },
+            serving: serves,
+            leader: lead.map(|lead| lead.id),
+            epoch: disk.epoch,
+            history: if disk.whole {
+                History::Whole
+            } else {
+                History::Lost
+            },
+            zxid_logged: format!("{:#x}", disk.last()),
+            config: ReportedConfig {
+                version: disk.known.version,
+                voters: disk.known.voters.clone(),
+                proposed: disk.seen().is_some(),
+                proposed_voters: disk.seen().map(|seen| seen.voters).unwrap_or_default(),
+                members: Vec::new(),
+            },
+            learners: learners.unwrap_or_default(),
+        })
+    }
+
+    /// The status is written, if the object is as it was seen: what must be on record first.
+    pub(super) fn latch(&mut self, plan: &Plan, seen: u64) -> bool {
+        if seen != self.object {
+            return false;
+        }
+        let formation = Some(plan.formation.clone());
+        if self.formation != formation {
+            self.object += 1;
+        }
+        self.formation = Some(plan.formation.clone());
+        if plan.formation.complete {
+            self.recorded = Some(plan.members.clone());
+        }
+        true
+    }
+
+    /// The version of the object that was read.
+    pub(super) fn object_version(&self) -> u64 {
+        self.object
+    }
+
+    /// A person wants something else.
+    pub(super) fn wish(&mut self, change: impl FnOnce(&mut Wish)) {
+        change(&mut self.wish);
+        self.object += 1;
+    }
+
+    /// The objects are written, unless the StatefulSet has changed since it was seen.
+    pub(super) fn apply(&mut self, plan: &Plan, seen: Option<&VoterSet>) -> bool {
+        let version = self.set.as_ref().map(|set| set.version.to_string());
+        if version != seen.map(|set| set.resource_version.clone()) {
+            return false;
+        }
+        self.list = Some(plan.members.clone());
+        let (slots, template) = (plan.slots, self.wish.template);
+        let set = self.set.get_or_insert(Set {
+            slots,
+            template,
+            version: 0,
+        });
+        if set.slots != slots || set.template != template {
+            set.slots = slots;
+            set.template = template;
+        }
+        set.version += 1;
+        true
+    }
+
+    /// The list of members is that of the beginning again.
+    pub(super) fn forget_members(&mut self) {
+        self.list = Some(self.ensemble().founders());
+    }
+
+    /// A step is carried out as far as its preconditions hold.
+    pub(super) fn carry_out(&mut self, step: &Step, dice: &mut Dice) {
+        self.tell(&step.text());
+        match step {
+            Step::Form { servers } => {
+                for place in servers {
+                    self.servers.form(place.server_id, &place.life);
+                }
+            }
+            Step::RestartVoter { server_id, uid, .. } => {
+                self.note_those_back();
+                let (now, takes_part) = (self.now, self.takes_part(*server_id));
+                if let Some(pod) = self.pods.get_mut(server_id)
+                    && pod.uid.to_string() == *uid
+                    && pod.ends_at.is_none()
+                {
+                    pod.ends_at = Some(now + i64::try_from(dice.below(GRACE_S)).unwrap());
+                    if takes_part {
+                        self.away.push(*server_id);
+                    }
+                    self.servers.stop(*server_id);
+                }
+            }
+            Step::AddVoter {
+                via,
+                from,
+                server_id,
+                ..
+            } => {
+                let add = |voters: &mut BTreeSet<u8>| voters.insert(*server_id);
+                self.servers.reconfigure(via.server_id, *from, add, dice);
+            }
+            Step::RemoveVoter {
+                via,
+                from,
+                server_id,
+                ..
+            } => {
+                let remove = |voters: &mut BTreeSet<u8>| voters.remove(server_id);
+                self.servers.reconfigure(via.server_id, *from, remove, dice);
+            }
+        }
+    }
+
+    /// Whether a voter is there for the quorum.
+    pub(super) fn takes_part(&self, id: u8) -> bool {
+        self.servers.serves(id) && self.servers.members().voters.contains(&id)
+    }
+
+    /// The controller of StatefulSets and the kubelets do what is due.
+    pub(super) fn kubernetes(&mut self, dice: &mut Dice, promptly: bool) {
+        let Some(set) = self.set.clone() else { return };
+        let now = self.now;
+        self.pods
+            .retain(|_, pod| pod.ends_at.is_none_or(|at| at > now));
+        for (id, pod) in &mut self.pods {
+            if *id > set.slots && pod.ends_at.is_none() {
+                pod.ends_at = Some(now + i64::try_from(dice.below(GRACE_S)).unwrap());
+                self.servers.stop(*id);
+            }
+        }
+        for id in 1..=set.slots {
+            if !self.pods.contains_key(&id) && (promptly || dice.percent(60)) {
+                self.uids += 1;
+                let pod = Pod {
+                    uid: self.uids,
+                    template: set.template,
+                    created: now,
+                    running: false,
+                    ready_since: None,
+                    unready_since: now,
+                    ends_at: None,
+                };
+                self.pods.insert(id, pod);
+            }
+        }
+        let list = self.list.clone().unwrap_or_default();
+        for (id, pod) in &mut self.pods {
+            let may_run = pod.ends_at.is_none() && !self.broken.contains(&pod.template);
+            if may_run && !pod.running && (promptly || dice.percent(50)) {
+                pod.running = true;
+                self.servers.start(*id, &list);
+            }
+            let serves = self.servers.serves(*id);
+            match pod.ready_since {
+                None if serves && (promptly || dice.percent(50)) => pod.ready_since = Some(now),
+                Some(_) if !serves => {
+                    pod.ready_since = None;
+                    pod.unready_since = now;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Voters that are away because the operator restarted them.
+    pub(super) fn note_those_back(&mut self) {
+        let members = self.servers.members();
+        let away = std::mem::take(&mut self.away);
+        self.away = away
+            .into_iter()
+            .filter(|id| members.voters.contains(id) && !self.takes_part(*id))
+            .collect();
+    }
+
+    /// The process in a pod ends and starts again.
+    pub(super) fn crash(&mut self, id: u8) {
+        if let Some(pod) = self.pods.get_mut(&id) {
+            pod.running = false;
+            pod.ready_since = None;
+            pod.unready_since = self.now;
+            self.servers.stop(id);
+        }
+    }
+
+    /// A pod goes without being asked.
+    pub(super) fn lose_pod(&mut self, id: u8) {
+        self.servers.stop(id);
+        self.pods.remove(&id);
+    }
+
+    /// A pod goes, and its volume with it.
+    pub(super) fn lose_disk(&mut self, id: u8) {
+        self.lose_pod(id);
+        self.servers.disks.remove(&id);
+    }
+
+    /// A person copies all volumes.
+    pub(super) fn copy_volumes(&mut self) {
+        self.copies.clone_from(&self.servers.disks);
+    }
+
+    /// A person puts the copies in place where no member's pod uses the volume: those of former
+    /// voters, which may be voters again.
+    pub(super) fn bring_back_volumes(&mut self) {
+        let members = self.servers.members().voters;
+        let needed = |disk: &Disk| {
+            disk.seen()
+                .is_some_and(|seen| !seen.voters.is_subset(&members))
+        };
+        if self.servers.disks.values().any(needed) {
+            return;
+        }
+        for (id, copy) in &self.copies {
+            if !members.contains(id) && !self.pods.contains_key(id) {
+                self.servers.disks.insert(*id, copy.clone());
+            }
+        }
+    }
+
+    /// A person changes the StatefulSet by hand.
+    pub(super) fn meddle(&mut self, slots: u8) {
+        if let Some(set) = &mut self.set {
+            set.slots = slots;
+            set.version += 1;
+        }
+    }
+
+    /// Number of pods that the StatefulSet is asked for.
+    pub(super) fn slots(&self) -> Option<u8> {
+        self.set.as_ref().map(|set| set.slots)
+    }
+}
