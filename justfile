@@ -36,6 +36,10 @@ sim seeds="1000":
     {{ target }}/sim/quorate-sim run --seeds {{ seeds }}
     {{ target }}/sim/quorate-sim bugs
 
+# The operator's planner at random over a simulated cluster.
+walks walks="100000":
+    QUORATE_WALKS={{ walks }} cargo test -p quorate-operator --lib plan::walks
+
 # Replay one seed with its whole story: just replay 8731 --servers 3
 replay seed *args:
     cargo build --profile sim -p zk-sim
@@ -97,4 +101,4 @@ twin *args="--requests 1000000": binaries
     {{ target }}/release/quorate-e2e twin {{ args }}
 
 # What a change must pass.
-test: check unit sim interop e2e
+test: check unit sim walks interop e2e

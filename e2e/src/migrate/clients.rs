@@ -83,7 +83,7 @@ impl Program {
         let report: Report =
             serde_json::from_str(&text).with_context(|| format!("{name}: {text}"))?;
         ensure!(report.errors.is_empty(), "{name}: {:?}", report.errors);
-        let (mut stopped, mut apaches, mut unexplained) = (0, 0, Vec::new());
+        let (mut stopped, mut apaches, mut turned, mut unexplained) = (0, 0, 0, Vec::new());
         for (at_ms, port) in report.lost {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -94,6 +94,7 @@ impl Program {
             match cause(at_ms, port, turns) {
                 Some(Cause::Stopped) => stopped += 1,
                 Some(Cause::ApachesChange) => apaches += 1,
+                Some(Cause::TurnedUnderApache) => turned += 1,
                 None => unexplained.push(describe(at_ms, port, turns)),
             }
         }
@@ -104,7 +105,7 @@ impl Program {
         Ok(format!(
             "{name}: {} operations, {} events, no error, no session lost; connections lost: \
              {stopped} to servers that were stopped, {apaches} that Apache's servers close at each \
-             leader change",
+             leader change, {turned} to a server that changed its role under a leader of Apache's",
             report.operations, report.events
         ))
     }
@@ -125,6 +126,9 @@ enum Cause {
     Stopped,
     /// Its server is one of Apache's, and the leader or the members changed.
     ApachesChange,
+    /// Its server became a follower under a leader of Apache's, to whom a server that connects again
+    /// is another one: the first write of each session is refused as that of one that moved.
+    TurnedUnderApache,
 }
 
 /// A time in which something was done to the ensemble.
@@ -136,6 +140,8 @@ pub(super) struct Turn {
     stopped: Option<u16>,
     /// The ports of Apache's servers.
     apaches: Vec<u16>,
+    /// The port of the server that gets another role under a leader of Apache's, if any.
+    turned: Option<u16>,
 }
 
 impl Turn {
@@ -148,7 +154,13 @@ impl Turn {
             until_ms: u64::MAX,
             stopped,
             apaches: apaches.map(|server| server.ports.client).collect(),
+            turned: None,
         }
+    }
+
+    /// This server is to get another role under a leader of Apache's.
+    pub(super) fn turns(&mut self, port: u16) {
+        self.turned = Some(port);
     }
 
     /// Everything is as it should be again.
@@ -167,6 +179,8 @@ fn cause(at_ms: u64, port: u16, turns: &[Turn]) -> Option<Cause> {
         Some(Cause::Stopped)
     } else if meanwhile().any(|turn| turn.apaches.contains(&port)) {
         Some(Cause::ApachesChange)
+    } else if meanwhile().any(|turn| turn.turned == Some(port)) {
+        Some(Cause::TurnedUnderApache)
     } else {
         None
     }

@@ -74,7 +74,12 @@ impl Migration<'_> {
             self.ensemble.leader()?;
         }
         let between = after.clone();
+        let leader = self.ensemble.leader()?;
+        let under_apache = self.ensemble.server(leader)?.kind == Kind::Apache;
         let server = self.ensemble.server(new)?;
+        if observes && under_apache {
+            turn.turns(server.ports.client);
+        }
         server.observer = false;
         after.insert(new, server.whole_line());
         after.remove(&old);

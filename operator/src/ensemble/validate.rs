@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt};
 
 use super::error::ReconcileError;
 use super::membership::Membership;
-use crate::crd::{Formation, OWNED_KEYS, OWNED_PREFIXES, ZkEnsemble, ZkEnsembleStatus};
+use crate::crd::{Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, ZkEnsemble, ZkEnsembleStatus};
 use crate::members::{ConfigVersion, MasterKey};
 
 /// Longest name of an ensemble, see the rule of the CRD.
@@ -215,15 +215,7 @@ pub fn validate(
             recorded,
             storage_size: Quantity(spec.voters.storage.size.clone()),
             storage_class: spec.voters.storage.storage_class_name.clone(),
-            resources: spec
-                .voters
-                .resources
-                .as_ref()
-                .map(|resources| ResourceRequirements {
-                    requests: Some(resources.requests.clone()),
-                    limits: Some(resources.limits.clone()),
-                    ..ResourceRequirements::default()
-                }),
+            resources: spec.voters.resources.as_ref().map(requirements),
             config: spec.config.clone(),
             cluster_domain: defaults.cluster_domain.clone(),
         }),
@@ -237,6 +229,14 @@ fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
         5 => Ok(5),
         7 => Ok(7),
         other => Err(InvalidSpec::Replicas(other)),
+    }
+}
+
+fn requirements(resources: &Resources) -> ResourceRequirements {
+    ResourceRequirements {
+        requests: Some(resources.requests.clone()),
+        limits: Some(resources.limits.clone()),
+        ..ResourceRequirements::default()
     }
 }
 

@@ -100,6 +100,35 @@ pub struct ConfigPage {
     pub members: Vec<String>,
 }
 
+impl ConfigPage {
+    /// Of a server alone.
+    fn of_none() -> Self {
+        Self {
+            version: "0".into(),
+            voters: Vec::new(),
+            observers: Vec::new(),
+            proposed: false,
+            proposed_voters: Vec::new(),
+            members: Vec::new(),
+        }
+    }
+
+    fn new(membership: &Membership, proposed: Option<&Membership>) -> Self {
+        let ids = |config: &Membership| config.voters().map(|sid| sid.0).collect::<Vec<i64>>();
+        let voters = ids(membership);
+        let all = membership.servers.keys().map(|sid| sid.0);
+        let lines = membership.lines().into_iter();
+        Self {
+            version: format!("{:x}", membership.version),
+            observers: all.filter(|sid| !voters.contains(sid)).collect(),
+            voters,
+            proposed: proposed.is_some(),
+            proposed_voters: proposed.map(ids).unwrap_or_default(),
+            members: lines.filter(|line| line.starts_with("server.")).collect(),
+        }
+    }
+}
+
 /// A learner as its leader sees it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -208,49 +237,14 @@ fn role_name(monitor: &Monitor) -> &'static str {
     Monitor::mode_name(&monitor.published().status).unwrap_or("looking")
 }
 
-/// The lines of the servers, without those of groups and weights.
-fn server_lines(membership: &Membership) -> Vec<String> {
-    let lines = membership.lines().into_iter();
-    lines.filter(|line| line.starts_with("server.")).collect()
-}
-
 fn page(monitor: &Monitor) -> StatusPage {
     let published = monitor.published();
     let s = &published.status;
     let (server_id, config) = match monitor.ensemble() {
-        None => {
-            let voters = Vec::new();
-            (
-                0,
-                ConfigPage {
-                    version: "0".into(),
-                    voters,
-                    observers: Vec::new(),
-                    proposed: false,
-                    proposed_voters: Vec::new(),
-                    members: Vec::new(),
-                },
-            )
-        }
+        None => (0, ConfigPage::of_none()),
         Some((sid, membership)) => {
-            let voters: Vec<i64> = membership.voters().map(|sid| sid.0).collect();
-            let all = membership.servers.keys().map(|sid| sid.0);
-            let observers = all.filter(|sid| !voters.contains(sid)).collect();
-            let version = format!("{:x}", membership.version);
             let proposed = s.configs.as_ref().and_then(|c| c.proposed.as_ref());
-            (
-                sid.0,
-                ConfigPage {
-                    version,
-                    voters,
-                    observers,
-                    proposed: proposed.is_some(),
-                    proposed_voters: proposed
-                        .map(|next| next.voters().map(|sid| sid.0).collect())
-                        .unwrap_or_default(),
-                    members: server_lines(&membership),
-                },
-            )
+            (sid.0, ConfigPage::new(&membership, proposed))
         }
     };
     let leads = s.state == ServerState::Leading && !s.standalone;

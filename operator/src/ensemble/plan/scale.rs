@@ -48,85 +48,73 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Scale {
     let founders = ensemble.formation.voters;
-    let slots = observed
-        .voter_set
-        .as_ref()
-        .map_or(founders, |set| set.slots);
-    let members = &quorum.members.voters;
+    let set = observed.voter_set.as_ref();
     // A pod for each member, whatever somebody did to the StatefulSet.
-    let kept = slots.max(quorum.highest);
-    let wanted = ensemble.wanted();
+    let kept = set.map_or(founders, |set| set.slots).max(quorum.highest);
+    let (members, wanted) = (&quorum.members.voters, ensemble.wanted());
     let surplus: BTreeSet<u8> = members - &wanted;
     let missing: BTreeSet<u8> = &wanted - members;
     if quorum.leader.is_none() {
-        let hold = Some("waits for a leader".to_owned());
-        let state = if !ensemble.formation.complete {
-            Scaling::Done
-        } else if !surplus.is_empty() {
-            let surplus = surplus.len();
-            Scaling::Down { surplus, hold }
-        } else if !missing.is_empty() {
-            let missing = missing.len();
-            Scaling::Up { missing, hold }
-        } else {
-            Scaling::Done
-        };
-        return Scale {
-            slots: kept,
-            state,
-            step: None,
-        };
+        return without_leader(ensemble, kept, surplus.len(), missing.len());
     }
     if let Some(victim) = surplus.last() {
         let (hold, step) = split(choose_removal(ensemble, observed, quorum, *victim));
         let surplus = surplus.len();
-        let state = Scaling::Down { surplus, hold };
         return Scale {
             slots: kept,
-            state,
+            state: Scaling::Down { surplus, hold },
             step,
         };
     }
-    if !missing.is_empty() {
-        let next = missing.first().copied().unwrap_or(quorum.highest);
-        let (hold, step) = split(choose_addition(ensemble, observed, quorum, next, now));
-        let state = Scaling::Up {
-            missing: missing.len(),
-            hold,
-        };
+    if let Some(next) = missing.first() {
+        let (hold, step) = split(choose_addition(ensemble, observed, quorum, *next, now));
+        let missing = missing.len();
         return Scale {
-            // The volumes of those that are not wanted any more stay, and so may their pods until
-            // the members are settled.
             slots: kept.max(ensemble.replicas),
-            state,
+            state: Scaling::Up { missing, hold },
             step,
         };
     }
-    if kept <= ensemble.replicas {
-        return Scale {
-            slots: ensemble.replicas,
-            state: Scaling::Done,
-            step: None,
-        };
+    shrink(ensemble, observed, quorum, kept)
+}
+
+/// Nobody can change the members: everything stays as it is.
+fn without_leader(ensemble: &ValidatedEnsemble, kept: u8, surplus: usize, missing: usize) -> Scale {
+    let hold = Some("waits for a leader".to_owned());
+    let state = match (ensemble.formation.complete, surplus, missing) {
+        (false, _, _) | (true, 0, 0) => Scaling::Done,
+        (true, 0, missing) => Scaling::Up { missing, hold },
+        (true, surplus, _) => Scaling::Down { surplus, hold },
+    };
+    Scale {
+        slots: kept,
+        state,
+        step: None,
     }
-    let surplus = usize::from(kept - ensemble.replicas);
-    match wait_for_config(ensemble, observed, quorum) {
-        Ok(()) => Scale {
-            slots: ensemble.replicas,
-            state: Scaling::Down {
-                surplus,
-                hold: None,
-            },
-            step: None,
-        },
-        Err(hold) => Scale {
-            slots: kept,
-            state: Scaling::Down {
-                surplus,
-                hold: Some(hold),
-            },
-            step: None,
-        },
+}
+
+/// The members are as wanted: pods beyond them may go.
+fn shrink(ensemble: &ValidatedEnsemble, observed: &Observed, quorum: &Quorum, kept: u8) -> Scale {
+    let wanted = ensemble.replicas;
+    let surplus = usize::from(kept.saturating_sub(wanted));
+    let (slots, state) = if surplus == 0 {
+        (wanted, Scaling::Done)
+    } else {
+        match wait_for_config(ensemble, observed, quorum) {
+            Ok(()) => {
+                let hold = None;
+                (wanted, Scaling::Down { surplus, hold })
+            }
+            Err(why) => {
+                let hold = Some(why);
+                (kept, Scaling::Down { surplus, hold })
+            }
+        }
+    };
+    Scale {
+        slots,
+        state,
+        step: None,
     }
 }
 

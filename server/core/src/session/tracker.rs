@@ -14,7 +14,7 @@ use crate::time::Mono;
 pub(crate) enum Owner {
     /// The leader itself.
     Here,
-    /// A learner, by its connection: a learner that reconnects is another owner.
+    /// A learner, by its connection. Nothing that comes late over an older one counts.
     Learner(LinkId),
 }
 
@@ -134,6 +134,16 @@ impl SessionTracker {
             session.owner = Some(owner);
         }
         alive
+    }
+
+    /// A learner has another connection: what acted through the old one, over which nothing comes any
+    /// more, acts through the new one. A session that moved to another server stays there.
+    pub(crate) fn pass_on(&mut self, from: LinkId, to: LinkId) {
+        for session in self.sessions.values_mut() {
+            if session.owner == Some(Owner::Learner(from)) {
+                session.owner = Some(Owner::Learner(to));
+            }
+        }
     }
 
     /// From here on the session answers no request.

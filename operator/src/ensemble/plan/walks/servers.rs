@@ -173,44 +173,40 @@ impl Servers {
         let Some(disk) = self.disks.get(&chosen) else {
             return;
         };
-        let behind = |id: &u8| {
+        let newest = disk.seen().map_or(disk.known.version, |seen| seen.version);
+        let supports = |id: &u8| {
             self.disks.get(id).is_some_and(|other| {
                 let history = |disk: &Disk| (disk.epoch, disk.last());
-                history(other) <= history(disk)
-                    && other.known.version
-                        <= disk
-                            .known
-                            .version
-                            .max(disk.seen().map_or(disk.known.version, |seen| seen.version))
+                history(other) <= history(disk) && other.known.version <= newest
             })
         };
-        let quorum: BTreeSet<u8> = voting.iter().copied().filter(behind).collect();
+        let quorum: BTreeSet<u8> = voting.iter().copied().filter(supports).collect();
         let seen = disk.seen();
         let wins = has_quorum(&disk.known, &quorum)
             && seen.as_ref().is_none_or(|seen| has_quorum(seen, &quorum));
-        if !wins {
-            return;
+        if wins {
+            let config = seen.unwrap_or_else(|| disk.known.clone());
+            self.begin(chosen, quorum, config);
         }
+    }
+
+    /// A server begins to lead: a quorum has its history and the config in it, and that is in force.
+    fn begin(&mut self, chosen: u8, quorum: BTreeSet<u8>, config: Membership) {
+        let Some(log) = self.disks.get(&chosen).map(|disk| disk.log.clone()) else {
+            return;
+        };
         if let Some(lead) = &self.lead {
             let other = lead.id;
             self.lost = Some(format!("server {chosen} is elected while {other} leads"));
         }
-        let lacks = self
-            .acknowledged
-            .iter()
-            .find(|entry| !disk.log.contains(entry));
-        if let Some(entry) = lacks {
+        let mut acknowledged = self.acknowledged.iter();
+        if let Some(entry) = acknowledged.find(|entry| !log.contains(entry)) {
             self.lost = Some(format!(
                 "server {chosen} is elected without {entry:?}, which was acknowledged"
             ));
         }
-        let promised = quorum
-            .iter()
-            .filter_map(|id| self.disks.get(id))
-            .map(|d| d.epoch);
-        let epoch = promised.max().unwrap_or(0) + 1;
-        let config = seen.unwrap_or_else(|| disk.known.clone());
-        let log = disk.log.clone();
+        let promised = quorum.iter().filter_map(|id| self.disks.get(id));
+        let epoch = promised.map(|disk| disk.epoch).max().unwrap_or(0) + 1;
         for id in &quorum {
             if let Some(disk) = self.disks.get_mut(id) {
                 disk.epoch = epoch;
@@ -218,19 +214,16 @@ impl Servers {
                 disk.known = config.clone();
             }
         }
-        // What a quorum has by now is in force, asked for by whomever.
         for entry in log {
             if !self.acknowledged.contains(&entry) {
                 self.acknowledged.push(entry);
             }
         }
-        self.lead = Some(Lead {
+        let leads_on = config.voters.contains(&chosen);
+        self.lead = leads_on.then_some(Lead {
             id: chosen,
             synced: quorum,
         });
-        if !config.voters.contains(&chosen) {
-            self.lead = None;
-        }
     }
 
     /// Brings a server level with the leader.

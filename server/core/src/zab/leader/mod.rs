@@ -76,6 +76,8 @@ pub(crate) struct Leading {
     standalone: bool,
     stage: Stage,
     links: BTreeMap<LinkId, Link>,
+    /// The connection over which each learner was served last.
+    served: BTreeMap<Sid, LinkId>,
     /// Own epoch and last zxid when the lead began, to which the learners' are compared.
     history_at_start: (Epoch, Zxid),
     /// When the stage must be over.
@@ -111,6 +113,7 @@ impl Leading {
             standalone: false,
             stage,
             links: BTreeMap::new(),
+            served: BTreeMap::new(),
             history_at_start: (local.current_epoch, local.last_logged),
             stage_deadline: now.mono.plus(local.ticks(local.cfg.init_limit)),
             ping_at: now.mono,

@@ -164,12 +164,20 @@ impl Leading {
         };
         link.silent_at = silent_at;
         let sid = link.sid;
-        if let Stage::Broadcast(_) = self.stage {
+        if let Stage::Broadcast(b) = &mut self.stage {
             link.state = LinkState::Serving;
+            let before = sid.and_then(|sid| self.served.insert(sid, id));
+            if let Some(before) = before {
+                b.sessions.pass_on(before, id);
+            }
             out.push(Output::ToLink {
                 link: id,
                 packet: Packet::UpToDate,
             });
+            if let Some(before) = before {
+                // What it still has to say is said over the new connection.
+                self.drop_link(before, "it connected again".to_owned(), out);
+            }
             self.let_go(local, out);
             return Ok(());
         }
@@ -216,6 +224,7 @@ impl Leading {
         for (id, link) in &mut self.links {
             if link.state == LinkState::AwaitActivation {
                 link.state = LinkState::Serving;
+                self.served.extend(link.sid.map(|sid| (sid, *id)));
                 link.silent_at = silent_at;
                 out.push(Output::ToLink {
                     link: *id,
