@@ -290,6 +290,8 @@ pub fn member_state(voter: Option<&Voter>) -> MemberState {
 }
 
 #[cfg(test)]
+mod complaints;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod walks;

@@ -1,0 +1,344 @@
+//! What users of other operators and charts complained of, each as a test of its name: an operator
+//! that decides so makes the same mistake. (pravega/zookeeper-operator, bitnami/charts, strimzi,
+//! Altinity/clickhouse-operator, etcd-io/etcd-operator; the numbers are those of their issues.)
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::crd::condition_type::{PROGRESSING, QUORUM_AVAILABLE};
+use crate::crd::{Storage, Voters, ZkEnsemble, ZkEnsembleSpec};
+use crate::ensemble::build;
+use crate::ensemble::validate::validate;
+use crate::fixtures::{defaults, ensemble, healthy, now, valid, voter};
+use crate::members::{History, Learner};
+
+/// An ensemble that formed with so many voters, and of which `wanted` are wanted now.
+fn formed(voters: i32, wanted: u8) -> ValidatedEnsemble {
+    ValidatedEnsemble {
+        replicas: wanted,
+        ..valid(voters)
+    }
+}
+
+/// Adds the pod of a server that follows `leader` without a vote and has all that it has.
+fn with_joiner(mut observed: Observed, of: &ValidatedEnsemble, id: u8, leader: u8) -> Observed {
+    let members = of.founders().voters;
+    observed.voters.insert(id, voter(of, id, &members, leader));
+    let report = observed.voter_mut(leader).report.as_mut().unwrap();
+    report.learners.push(Learner {
+        server_id: id,
+        voter: false,
+        synced: true,
+        lag: 0,
+    });
+    let set = observed.voter_set.as_mut().unwrap();
+    set.slots = set.slots.max(id);
+    observed
+}
+
+fn reason_of(plan: &Plan, kind: &str) -> &'static str {
+    let mut verdicts = plan.conditions.iter();
+    verdicts
+        .find(|verdict| verdict.kind == kind)
+        .unwrap()
+        .reason
+}
+
+/// bitnami/charts 32542, 1031: one became three and came up empty, since two empty servers outvoted
+/// the one with data.
+#[test]
+fn servers_without_data_never_outvote_the_one_that_has_it() {
+    let grows = formed(1, 3);
+    let level = with_joiner(healthy(&grows, 1), &grows, 2, 1);
+    let step = plan(&grows, &level, now()).step;
+    assert!(
+        matches!(&step, Some(Step::AddVoter { server_id: 2, via, .. }) if via.server_id == 1),
+        "{step:?}"
+    );
+    let mut empty = level.clone();
+    empty.voter_mut(2).report.as_mut().unwrap().history = History::Lost;
+    assert_eq!(plan(&grows, &empty, now()).step, None);
+    let mut behind = level.clone();
+    for learner in &mut behind.voter_mut(1).report.as_mut().unwrap().learners {
+        learner.lag = 1_000_000;
+    }
+    assert_eq!(plan(&grows, &behind, now()).step, None);
+    let mut unknown = level.clone();
+    unknown
+        .voter_mut(1)
+        .report
+        .as_mut()
+        .unwrap()
+        .learners
+        .clear();
+    assert_eq!(plan(&grows, &unknown, now()).step, None);
+    // Until it has its vote, no other server hears of it as a voter.
+    assert_eq!(
+        plan(&grows, &level, now()).members.voters,
+        BTreeSet::from([1])
+    );
+}
+
+/// pravega/zookeeper-operator 240, 102, 132: no answer from DNS was taken for no ensemble, and a blank
+/// one was begun.
+#[test]
+fn silence_and_empty_volumes_begin_no_second_ensemble() {
+    let three = valid(3);
+    let silent = healthy(&three, 1).silent(1).silent(2).silent(3);
+    assert_eq!(plan(&three, &silent, now()).step, None);
+    let mut empty = healthy(&three, 1).leaderless();
+    for voter in empty.voters.values_mut() {
+        let report = voter.report.as_mut().unwrap();
+        report.history = History::Lost;
+        report.epoch = 0;
+        report.zxid_logged = "0x0".to_owned();
+    }
+    let after = plan(&three, &empty, now());
+    assert_eq!(
+        after.step, None,
+        "all volumes of an ensemble that served are lost"
+    );
+    assert_eq!(reason_of(&after, QUORUM_AVAILABLE), "NoLeader");
+    // The same servers at the very beginning are told that they may.
+    let mut young = valid(3);
+    young.formation.complete = false;
+    let told = plan(&young, &empty, now()).step;
+    assert!(
+        matches!(&told, Some(Step::Form { servers }) if servers.len() == 3),
+        "{told:?}"
+    );
+    // Not while one of them does not answer, or has data.
+    assert_eq!(plan(&young, &empty.clone().silent(2), now()).step, None);
+    empty.voter_mut(3).report.as_mut().unwrap().zxid_logged = "0x100000001".to_owned();
+    assert_eq!(plan(&young, &empty, now()).step, None);
+}
+
+/// pravega/zookeeper-operator 94, 448, 315 and others: a volume of an earlier time came back with the
+/// members of that time.
+#[test]
+fn every_pod_starts_with_the_members_of_today() {
+    let mut shrunk = formed(3, 1);
+    shrunk.recorded = Some(Membership {
+        version: ConfigVersion(0x2_0000_0009),
+        voters: BTreeSet::from([1]),
+        lines: Vec::new(),
+    });
+    let planned = plan(&shrunk, &Observed::default(), now());
+    let config = build::build(&shrunk, &planned.members, planned.slots).config;
+    let text = &config.data.unwrap()["zoo.cfg"];
+    assert!(
+        text.contains("quorate.members.version=200000009\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("\nserver.").count(), 1, "{text}");
+}
+
+/// pravega/zookeeper-operator 92, 376, 393, 615: when all pods were gone, starting them needed a
+/// reconfiguration, and that a quorum.
+#[test]
+fn all_pods_gone_changes_nothing() {
+    let five = valid(5);
+    let mut gone = healthy(&five, 1);
+    gone.voters.clear();
+    let planned = plan(&five, &gone, now());
+    assert_eq!((planned.slots, planned.step), (5, None));
+    assert_eq!(planned.members, five.founders());
+}
+
+/// etcd-io/etcd-operator 193: lost pods were read as a smaller ensemble that was wanted.
+#[test]
+fn lost_pods_are_not_taken_for_a_wish() {
+    let five = valid(5);
+    let planned = plan(&five, &healthy(&five, 1).missing(4).missing(5), now());
+    assert_eq!((planned.slots, planned.step), (5, None));
+}
+
+/// pravega/zookeeper-operator 312, 314: volumes in use were deleted by an operator that read old
+/// objects. This one may not delete any, nor anything else but pods.
+#[test]
+fn nothing_but_pods_may_be_deleted() {
+    let root = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../charts/quorate-operator/templates/rbac.yaml"
+    );
+    let text = std::fs::read_to_string(root).unwrap();
+    let rules: Vec<&str> = text.split("- apiGroups:").skip(1).collect();
+    let deleting: Vec<&&str> = rules
+        .iter()
+        .filter(|rule| rule.contains("delete"))
+        .collect();
+    assert_eq!(deleting.len(), 1, "{deleting:?}");
+    assert!(deleting[0].contains("resources: [pods]"), "{deleting:?}");
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    assert!(
+        !lines
+            .into_iter()
+            .any(|line| line.contains('*') || line.contains("nodes/"))
+    );
+}
+
+/// Altinity/clickhouse-operator 1598, strimzi 1001, 7685: the next pod went before the last one was
+/// back.
+#[test]
+fn next_pod_stays_until_the_last_one_is_back() {
+    let three = valid(3);
+    let begun = || healthy(&three, 2).outdated(&[1, 2]);
+    for away in [
+        begun().missing(3),
+        begun().starting(3, 30),
+        begun().silent(3),
+    ] {
+        assert_eq!(plan(&three, &away, now()).step, None);
+    }
+}
+
+/// strimzi 1262, 1332: without a leader nothing was done at all, not even what brings one back.
+#[test]
+fn broken_pods_are_mended_without_a_leader() {
+    let three = valid(3);
+    let broken = healthy(&three, 2).leaderless().outdated(&[3]).crashing(3);
+    let step = plan(&three, &broken, now()).step;
+    assert!(
+        matches!(&step, Some(Step::RestartVoter { server_id: 3, .. })),
+        "{step:?}"
+    );
+}
+
+/// pravega/zookeeper-operator 493, 569, 216: a failed or overtaken change blocked everything after it.
+#[test]
+fn changed_minds_are_followed_from_wherever_it_stands() {
+    // Three were to become five; the fourth has its vote when three are wanted again.
+    let mut between = valid(3);
+    between.recorded = Some(Membership {
+        version: ConfigVersion(7),
+        voters: BTreeSet::from([1, 2, 3, 4]),
+        lines: Vec::new(),
+    });
+    let four = BTreeSet::from([1, 2, 3, 4]);
+    let mut observed = healthy(&between, 1);
+    observed.voters.insert(4, voter(&between, 4, &four, 1));
+    for report in observed
+        .voters
+        .values_mut()
+        .filter_map(|v| v.report.as_mut())
+    {
+        report.config.version = ConfigVersion(7);
+        report.config.voters.clone_from(&four);
+    }
+    observed.voter_set.as_mut().unwrap().slots = 5;
+    let step = plan(&between, &observed, now()).step;
+    assert!(
+        matches!(
+            &step,
+            Some(Step::RemoveVoter {
+                server_id: 4,
+                from: ConfigVersion(7),
+                ..
+            })
+        ),
+        "{step:?}"
+    );
+    assert_eq!(
+        plan(&between, &observed, now()).slots,
+        5,
+        "its pod stays as long as it votes"
+    );
+    // A template that does not run is taken back: its pod goes at once, and no other.
+    let three = valid(3);
+    let reverted = healthy(&three, 1).outdated(&[2]).crashing(2);
+    let step = plan(&three, &reverted, now()).step;
+    assert!(
+        matches!(&step, Some(Step::RestartVoter { server_id: 2, .. })),
+        "{step:?}"
+    );
+}
+
+/// kubernetes/kubernetes 67250: a bad template went on to the next pod when that happened to be away.
+#[test]
+fn a_template_that_does_not_run_does_not_spread() {
+    let five = valid(5);
+    let failed = healthy(&five, 1).outdated(&[1, 2, 3, 4]).crashing(5);
+    assert_eq!(plan(&five, &failed, now()).step, None);
+    let mut one_more_away = failed.starting(4, 5);
+    one_more_away.voter_mut(4).revision = Some("old".to_owned());
+    let planned = plan(&five, &one_more_away, now());
+    assert_eq!(planned.step, None);
+    assert_eq!(reason_of(&planned, PROGRESSING), "RollingOut");
+}
+
+/// pravega/zookeeper-operator 625: a restart that was asked for was undone.
+#[test]
+fn restart_on_demand_is_a_rollout_of_its_own() {
+    let mut object = ensemble(3);
+    let template = |object: &ZkEnsemble| {
+        let ensemble = validate(object, &defaults()).unwrap().unwrap();
+        build::template_fingerprint(&ensemble)
+    };
+    let before = template(&object);
+    let key = crate::ensemble::validate::RESTARTED_AT_ANNOTATION;
+    let annotations = object.metadata.annotations.get_or_insert_default();
+    annotations.insert(key.to_owned(), "2026-11-30".to_owned());
+    let after = template(&object);
+    assert_ne!(before, after);
+    assert_eq!(template(&object), after, "once");
+}
+
+/// zalando/postgres-operator 867: a budget for a single pod blocks every drain for ever.
+#[test]
+fn single_voter_blocks_no_drain() {
+    let budget = |ensemble: &ValidatedEnsemble| {
+        build::build(ensemble, &ensemble.founders(), ensemble.replicas).disruption_budget
+    };
+    assert!(budget(&valid(1)).is_none());
+    assert!(budget(&valid(3)).is_some());
+}
+
+/// pravega/zookeeper-operator 517, 540: fields that nothing came of. Each field of the spec is named
+/// here, so that a new one does not compile without a word about what it does.
+#[test]
+fn every_field_of_the_spec_has_an_effect() {
+    let object = ensemble(3);
+    let ZkEnsembleSpec {
+        image: _,
+        suspend: _,
+        voters:
+            Voters {
+                replicas: _,
+                storage:
+                    Storage {
+                        size: _,
+                        storage_class_name: _,
+                    },
+                resources: _,
+            },
+        config: _,
+    } = object.spec.clone();
+    let objects = |spec: &ZkEnsembleSpec| {
+        let mut changed = object.clone();
+        changed.spec = spec.clone();
+        let ensemble = validate(&changed, &defaults()).unwrap().unwrap();
+        let built = build::build(&ensemble, &ensemble.founders(), ensemble.replicas);
+        format!("{:?} {:?}", built.config, built.voters)
+    };
+    let before = objects(&object.spec);
+    let changes: [fn(&mut ZkEnsembleSpec); 6] = [
+        |spec| spec.image = Some("other".to_owned()),
+        |spec| spec.voters.replicas = 5,
+        |spec| spec.voters.storage.size = "2Gi".to_owned(),
+        |spec| spec.voters.storage.storage_class_name = Some("fast".to_owned()),
+        |spec| spec.voters.resources = Some(crate::crd::Resources::default()),
+        |spec| drop(spec.config.insert("snapCount".to_owned(), "7".to_owned())),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let mut spec = object.spec.clone();
+        change(&mut spec);
+        assert_ne!(objects(&spec), before, "change {at}");
+    }
+    // And this one keeps everything as it is.
+    let mut suspended = valid(3);
+    suspended.suspend = true;
+    let outdated = healthy(&suspended, 2).outdated(&[1]);
+    assert_eq!(plan(&suspended, &outdated, now()).step, None);
+}
