@@ -78,6 +78,9 @@ enum Job {
         /// The cluster's name.
         #[arg(long, default_value = CLUSTER)]
         name: String,
+        /// Only checks whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
         /// Everything is prepared, and this process is where addresses are reachable.
         #[arg(long, hide = true)]
         checks_only: bool,
@@ -170,15 +173,17 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::Demo { name, job } => return run_demo(&progress, Layout::new(&name)?, &job),
         Job::KubeTest {
             name,
+            only,
             checks_only: true,
         } => {
-            return kube::checks::run_checks(&progress, &Layout::new(&name)?);
+            return kube::checks::run_checks(&progress, &Layout::new(&name)?, &only);
         }
         Job::KubeTest {
             name,
+            only,
             checks_only: false,
         } => {
-            return kube::checks::run(&progress, Layout::new(&name)?);
+            return kube::checks::run(&progress, Layout::new(&name)?, &only);
         }
         Job::Image(ImageJob::Build {
             binary,

@@ -1,12 +1,14 @@
 //! Ensembles and observations for tests: a healthy one, and small changes to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::crd::{Formation, Storage, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus};
+use crate::crd::{
+    Formation, Spread, Storage, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
+};
 use crate::ensemble::build;
 use crate::ensemble::observe::{Observed, Voter, VoterSet};
 use crate::ensemble::validate::{Defaults, ValidatedEnsemble, validate};
@@ -51,7 +53,10 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
                     storage_class_name: None,
                 },
                 resources: None,
+                spread: Spread::Preferred,
+                template: None,
             },
+            volumes: None,
             config: std::collections::BTreeMap::new(),
         },
         status: Some(ZkEnsembleStatus {
@@ -80,10 +85,9 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
             slots: ensemble.formation.voters,
-            resource_version: "1".to_owned(),
         }),
         voters: voters.collect(),
-        config_version: Some("1".to_owned()),
+        versions: BTreeMap::new(),
         foreign: Vec::new(),
     }
 }

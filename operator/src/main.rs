@@ -12,6 +12,7 @@ use kube::Client;
 use kube::api::{Api, ListParams};
 use kube::runtime::events::{Recorder, Reporter};
 use quorate_operator::crd::{ZkEnsemble, crd_yaml};
+use quorate_operator::ensemble::apply::Ledger;
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
 use quorate_operator::health::{self, Readiness};
@@ -155,6 +156,7 @@ async fn work(
         },
         metrics: metrics.clone(),
         recorder: Recorder::new(client, reporter(arguments)),
+        ledger: Ledger::default(),
     };
     let ended = tokio::select! {
         () = controller::run(Arc::new(context), stopped(stop)) => Ok(()),

@@ -67,7 +67,8 @@ pub(super) fn pod_name(pod: &Value) -> String {
         .to_owned()
 }
 
-fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+/// A condition of its status.
+pub(super) fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     conditions
         .iter()

@@ -10,12 +10,19 @@ mod manifest;
 )]
 mod spec;
 mod status;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
+mod template;
 
 pub use manifest::{crd, crd_yaml};
 pub use spec::{
-    OWNED_KEYS, OWNED_PREFIXES, Resources, Storage, Voters, ZkEnsemble, ZkEnsembleSpec,
+    OWNED_KEYS, OWNED_PREFIXES, Resources, Retention, Spread, Storage, Volumes, Voters, ZkEnsemble,
+    ZkEnsembleSpec,
 };
 pub use status::{
     Formation, Leader, Member, MemberRole, MemberState, Membership, Operation, VoterCounts,
     ZkEnsembleStatus, condition_type,
 };
+pub use template::Template;

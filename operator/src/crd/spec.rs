@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::status::ZkEnsembleStatus;
+use super::template::Template;
 
 /// The `zoo.cfg` keys that the operator writes itself, so that `spec.config` may not set them.
 pub const OWNED_KEYS: [&str; 14] = [
@@ -102,6 +103,10 @@ pub struct ZkEnsembleSpec {
     /// The servers that vote: they elect the leader and acknowledge every write.
     pub voters: Voters,
 
+    /// What becomes of volumes that no server uses any more; by default they stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<Volumes>,
+
     /// Settings of `zoo.cfg`, added to those that the operator writes, e.g. `maxClientCnxns: "200"`.
     /// A change restarts the voters one at a time, the leader last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -130,6 +135,64 @@ pub struct Voters {
     /// CPU and memory of each voter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+
+    /// Whether voters may share a zone or a node where there are too few: Preferred spreads them as
+    /// evenly as the cluster allows, Required leaves a voter waiting rather than put it where it makes
+    /// the spread uneven.
+    #[serde(default, skip_serializing_if = "Spread::is_default")]
+    pub spread: Spread,
+
+    /// Additions to the pods of voters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// How strictly voters are spread over zones and nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Spread {
+    /// As evenly as the cluster allows.
+    #[default]
+    Preferred,
+    /// Evenly, or not at all.
+    Required,
+}
+
+impl Spread {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What becomes of volumes that no server uses any more.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volumes {
+    /// Of those of an ensemble that is deleted.
+    #[serde(default)]
+    pub when_deleted: Retention,
+    /// Of those of voters that went because fewer are wanted.
+    #[serde(default)]
+    pub when_scaled: Retention,
+}
+
+/// Whether a volume stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Retention {
+    /// It stays until a person deletes it.
+    #[default]
+    Retain,
+    /// It is deleted with its data.
+    Delete,
+}
+
+impl Retention {
+    /// As StatefulSets write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retain => "Retain",
+            Self::Delete => "Delete",
+        }
+    }
 }
 
 /// The volume that each voter keeps its data on. It outlives the ensemble object.

@@ -17,6 +17,10 @@ pub mod condition_type {
     pub const PROGRESSING: &str = "Progressing";
     /// Something is wrong that a person may have to look at.
     pub const DEGRADED: &str = "Degraded";
+    /// One voter may leave now, and a quorum stays: what whoever drains nodes wants to know.
+    pub const DISRUPTION_SAFE: &str = "DisruptionSafe";
+    /// Any one zone may be lost, and the voters of the others make a quorum.
+    pub const ZONE_FAULT_TOLERANT: &str = "ZoneFaultTolerant";
 }
 
 /// Observed state of an ensemble.
@@ -38,7 +42,8 @@ pub struct ZkEnsembleStatus {
     /// What is being done; absent at rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
-    /// Ready, QuorumAvailable, Progressing and Degraded, each with a reason and a message.
+    /// Ready, QuorumAvailable, Progressing, Degraded, DisruptionSafe and ZoneFaultTolerant, each with a
+    /// reason and a message.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -1,9 +1,10 @@
-//! Writes the objects by server-side apply.
+//! Writes the objects by server-side apply, and only what is not as it was written last.
 //!
 //! Objects are destructured field by field, so that a new kind of object cannot be forgotten.
-//! Nothing is written when nothing differs: the API server drops an apply that changes nothing.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, Patch, PatchParams};
@@ -11,14 +12,45 @@ use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::build::{Applied, Prepared, Resources};
+use super::build::{Resources, fingerprint_of};
 use super::error::{Called, ReconcileError};
 use super::observe::Observed;
 
 /// Owner of the fields that the operator writes.
 pub(crate) const FIELD_MANAGER: &str = "quorate-operator";
 
-/// Writes all objects, the ones that pods depend on first.
+/// What was written last, and the version that it had then: an object of that version is as it was
+/// written. Lost when the operator ends, and then everything is written once more.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<BTreeMap<String, Entry>>);
+
+/// One object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    /// Of what was wanted.
+    fingerprint: String,
+    /// Of what came of it.
+    resource_version: Option<String>,
+}
+
+impl Ledger {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        // A map of texts is whole after any panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, key: &str, fingerprint: &str, seen: Option<&String>) -> bool {
+        self.entries().get(key).is_some_and(|entry| {
+            entry.fingerprint == fingerprint
+                && seen.is_some()
+                && entry.resource_version.as_ref() == seen
+        })
+    }
+}
+
+/// Writes all objects that are not as wanted, the ones that pods depend on first, each over the
+/// version that was seen: an operator that was stopped in between must not undo what the next one did
+/// meanwhile.
 ///
 /// # Errors
 ///
@@ -27,63 +59,94 @@ pub(crate) const FIELD_MANAGER: &str = "quorate-operator";
 pub async fn objects(
     client: &Client,
     namespace: &str,
-    mut prepared: Resources<Prepared>,
+    ledger: &Ledger,
+    wanted: Resources,
     seen: &Observed,
-) -> Result<Resources<Applied>, ReconcileError> {
-    // What was decided about the members holds for the objects that were looked at only: an operator
-    // that was stopped in between must not undo what the next one did meanwhile.
-    prepared.voters.metadata.resource_version = seen
-        .voter_set
-        .as_ref()
-        .map(|set| set.resource_version.clone());
-    prepared.config.metadata.resource_version = seen.config_version.clone();
+) -> Result<(), ReconcileError> {
     let Resources {
         config,
         peers,
         client: clients,
         disruption_budget,
         voters,
-        state: _,
-    } = prepared;
-    let config = apply(client, namespace, &config, "apply the ConfigMap").await?;
-    let peers = apply(
+    } = wanted;
+    let to = Target {
         client,
         namespace,
-        &peers,
-        "apply the Service of the servers",
-    )
-    .await?;
-    let clients = apply(client, namespace, &clients, "apply the Service for clients").await?;
-    let disruption_budget = match disruption_budget {
-        Some(budget) => {
-            Some(apply(client, namespace, &budget, "apply the PodDisruptionBudget").await?)
-        }
-        None => None,
+        ledger,
+        seen,
     };
-    let voters = apply(client, namespace, &voters, "apply the StatefulSet").await?;
-    Ok(Resources::applied(
-        config,
-        peers,
-        clients,
-        disruption_budget,
-        voters,
-    ))
+    to.apply(config, "apply the ConfigMap").await?;
+    to.apply(peers, "apply the Service of the servers").await?;
+    to.apply(clients, "apply the Service for clients").await?;
+    if let Some(budget) = disruption_budget {
+        to.apply(budget, "apply the PodDisruptionBudget").await?;
+    }
+    to.apply(voters, "apply the StatefulSet").await
 }
 
-async fn apply<K>(
-    client: &Client,
-    namespace: &str,
-    object: &K,
-    call: &'static str,
-) -> Result<K, ReconcileError>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    K: Clone + Debug + Serialize + DeserializeOwned,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    // Forced: a field that someone else has changed by hand goes back to what the spec says.
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(&object.name_any(), &params, &Patch::Apply(object))
-        .await
-        .called(call)
+/// Where objects are written.
+struct Target<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+    ledger: &'a Ledger,
+    seen: &'a Observed,
+}
+
+impl Target<'_> {
+    async fn apply<K>(&self, mut object: K, call: &'static str) -> Result<(), ReconcileError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let name = object.name_any();
+        let kind = K::kind(&());
+        let seen = self.seen.versions.get(&format!("{kind} {name}"));
+        let fingerprint = fingerprint_of(&object);
+        let key = format!("{kind} {}/{name}", self.namespace);
+        if self.ledger.has(&key, &fingerprint, seen) {
+            return Ok(());
+        }
+        object.meta_mut().resource_version = seen.cloned();
+        let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
+        // Forced: a field that someone else has changed by hand goes back to what the spec says.
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = api
+            .patch(&name, &params, &Patch::Apply(&object))
+            .await
+            .called(call)?;
+        let entry = Entry {
+            fingerprint,
+            resource_version: written.resource_version(),
+        };
+        self.ledger.entries().insert(key, entry);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_written_last_counts_as_written() {
+        let ledger = Ledger::default();
+        let version = Some("7".to_owned());
+        assert!(!ledger.has("a", "x", version.as_ref()));
+        let entry = Entry {
+            fingerprint: "x".to_owned(),
+            resource_version: version.clone(),
+        };
+        ledger.entries().insert("a".to_owned(), entry);
+        assert!(ledger.has("a", "x", version.as_ref()));
+        assert!(
+            !ledger.has("a", "y", version.as_ref()),
+            "something else is wanted"
+        );
+        assert!(
+            !ledger.has("a", "x", Some(&"8".to_owned())),
+            "somebody changed it"
+        );
+        assert!(!ledger.has("a", "x", None), "somebody deleted it");
+    }
 }

@@ -23,6 +23,7 @@ use kube::Client;
 use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 
+use self::apply::Ledger;
 use self::carry_out::{Outcome, carry_out};
 use self::error::ReconcileError;
 use self::plan::Plan;
@@ -52,6 +53,8 @@ pub struct Context<M> {
     pub metrics: Metrics,
     /// Where events are written.
     pub recorder: Recorder,
+    /// What was written last.
+    pub ledger: Ledger,
 }
 
 /// Brings one ensemble a step closer to its spec and reports.
@@ -92,11 +95,10 @@ pub async fn reconcile<M: Members>(
         Err(error) if error.is_conflict() => return Ok(Action::requeue(PACE_OVERTAKEN)),
         Err(error) => return Err(error),
     };
-    let mut pods = observed.slots();
     if !ensemble.suspend {
-        let prepared = build::build(&ensemble, &plan.members, plan.slots);
-        match apply::objects(client, namespace, prepared, &observed).await {
-            Ok(applied) => pods = applied.slots(),
+        let wanted = build::build(&ensemble, &plan.members, plan.slots);
+        match apply::objects(client, namespace, &context.ledger, wanted, &observed).await {
+            Ok(()) => {}
             // The cluster moves on while it is looked at; the next look is as good.
             Err(error) if error.is_conflict() => return Ok(Action::requeue(PACE_OVERTAKEN)),
             Err(error) => return Err(error),
@@ -112,15 +114,7 @@ pub async fn reconcile<M: Members>(
             Outcome::Refused(why) => failed = Some(why),
         }
     }
-    let status = status::report(
-        Some(&latched),
-        &ensemble,
-        &observed,
-        &plan,
-        pods,
-        failed,
-        now,
-    );
+    let status = status::report(Some(&latched), &ensemble, &observed, &plan, failed, now);
     log_changes(&ensemble, before.as_ref(), &plan);
     match write(context, object, namespace, name, &status).await {
         Ok(_) => Ok(Action::requeue(plan.look_again)),

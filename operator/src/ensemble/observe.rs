@@ -35,17 +35,10 @@ pub struct Observed {
     pub voter_set: Option<VoterSet>,
     /// Pods of voters by server id.
     pub voters: BTreeMap<u8, Voter>,
-    /// What was read of the ConfigMap: nothing is written over anything else.
-    pub config_version: Option<String>,
+    /// Versions of the objects that were read, by "Kind name": nothing is written over anything else.
+    pub versions: BTreeMap<String, String>,
     /// Objects that carry our names but belong to someone else, as "Kind name".
     pub foreign: Vec<String>,
-}
-
-impl Observed {
-    /// Number of pods of voters that there are.
-    pub fn slots(&self) -> i32 {
-        i32::try_from(self.voters.len()).unwrap_or(i32::MAX)
-    }
 }
 
 /// The StatefulSet of the voters.
@@ -59,8 +52,6 @@ pub struct VoterSet {
     pub created: Option<Timestamp>,
     /// Number of pods that it is asked for: the ordinals from 0 on.
     pub slots: u8,
-    /// What was read: nothing is written over anything else.
-    pub resource_version: String,
 }
 
 /// The pod of one voter.
@@ -122,30 +113,18 @@ pub async fn cluster<M: Members>(
     let namespace = ensemble.namespace.as_str();
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
     let set_name = ensemble.voter_set_name();
-    let config_name = ensemble.config_name();
-    let (set, pods, config, foreign) = futures::try_join!(
+    let (set, pods, others) = futures::try_join!(
         async { sets.get_opt(&set_name).await.called("get the StatefulSet") },
         list_pods(client, ensemble),
-        metadata::<ConfigMap>(client, ensemble, &config_name),
-        foreign_objects(client, ensemble),
+        other_objects(client, ensemble),
     )?;
-    let mut foreign = foreign;
-    let mut config_version = None;
-    match config {
-        Some(metadata) if !is_ours(&metadata, ensemble) => {
-            foreign.push(format!("ConfigMap {config_name}"));
-        }
-        Some(metadata) => config_version = metadata.resource_version,
-        None => {}
+    let mut found = Found::default();
+    for (what, metadata) in others {
+        found.note(what, metadata, ensemble);
     }
-    let mut voter_set = None;
-    match set {
-        Some(set) if !is_ours(&set.metadata, ensemble) => {
-            foreign.push(format!("StatefulSet {set_name}"));
-        }
-        Some(set) => voter_set = Some(VoterSet::from(set)),
-        None => {}
-    }
+    let metadata = set.as_ref().map(|set| set.metadata.clone());
+    let ours = found.note(format!("StatefulSet {set_name}"), metadata, ensemble);
+    let voter_set = set.filter(|_| ours).map(VoterSet::from);
     let mut voters: BTreeMap<u8, Voter> = pods
         .iter()
         .filter_map(|pod| {
@@ -168,8 +147,8 @@ pub async fn cluster<M: Members>(
     Ok(Observed {
         voter_set,
         voters,
-        config_version,
-        foreign,
+        versions: found.versions,
+        foreign: found.foreign,
     })
 }
 
@@ -191,7 +170,6 @@ impl From<StatefulSet> for VoterSet {
                 .and_then(|mut annotations| annotations.remove(TEMPLATE_ANNOTATION)),
             update_revision: status.update_revision.filter(|_| current),
             created: set.metadata.creation_timestamp.map(|time| time.0),
-            resource_version: set.metadata.resource_version.unwrap_or_default(),
             slots: set
                 .spec
                 .and_then(|spec| spec.replicas)
@@ -214,32 +192,59 @@ fn is_ours(metadata: &ObjectMeta, ensemble: &ValidatedEnsemble) -> bool {
     owners.iter().any(|owner| owner.uid == ensemble.owner.uid)
 }
 
-/// Names what is in the way: server-side apply would otherwise take over what others made.
-async fn foreign_objects(
-    client: &Client,
-    ensemble: &ValidatedEnsemble,
-) -> Result<Vec<String>, ReconcileError> {
-    let found = futures::try_join!(
-        foreign::<Service>(client, ensemble, ensemble.peers_name()),
-        foreign::<Service>(client, ensemble, ensemble.client_name()),
-        foreign::<PodDisruptionBudget>(client, ensemble, ensemble.voter_set_name()),
-    )?;
-    let (peers, clients, budget) = found;
-    Ok([peers, clients, budget].into_iter().flatten().collect())
+/// What was found of the objects that carry our names.
+#[derive(Default)]
+struct Found {
+    versions: BTreeMap<String, String>,
+    foreign: Vec<String>,
 }
 
-async fn foreign<K>(
+impl Found {
+    /// Notes an object; true when it is there and belongs to the ensemble. Others are in the way:
+    /// server-side apply would take over what somebody else made.
+    fn note(
+        &mut self,
+        what: String,
+        metadata: Option<ObjectMeta>,
+        ensemble: &ValidatedEnsemble,
+    ) -> bool {
+        let Some(metadata) = metadata else {
+            return false;
+        };
+        if !is_ours(&metadata, ensemble) {
+            self.foreign.push(what);
+            return false;
+        }
+        let version = metadata.resource_version;
+        self.versions.extend(version.map(|version| (what, version)));
+        true
+    }
+}
+
+/// Everything but the StatefulSet, by "Kind name".
+async fn other_objects(
     client: &Client,
     ensemble: &ValidatedEnsemble,
-    name: String,
-) -> Result<Option<String>, ReconcileError>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let found = metadata::<K>(client, ensemble, &name).await?;
-    let other = found.is_some_and(|metadata| !is_ours(&metadata, ensemble));
-    Ok(other.then(|| format!("{} {name}", K::kind(&()))))
+) -> Result<[(String, Option<ObjectMeta>); 4], ReconcileError> {
+    let names = [
+        ensemble.config_name(),
+        ensemble.peers_name(),
+        ensemble.client_name(),
+        ensemble.voter_set_name(),
+    ];
+    let [config, peers, clients, budget] = &names;
+    let found = futures::try_join!(
+        metadata::<ConfigMap>(client, ensemble, config),
+        metadata::<Service>(client, ensemble, peers),
+        metadata::<Service>(client, ensemble, clients),
+        metadata::<PodDisruptionBudget>(client, ensemble, budget),
+    )?;
+    Ok([
+        (format!("ConfigMap {config}"), found.0),
+        (format!("Service {peers}"), found.1),
+        (format!("Service {clients}"), found.2),
+        (format!("PodDisruptionBudget {budget}"), found.3),
+    ])
 }
 
 async fn metadata<K>(
@@ -335,8 +340,14 @@ fn container_trouble(container: &ContainerStatus) -> Option<String> {
     })
 }
 
+/// The last line of a server that does not take its settings, as with Apache's; the reason stands
+/// before it.
+const INVALID_CONFIG: &str = "Invalid config, exiting abnormally";
+
 fn last_line(text: &str) -> Option<&str> {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty())
+    text.lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty() && *line != INVALID_CONFIG)
 }
 
 fn shorten(text: &str) -> String {
@@ -389,4 +400,19 @@ async fn ask_all<M: Members>(
     }))
     .await;
     answers.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_the_reason() {
+        let words = "2026 INFO starts\nzoo.cfg: tickTime=soon: not a number\nInvalid config, exiting abnormally\n\n";
+        assert_eq!(
+            last_line(words),
+            Some("zoo.cfg: tickTime=soon: not a number")
+        );
+        assert_eq!(last_line("\n"), None);
+    }
 }

@@ -33,14 +33,13 @@ pub fn latch(
     }
 }
 
-/// Composes the status of an ensemble: with `pods` of voters, and with what a server said instead
-/// of doing what the plan asked of it.
+/// Composes the status of an ensemble, with what a server said instead of doing what the plan asked of
+/// it.
 pub fn report(
     latched: Option<&ZkEnsembleStatus>,
     ensemble: &ValidatedEnsemble,
     observed: &Observed,
     plan: &Plan,
-    pods: i32,
     failed: Option<String>,
     now: Timestamp,
 ) -> ZkEnsembleStatus {
@@ -80,7 +79,7 @@ pub fn report(
         leader,
         voters: Some(VoterCounts {
             desired,
-            current: pods,
+            current: small(observed.voters.len()),
             ready: small(serving),
             summary: format!("{serving}/{desired}"),
             zones: (!zones.is_empty()).then(|| small(zones.len())),
@@ -104,6 +103,8 @@ pub fn refusal(
         verdict(condition_type::QUORUM_AVAILABLE, Truth::Unknown),
         verdict(condition_type::PROGRESSING, Truth::False),
         verdict(condition_type::DEGRADED, Truth::True),
+        verdict(condition_type::DISRUPTION_SAFE, Truth::Unknown),
+        verdict(condition_type::ZONE_FAULT_TOLERANT, Truth::Unknown),
     ];
     let previous = object.status.as_ref();
     ZkEnsembleStatus {

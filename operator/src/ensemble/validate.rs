@@ -13,7 +13,10 @@ use kube::{Resource, ResourceExt};
 
 use super::error::ReconcileError;
 use super::membership::Membership;
-use crate::crd::{Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, ZkEnsemble, ZkEnsembleStatus};
+use crate::crd::{
+    Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes, ZkEnsemble,
+    ZkEnsembleStatus,
+};
 use crate::members::{ConfigVersion, MasterKey};
 
 /// Longest name of an ensemble, see the rule of the CRD.
@@ -72,6 +75,12 @@ pub struct ValidatedEnsemble {
     pub storage_class: Option<String>,
     /// CPU and memory of a voter.
     pub resources: Option<ResourceRequirements>,
+    /// How strictly voters are spread.
+    pub spread: Spread,
+    /// Additions to the pods of voters.
+    pub template: Template,
+    /// What becomes of volumes that are not used any more.
+    pub volumes: Volumes,
     /// Settings of the user.
     pub config: BTreeMap<String, String>,
     /// DNS domain of the cluster.
@@ -216,6 +225,9 @@ pub fn validate(
             storage_size: Quantity(spec.voters.storage.size.clone()),
             storage_class: spec.voters.storage.storage_class_name.clone(),
             resources: spec.voters.resources.as_ref().map(requirements),
+            spread: spec.voters.spread,
+            template: spec.voters.template.clone().unwrap_or_default(),
+            volumes: spec.volumes.clone().unwrap_or_default(),
             config: spec.config.clone(),
             cluster_domain: defaults.cluster_domain.clone(),
         }),

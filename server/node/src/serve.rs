@@ -38,6 +38,13 @@ use crate::{admin, shutdown::requested, transfer};
 /// Between attempts to open the client port at a new address.
 const REBIND_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a pod waits for another process to leave its data directory: longer than a server may take
+/// to stop, and less than what makes a container's restarts slow.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two looks whether it is free.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+
 /// The id that marks the sessions of a server alone.
 const STANDALONE_SID: Sid = Sid(1);
 
@@ -88,14 +95,32 @@ impl ServeError {
 /// It cannot start.
 pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
     let clock = Clock::start();
-    let settings = Settings::load(config, pod, &Flags::from_environment())?;
-    for warning in &settings.warnings {
-        warn!("{}: {warning}", config.display());
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(clock, settings, runtime.handle().clone()));
+    // A pod that is deleted by force may come back elsewhere while its last process still ends.
+    let patience = pod.map_or(Duration::ZERO, |_| LOCK_PATIENCE);
+    let mut told = false;
+    let outcome = loop {
+        let settings = Settings::load(config, pod, &Flags::from_environment())?;
+        if !told {
+            for warning in &settings.warnings {
+                warn!("{}: {warning}", config.display());
+            }
+        }
+        let outcome = runtime.block_on(serve(clock, settings, runtime.handle().clone()));
+        match outcome {
+            // The settings are read anew: the other process may have written down other members.
+            Err(ServeError::Storage(locked)) if locked.is_lock() && clock.elapsed() < patience => {
+                if !told {
+                    warn!("{locked}; waits {} s for it to end", patience.as_secs());
+                }
+                told = true;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            other => break other,
+        }
+    };
     runtime.shutdown_background();
     outcome
 }

@@ -94,6 +94,22 @@ fn settings_of_the_operator_are_refused() {
 }
 
 #[test]
+fn labels_by_which_the_operator_finds_pods_are_refused() {
+    let with = |key: &str| {
+        let key = key.to_owned();
+        move |object: &mut ZkEnsemble| {
+            let template = object.spec.voters.template.get_or_insert_default();
+            template.labels.insert(key.clone(), "x".to_owned());
+            template.annotations.insert(key, "x".to_owned());
+        }
+    };
+    check_create(with("example.com/team"), None);
+    for key in ["quorate.dev/role", "app.kubernetes.io/name"] {
+        check_create(with(key), Some("use another prefix"));
+    }
+}
+
+#[test]
 fn update_is_refused_with_what_to_do() {
     check_update(|_| {}, None);
     check_update(

@@ -36,6 +36,16 @@ pub(super) fn voter(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {
     labels
 }
 
+/// Labels of a person, and ours, which count where both have one.
+pub(super) fn with(
+    additions: &BTreeMap<String, String>,
+    ours: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut labels = additions.clone();
+    labels.extend(ours);
+    labels
+}
+
 /// The labels that selectors use: they can never change, so they are the fewest that tell voters
 /// of this ensemble from all else in the namespace.
 pub(super) fn voter_match(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {

@@ -8,8 +8,6 @@ mod pdb;
 mod services;
 mod statefulset;
 
-use std::marker::PhantomData;
-
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -23,18 +21,9 @@ use super::validate::ValidatedEnsemble;
 /// Annotation of the StatefulSet with the fingerprint of the pod template that was asked for.
 pub const TEMPLATE_ANNOTATION: &str = "quorate.dev/template-fingerprint";
 
-/// State of `Resources`: built, not sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Prepared;
-
-/// State of `Resources`: as the API server returned them.
-#[derive(Clone, Copy, Debug)]
-pub struct Applied;
-
-/// All objects of one ensemble. Status is computed from `Resources<Applied>` alone, and only the
-/// apply stage makes those.
+/// All objects of one ensemble.
 #[derive(Clone, Debug)]
-pub struct Resources<State> {
+pub struct Resources {
     /// `zoo.cfg`.
     pub config: ConfigMap,
     /// The headless Service: a DNS name per pod, ready or not.
@@ -45,45 +34,22 @@ pub struct Resources<State> {
     pub disruption_budget: Option<PodDisruptionBudget>,
     /// The voters.
     pub voters: StatefulSet,
-    pub(in crate::ensemble) state: PhantomData<State>,
-}
-
-impl Resources<Applied> {
-    /// Number of pods of voters that there are.
-    pub fn slots(&self) -> i32 {
-        let status = self.voters.status.as_ref();
-        status.map_or(0, |status| status.replicas)
-    }
-
-    /// For the apply stage only: objects as they came back.
-    pub(super) fn applied(
-        config: ConfigMap,
-        peers: Service,
-        client: Service,
-        disruption_budget: Option<PodDisruptionBudget>,
-        voters: StatefulSet,
-    ) -> Self {
-        Self {
-            config,
-            peers,
-            client,
-            disruption_budget,
-            voters,
-            state: PhantomData,
-        }
-    }
 }
 
 /// Builds every object of the ensemble: with these members, and `slots` pods of voters.
-pub fn build(ensemble: &ValidatedEnsemble, members: &Membership, slots: u8) -> Resources<Prepared> {
+pub fn build(ensemble: &ValidatedEnsemble, members: &Membership, slots: u8) -> Resources {
     Resources {
         config: config_map::config_map(ensemble, members),
         peers: services::peers(ensemble),
         client: services::client(ensemble),
         disruption_budget: pdb::disruption_budget(ensemble, members),
         voters: statefulset::voters(ensemble, slots),
-        state: PhantomData,
     }
+}
+
+/// Returns the fingerprint of an object.
+pub(super) fn fingerprint_of(object: &impl serde::Serialize) -> String {
+    fingerprint::of_json(object)
 }
 
 /// Returns the fingerprint of the pod template that `ensemble` asks for.

@@ -19,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{TEMPLATE_ANNOTATION, config_map, fingerprint, labels};
+use crate::crd::Spread;
 use crate::ensemble::validate::{RESTARTED_AT_ANNOTATION, ValidatedEnsemble};
 use crate::members::ADMIN_PORT;
 
@@ -30,6 +31,9 @@ const CONF_DIR: &str = "/conf";
 
 /// User and group of the server: `nonroot` of the usual empty base images.
 const SERVER_UID: i64 = 65532;
+
+/// Zones and nodes that are needed at least where the spread is required.
+const DOMAINS_MIN: i32 = 3;
 
 /// Annotation that makes a changed configuration a changed template, so that pods get restarted.
 const CONFIG_ANNOTATION: &str = "quorate.dev/config-fingerprint";
@@ -53,8 +57,8 @@ pub(super) fn voters(ensemble: &ValidatedEnsemble, slots: u8) -> StatefulSet {
             }),
             persistent_volume_claim_retention_policy: Some(
                 StatefulSetPersistentVolumeClaimRetentionPolicy {
-                    when_deleted: Some("Retain".to_owned()),
-                    when_scaled: Some("Retain".to_owned()),
+                    when_deleted: Some(ensemble.volumes.when_deleted.as_str().to_owned()),
+                    when_scaled: Some(ensemble.volumes.when_scaled.as_str().to_owned()),
                 },
             ),
             revision_history_limit: Some(5),
@@ -73,13 +77,15 @@ pub(super) fn voters(ensemble: &ValidatedEnsemble, slots: u8) -> StatefulSet {
 /// Returns the template of a voter's pod.
 pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
     let config = fingerprint::of_text(&config_map::settings(ensemble));
-    let mut annotations = BTreeMap::from([(CONFIG_ANNOTATION.to_owned(), config)]);
+    let additions = &ensemble.template;
+    let mut annotations = additions.annotations.clone();
+    annotations.insert(CONFIG_ANNOTATION.to_owned(), config);
     if let Some(restarted_at) = &ensemble.restarted_at {
         annotations.insert(RESTARTED_AT_ANNOTATION.to_owned(), restarted_at.clone());
     }
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels::voter(ensemble)),
+            labels: Some(labels::with(&additions.labels, labels::voter(ensemble))),
             annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
@@ -102,6 +108,11 @@ pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
             }),
             // SIGTERM ends a server in order within 5 s; the rest is for a slow disk.
             termination_grace_period_seconds: Some(30),
+            node_selector: filled(&additions.node_selector, BTreeMap::is_empty),
+            tolerations: filled(&additions.tolerations, Vec::is_empty),
+            affinity: additions.affinity.clone(),
+            priority_class_name: additions.priority_class_name.clone(),
+            image_pull_secrets: filled(&additions.image_pull_secrets, Vec::is_empty),
             topology_spread_constraints: Some(vec![
                 spread(ensemble, "topology.kubernetes.io/zone"),
                 spread(ensemble, "kubernetes.io/hostname"),
@@ -206,13 +217,24 @@ fn data_claim(ensemble: &ValidatedEnsemble) -> PersistentVolumeClaim {
     }
 }
 
-/// Spreads voters as evenly as the cluster allows. Preferred, not required: on a cluster of one
-/// node or one zone an ensemble still starts, and its status says where its voters are.
+/// A field of a pod; an empty one is not written, or the API server would give back another object.
+fn filled<T: Clone>(value: &T, is_empty: impl Fn(&T) -> bool) -> Option<T> {
+    (!is_empty(value)).then(|| value.clone())
+}
+
+/// Spreads voters as evenly as the cluster allows; where that is not required, an ensemble starts on a
+/// cluster of one node or one zone, and its status says where its voters are.
 fn spread(ensemble: &ValidatedEnsemble, topology_key: &str) -> TopologySpreadConstraint {
+    let (when_uneven, min_domains) = match ensemble.spread {
+        Spread::Preferred => ("ScheduleAnyway", None),
+        // Without it, a cluster of one zone would count as evenly spread.
+        Spread::Required => ("DoNotSchedule", Some(DOMAINS_MIN)),
+    };
     TopologySpreadConstraint {
         topology_key: topology_key.to_owned(),
         max_skew: 1,
-        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        min_domains,
+        when_unsatisfiable: when_uneven.to_owned(),
         label_selector: Some(LabelSelector {
             match_labels: Some(labels::voter_match(ensemble)),
             ..LabelSelector::default()

@@ -16,11 +16,11 @@ fn at(object: &impl serde::Serialize, pointer: &str) -> Value {
 }
 
 /// All objects of an ensemble with that many voters, at its beginning.
-fn built(replicas: i32) -> Resources<Prepared> {
+fn built(replicas: i32) -> Resources {
     build_of(&valid(replicas))
 }
 
-fn build_of(ensemble: &ValidatedEnsemble) -> Resources<Prepared> {
+fn build_of(ensemble: &ValidatedEnsemble) -> Resources {
     build(ensemble, &ensemble.founders(), ensemble.replicas)
 }
 
@@ -74,7 +74,7 @@ fn members_and_slots_change_no_template() {
     let (before, after) = (build_of(&ensemble), build(&ensemble, &members, 5));
     assert_ne!(before.config.data, after.config.data);
     assert_eq!(at(&after.voters, "/spec/replicas"), json!(5));
-    let template = |resources: &Resources<Prepared>| at(&resources.voters, "/spec/template");
+    let template = |resources: &Resources| at(&resources.voters, "/spec/template");
     assert_eq!(template(&before), template(&after));
     let mut restarted = valid(3);
     restarted.restarted_at = Some("now".to_owned());

@@ -4,13 +4,22 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::{Affinity, LocalObjectReference, Toleration};
+
 use super::*;
 use crate::crd::condition_type::{PROGRESSING, QUORUM_AVAILABLE};
-use crate::crd::{Storage, Voters, ZkEnsemble, ZkEnsembleSpec};
+use crate::crd::{
+    Retention, Spread, Storage, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
+};
 use crate::ensemble::build;
 use crate::ensemble::validate::validate;
 use crate::fixtures::{defaults, ensemble, healthy, now, valid, voter};
 use crate::members::{History, Learner};
+
+/// The additions to pods, to be changed.
+fn template(spec: &mut ZkEnsembleSpec) -> &mut Template {
+    spec.voters.template.get_or_insert_default()
+}
 
 /// An ensemble that formed with so many voters, and of which `wanted` are wanted now.
 fn formed(voters: i32, wanted: u8) -> ValidatedEnsemble {
@@ -295,6 +304,57 @@ fn single_voter_blocks_no_drain() {
     assert!(budget(&valid(3)).is_some());
 }
 
+/// One change of each field.
+const CHANGES: [fn(&mut ZkEnsembleSpec); 16] = [
+    |spec| spec.image = Some("other".to_owned()),
+    |spec| spec.voters.replicas = 5,
+    |spec| spec.voters.storage.size = "2Gi".to_owned(),
+    |spec| spec.voters.storage.storage_class_name = Some("fast".to_owned()),
+    |spec| spec.voters.resources = Some(crate::crd::Resources::default()),
+    |spec| drop(spec.config.insert("snapCount".to_owned(), "7".to_owned())),
+    |spec| spec.voters.spread = Spread::Required,
+    |spec| {
+        spec.volumes = Some(Volumes {
+            when_deleted: Retention::Delete,
+            ..Volumes::default()
+        });
+    },
+    |spec| {
+        spec.volumes = Some(Volumes {
+            when_scaled: Retention::Delete,
+            ..Volumes::default()
+        });
+    },
+    |spec| {
+        drop(
+            template(spec)
+                .labels
+                .insert("team".to_owned(), "a".to_owned()),
+        )
+    },
+    |spec| {
+        drop(
+            template(spec)
+                .annotations
+                .insert("team".to_owned(), "a".to_owned()),
+        )
+    },
+    |spec| {
+        drop(
+            template(spec)
+                .node_selector
+                .insert("disk".to_owned(), "fast".to_owned()),
+        )
+    },
+    |spec| template(spec).tolerations.push(Toleration::default()),
+    |spec| template(spec).affinity = Some(Affinity::default()),
+    |spec| template(spec).priority_class_name = Some("high".to_owned()),
+    |spec| {
+        let secret = LocalObjectReference::default();
+        template(spec).image_pull_secrets.push(secret);
+    },
+];
+
 /// pravega/zookeeper-operator 517, 540: fields that nothing came of. Each field of the spec is named
 /// here, so that a new one does not compile without a word about what it does.
 #[test]
@@ -312,7 +372,10 @@ fn every_field_of_the_spec_has_an_effect() {
                         storage_class_name: _,
                     },
                 resources: _,
+                spread: _,
+                template: _,
             },
+        volumes: _,
         config: _,
     } = object.spec.clone();
     let objects = |spec: &ZkEnsembleSpec| {
@@ -323,15 +386,7 @@ fn every_field_of_the_spec_has_an_effect() {
         format!("{:?} {:?}", built.config, built.voters)
     };
     let before = objects(&object.spec);
-    let changes: [fn(&mut ZkEnsembleSpec); 6] = [
-        |spec| spec.image = Some("other".to_owned()),
-        |spec| spec.voters.replicas = 5,
-        |spec| spec.voters.storage.size = "2Gi".to_owned(),
-        |spec| spec.voters.storage.storage_class_name = Some("fast".to_owned()),
-        |spec| spec.voters.resources = Some(crate::crd::Resources::default()),
-        |spec| drop(spec.config.insert("snapCount".to_owned(), "7".to_owned())),
-    ];
-    for (at, change) in changes.iter().enumerate() {
+    for (at, change) in CHANGES.iter().enumerate() {
         let mut spec = object.spec.clone();
         change(&mut spec);
         assert_ne!(objects(&spec), before, "change {at}");

@@ -77,6 +77,8 @@ pub(super) struct Facts<'a> {
 pub(super) fn at_rest(verdicts: &[Verdict]) -> bool {
     verdicts.iter().all(|verdict| match verdict.kind {
         condition_type::READY | condition_type::QUORUM_AVAILABLE => verdict.truth == Truth::True,
+        // How the voters are spread is as it is.
+        condition_type::DISRUPTION_SAFE | condition_type::ZONE_FAULT_TOLERANT => true,
         _ => verdict.truth == Truth::False,
     })
 }
@@ -87,7 +89,14 @@ impl Facts<'_> {
         let quorum = self.quorum_available();
         let ready = self.ready(&quorum);
         let degraded = self.degraded(&quorum);
-        vec![ready, quorum, self.progressing(step), degraded]
+        vec![
+            ready,
+            quorum,
+            self.progressing(step),
+            degraded,
+            self.disruption_safe(),
+            self.zone_fault_tolerant(),
+        ]
     }
 
     fn quorum_available(&self) -> Verdict {

@@ -10,6 +10,7 @@ mod conditions;
 mod formation;
 mod quorum;
 mod rollout;
+mod safety;
 mod scale;
 
 use std::net::IpAddr;

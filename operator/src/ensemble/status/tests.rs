@@ -13,7 +13,7 @@ fn report_at(
     let three = valid(3);
     let plan = plan(&three, observed, when);
     let latched = latch(previous, &three, &plan);
-    report(Some(&latched), &three, observed, &plan, 3, None, when)
+    report(Some(&latched), &three, observed, &plan, None, when)
 }
 
 #[test]
@@ -36,7 +36,14 @@ fn status_of_an_ensemble_at_rest_names_leader_members_and_zones() {
     let kinds: Vec<&str> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
     assert_eq!(
         kinds,
-        ["Ready", "QuorumAvailable", "Progressing", "Degraded"]
+        [
+            "Ready",
+            "QuorumAvailable",
+            "Progressing",
+            "Degraded",
+            "DisruptionSafe",
+            "ZoneFaultTolerant"
+        ]
     );
     let first = &status.members[0];
     assert_eq!(
@@ -86,7 +93,7 @@ fn what_a_server_refused_is_said() {
     let observed = healthy(&three, 2);
     let plan = plan(&three, &observed, now());
     let why = Some("demo-voter-1: refused: BadVersion".to_owned());
-    let status = report(None, &three, &observed, &plan, 3, why, now());
+    let status = report(None, &three, &observed, &plan, why, now());
     let progressing = status.conditions.iter().find(|c| c.type_ == "Progressing");
     assert!(progressing.unwrap().message.contains("BadVersion"));
 }

@@ -38,6 +38,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether another process has the directory.
+    #[must_use]
+    pub fn is_lock(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Locked { .. }))
+    }
+
     /// Apache's exit code for it.
     #[must_use]
     pub fn exit_code(&self) -> i32 {

@@ -18,7 +18,6 @@ use world::World;
 
 use super::{Plan, Step, plan_towards};
 use crate::crd::condition_type;
-use crate::ensemble::observe::VoterSet;
 
 /// Walks in a run of the unit tests; `QUORATE_WALKS` asks for more.
 const WALKS: u64 = 3_000;
@@ -36,7 +35,7 @@ const ROUNDS_MAX: u32 = 400;
 #[derive(Default)]
 struct Operator {
     folly: Option<Folly>,
-    plan: Option<(Plan, u64, Option<VoterSet>)>,
+    plan: Option<(Plan, u64, Option<u64>)>,
     stage: u8,
 }
 
@@ -59,7 +58,7 @@ impl Operator {
                 if let Some(folly) = self.folly {
                     folly.spoil(&mut plan, world, &observed);
                 }
-                self.plan = Some((plan, world.object_version(), observed.voter_set));
+                self.plan = Some((plan, world.object_version(), world.set_version()));
                 self.stage = 0;
             }
             return;
@@ -72,7 +71,7 @@ impl Operator {
                 }
             }
             2 if works => {
-                if !world.wish.suspend && !world.apply(&plan, seen.as_ref()) {
+                if !world.wish.suspend && !world.apply(&plan, seen) {
                     self.plan = None;
                 }
                 if self.folly == Some(Folly::ForgetsMembers) {

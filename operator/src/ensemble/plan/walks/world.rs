@@ -160,9 +160,8 @@ impl World {
                 update_revision: Some(name(set.template)),
                 created: Some(at(1_800_000_000)),
                 slots: set.slots,
-                resource_version: set.version.to_string(),
             }),
-            config_version: None,
+            versions: BTreeMap::new(),
             foreign: Vec::new(),
         }
     }
@@ -265,9 +264,8 @@ impl World {
     }
 
     /// The objects are written, unless the StatefulSet has changed since it was seen.
-    pub(super) fn apply(&mut self, plan: &Plan, seen: Option<&VoterSet>) -> bool {
-        let version = self.set.as_ref().map(|set| set.version.to_string());
-        if version != seen.map(|set| set.resource_version.clone()) {
+    pub(super) fn apply(&mut self, plan: &Plan, seen: Option<u64>) -> bool {
+        if seen != self.set_version() {
             return false;
         }
         self.list = Some(plan.members.clone());
@@ -446,6 +444,11 @@ impl World {
             set.slots = slots;
             set.version += 1;
         }
+    }
+
+    /// The version of the StatefulSet that was read.
+    pub(super) fn set_version(&self) -> Option<u64> {
+        self.set.as_ref().map(|set| set.version)
     }
 
     /// Number of pods that the StatefulSet is asked for.
