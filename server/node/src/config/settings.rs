@@ -166,6 +166,8 @@ pub struct Settings {
     pub metrics: MetricsProvider,
     /// Where the members were found.
     pub members_from: MembersFrom,
+    /// The members that were found there, also where they make this a server alone.
+    pub members_found: Membership,
     /// The own line of a server that is in no list and joins; nobody else knows it.
     pub joining: Option<ServerSpec>,
     /// What a Java server would have as system properties, secrets hidden.
@@ -227,17 +229,11 @@ impl Settings {
         pod: Option<&PodIdentity>,
     ) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
-        let data_dir = r
-            .text("dataDir")
-            .map(PathBuf::from)
-            .ok_or(ConfigError::MissingKey {
-                path: r.path().to_owned(),
-                key: "dataDir",
-                remedy: "write for example dataDir=/data",
-            })?;
+        let data_dir = data_dir(r)?;
         let tick_ms = r.count("tickTime", 3000, 1, "2000")?;
         let sessions = sessions(r, tick_ms)?;
         let (members, members_from) = found_in(r, dynamic)?;
+        let members_found = members.clone();
         let (mode, joining) = mode(r, (members, &members_from), &data_dir, pod, &mut warnings)?;
         let (init_limit, sync_limit) =
             (limit(r, &mode, "initLimit")?, limit(r, &mode, "syncLimit")?);
@@ -250,6 +246,7 @@ impl Settings {
             path: r.path().to_owned(),
             reconfig: reconfig(r, &mode, &members_from)?,
             members_from,
+            members_found,
             joining,
             proposed: None,
             data_log_dir: r
@@ -296,6 +293,15 @@ impl Settings {
             warnings,
         })
     }
+}
+
+fn data_dir(r: &Reader) -> Result<PathBuf, ConfigError> {
+    let found = r.text("dataDir").map(PathBuf::from);
+    found.ok_or(ConfigError::MissingKey {
+        path: r.path().to_owned(),
+        key: "dataDir",
+        remedy: "write for example dataDir=/data",
+    })
 }
 
 /// Apache's 50 makes clients that reconnect all at once wait for SYN retries.

@@ -116,12 +116,12 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
 /// A file that was cut could make a member serve alone, and one that was changed in one digit let it
 /// look for the others for ever.
 fn check_members(settings: &Settings, recovery: &Recovery) -> Result<(), OpenError> {
-    let (Mode::Ensemble { membership, .. }, Some(tree)) = (&settings.mode, recovery.config())
-    else {
+    // What the file says, not what became of it: a single line that is left makes a server alone.
+    let (file, Some(tree)) = (&settings.members_found, recovery.config()) else {
         return Ok(());
     };
-    let version = membership.version;
-    if version != tree.version || membership.same_members(&tree) {
+    let version = file.version;
+    if version != tree.version || file.same_members(&tree) {
         return Ok(());
     }
     let (path, remedy) = match &settings.members_from {
