@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::peers::client::flags;
-use crate::peers::{Client, Failure};
+use crate::peers::{Client, Failure, wait_for};
 
 /// How long one reply may take before the writer connects anew.
 const REPLY_LIMIT: Duration = Duration::from_secs(4);
+/// How long the first connection and its requests may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Pause after a failed connection.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Pause between writes of one writer: a load, not a benchmark.
@@ -36,8 +38,11 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Starts `writers` writers, each creating nodes below `base`, which must exist.
-    pub(super) fn start(address: SocketAddr, base: &str, writers: usize) -> Self {
+    /// Creates `base` and starts `writers` writers, each creating nodes below it.
+    pub(super) fn start(address: SocketAddr, base: &str, writers: usize) -> Result<Self> {
+        let mut client = Client::connect(address, CONNECT_LIMIT)?;
+        client.create(base, b"", flags::PERSISTENT)?;
+        client.close()?;
         let stop = Arc::new(AtomicBool::new(false));
         let record = Arc::new(Mutex::new(Record::default()));
         let spawn = |writer| {
@@ -45,11 +50,22 @@ impl Load {
             std::thread::spawn(move || write(writer, address, &base, &stop, &record))
         };
         let writers = (0..writers).map(spawn).collect();
-        Self {
+        Ok(Self {
             stop,
             record,
             writers,
-        }
+        })
+    }
+
+    /// Waits until so many `more` writes are acknowledged than now.
+    pub(super) fn wait_more(&self, more: usize, within: Duration) -> Result<()> {
+        let from = self.acknowledged();
+        wait_for("acknowledged writes", within, || {
+            let got = self.acknowledged() - from;
+            (got >= more)
+                .then_some(())
+                .ok_or(format!("{got} of {more}"))
+        })
     }
 
     /// Number of acknowledged writes so far.

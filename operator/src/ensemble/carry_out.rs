@@ -13,7 +13,7 @@ use super::build::server_line;
 use super::error::{Called, ReconcileError};
 use super::plan::{Place, Step};
 use super::validate::ValidatedEnsemble;
-use crate::members::{Change, Credential, Members, Undone};
+use crate::members::{Change, ConfigVersion, Credential, Members};
 
 /// How long the deletion of a pod may take: less than another operator waits for the Lease, for a
 /// deletion that comes late could be a second one.
@@ -53,12 +53,8 @@ pub(super) async fn carry_out<M: Members>(
             server_id,
             ..
         } => {
-            let change = Change {
-                from_version: from.to_string(),
-                joining: vec![server_line(ensemble, *server_id)],
-                leaving: Vec::new(),
-            };
-            reconfigure(context, &credential, via, &change).await
+            let joining = vec![server_line(ensemble, *server_id)];
+            reconfigure(context, &credential, via, *from, joining, Vec::new()).await
         }
         Step::RemoveVoter {
             via,
@@ -66,12 +62,8 @@ pub(super) async fn carry_out<M: Members>(
             server_id,
             ..
         } => {
-            let change = Change {
-                from_version: from.to_string(),
-                joining: Vec::new(),
-                leaving: vec![*server_id],
-            };
-            reconfigure(context, &credential, via, &change).await
+            let leaving = vec![*server_id];
+            reconfigure(context, &credential, via, *from, Vec::new(), leaving).await
         }
     };
     match &outcome {
@@ -116,17 +108,19 @@ async fn reconfigure<M: Members>(
     context: &Context<M>,
     credential: &Credential,
     via: &Place,
-    change: &Change,
+    from: ConfigVersion,
+    joining: Vec<String>,
+    leaving: Vec<u8>,
 ) -> Outcome {
-    match context
-        .members
-        .reconfigure(via.ip, credential, change)
-        .await
-    {
+    let change = Change {
+        from_version: from.to_string(),
+        joining,
+        leaving,
+    };
+    let members = &context.members;
+    match members.reconfigure(via.ip, credential, &change).await {
         Ok(()) => Outcome::Done,
-        Err(undone @ (Undone::Refused(_) | Undone::Unknown(_))) => {
-            Outcome::Refused(format!("{}: {undone}", via.pod))
-        }
+        Err(undone) => Outcome::Refused(format!("{}: {undone}", via.pod)),
     }
 }
 

@@ -26,6 +26,7 @@ use kube::runtime::events::Recorder;
 use self::apply::Ledger;
 use self::carry_out::{Outcome, carry_out};
 use self::error::ReconcileError;
+use self::observe::Observed;
 use self::plan::Plan;
 use self::validate::{Defaults, ValidatedEnsemble};
 use crate::crd::{ZkEnsemble, ZkEnsembleStatus};
@@ -85,28 +86,41 @@ pub async fn reconcile<M: Members>(
         );
         return refuse(context, &object, "NameTaken", &message).await;
     }
+    match go_on(context, object, &ensemble, &observed).await {
+        // The cluster moves on while it is looked at; the next look is as good.
+        Err(error) if error.is_conflict() => Ok(Action::requeue(PACE_OVERTAKEN)),
+        other => other,
+    }
+}
+
+/// Does what follows from what was found, over the versions that were found.
+async fn go_on<M: Members>(
+    context: &Context<M>,
+    object: ZkEnsemble,
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+) -> Result<Action, ReconcileError> {
+    let (namespace, name) = (&ensemble.namespace, &ensemble.name);
     let now = Timestamp::now();
-    let plan = plan::plan(&ensemble, &observed, now);
+    let plan = plan::plan(ensemble, observed, now);
     let before = object.status.clone();
     // What is decided by is on record before anything is done by it.
-    let latched = status::latch(before.as_ref(), &ensemble, &plan);
-    let object = match write(context, object, namespace, name, &latched).await {
-        Ok(object) => object,
-        Err(error) if error.is_conflict() => return Ok(Action::requeue(PACE_OVERTAKEN)),
-        Err(error) => return Err(error),
-    };
+    let latched = status::latch(before.as_ref(), ensemble, &plan);
+    let object = write(context, object, namespace, name, &latched).await?;
     if !ensemble.suspend {
-        let wanted = build::build(&ensemble, &plan.members, plan.slots);
-        match apply::objects(client, namespace, &context.ledger, wanted, &observed).await {
-            Ok(()) => {}
-            // The cluster moves on while it is looked at; the next look is as good.
-            Err(error) if error.is_conflict() => return Ok(Action::requeue(PACE_OVERTAKEN)),
-            Err(error) => return Err(error),
-        }
+        let wanted = build::build(ensemble, &plan.members, plan.slots);
+        apply::objects(
+            &context.client,
+            namespace,
+            &context.ledger,
+            wanted,
+            observed,
+        )
+        .await?;
     }
     let mut failed = None;
     if let Some(step) = &plan.step {
-        let outcome = carry_out(context, &ensemble, step).await?;
+        let outcome = carry_out(context, ensemble, step).await?;
         events::stepped(&context.recorder, &object, step, &outcome).await;
         match outcome {
             Outcome::Done => context.metrics.stepped(step.reason()),
@@ -114,13 +128,10 @@ pub async fn reconcile<M: Members>(
             Outcome::Refused(why) => failed = Some(why),
         }
     }
-    let status = status::report(Some(&latched), &ensemble, &observed, &plan, failed, now);
-    log_changes(&ensemble, before.as_ref(), &plan);
-    match write(context, object, namespace, name, &status).await {
-        Ok(_) => Ok(Action::requeue(plan.look_again)),
-        Err(error) if error.is_conflict() => Ok(Action::requeue(PACE_OVERTAKEN)),
-        Err(error) => Err(error),
-    }
+    let status = status::report(Some(&latched), ensemble, observed, &plan, failed, now);
+    log_changes(ensemble, before.as_ref(), &plan);
+    write(context, object, namespace, name, &status).await?;
+    Ok(Action::requeue(plan.look_again))
 }
 
 async fn refuse<M: Members>(

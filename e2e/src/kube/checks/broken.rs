@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::refusals::set;
 use super::{Bench, READY_LIMIT, manifest};
 use crate::kube::zke::{condition, pod_name};
 use crate::peers::wait_for;
@@ -110,14 +111,4 @@ fn uids(bench: &Bench<'_>) -> Result<BTreeMap<String, String>> {
         uid.unwrap_or_default().to_owned()
     };
     Ok(pods.iter().map(|pod| (pod_name(pod), uid(pod))).collect())
-}
-
-/// Sets a field that may not be there yet, below one that is.
-fn set(object: &mut Value, field: &str, value: Value) -> Result<()> {
-    let (parent, key) = field.rsplit_once('/').context("a path")?;
-    let parent = object.pointer_mut(parent).and_then(Value::as_object_mut);
-    parent
-        .context("an object to set it in")?
-        .insert(key.to_owned(), value);
-    Ok(())
 }

@@ -9,8 +9,7 @@ use super::clients::equal_digests;
 use super::{Bench, READY_LIMIT};
 use crate::kube::load::Load;
 use crate::kube::zke;
-use crate::peers::client::flags;
-use crate::peers::{Client, wait_for};
+use crate::peers::Client;
 
 const WRITERS: usize = 4;
 /// Acknowledgements before a fault, so that it hits a running load.
@@ -38,32 +37,17 @@ fn under_load(
     victims: &[String],
     limit: Duration,
 ) -> Result<String> {
-    let service = bench.service()?;
-    let mut client = Client::connect(service, Duration::from_secs(10))?;
-    client.create(base, b"", flags::PERSISTENT)?;
-    client.close()?;
-    let load = Load::start(service, base, WRITERS);
-    let grown = |more: usize, within: Duration| {
-        let from = load.acknowledged();
-        wait_for("acknowledged writes", within, || {
-            let got = load.acknowledged() - from;
-            if got >= more {
-                Ok(())
-            } else {
-                Err(format!("{got} of {more}"))
-            }
-        })
-    };
-    grown(WARM, Duration::from_secs(20))?;
+    let load = Load::start(bench.service()?, base, WRITERS)?;
+    load.wait_more(WARM, Duration::from_secs(20))?;
     let mut words = vec!["delete", "pod", "--namespace", bench.zke.namespace];
     words.extend(["--force", "--grace-period=0", "--wait=false"]);
     words.extend(victims.iter().map(String::as_str));
     let killed = Instant::now();
     bench.zke.kubectl.run(&words)?;
     // Long enough for the limit to be exceeded if it is going to be.
-    grown(WARM, limit * 3)?;
+    load.wait_more(WARM, limit * 3)?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
-    grown(WARM, limit)?;
+    load.wait_more(WARM, limit)?;
     let gap = load.longest_gap_since(killed);
     let acknowledged = load.finish()?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;

@@ -74,7 +74,8 @@ pub(super) fn refused_with_a_remedy(bench: &Bench<'_>) -> Result<String> {
     ))
 }
 
-fn set(manifest: &mut Value, pointer: &str, value: Value) -> Result<()> {
+/// Sets a field, which may not be there yet, of an object that is.
+pub(super) fn set(manifest: &mut Value, pointer: &str, value: Value) -> Result<()> {
     let (parent, key) = pointer.rsplit_once('/').context("a pointer has a slash")?;
     let parent = manifest.pointer_mut(parent).and_then(Value::as_object_mut);
     parent

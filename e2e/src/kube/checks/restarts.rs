@@ -11,8 +11,7 @@ use super::clients::equal_digests;
 use super::faults::check_all_there;
 use super::{Bench, READY_LIMIT};
 use crate::kube::load::Load;
-use crate::peers::client::flags;
-use crate::peers::{Client, wait_for};
+use crate::peers::wait_for;
 
 const WRITERS: usize = 4;
 
@@ -24,13 +23,8 @@ const GAP_LIMIT: Duration = Duration::from_secs(3);
 
 /// What a person does to have every server started again.
 pub(super) fn annotation_restarts_all(bench: &Bench<'_>) -> Result<String> {
-    let service = bench.service()?;
-    let base = "/restarts";
-    let mut client = Client::connect(service, Duration::from_secs(10))?;
-    client.create(base, b"", flags::PERSISTENT)?;
-    client.close()?;
     let before = uids(bench)?;
-    let load = Load::start(service, base, WRITERS);
+    let load = Load::start(bench.service()?, "/restarts", WRITERS)?;
     let began = Instant::now();
     bench.zke.kubectl.run(&[
         "annotate",

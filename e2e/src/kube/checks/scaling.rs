@@ -11,8 +11,7 @@ use super::clients::equal_digests;
 use super::faults::check_all_there;
 use super::{Bench, READY_LIMIT, manifest};
 use crate::kube::load::Load;
-use crate::peers::client::flags;
-use crate::peers::{Client, admin, wait_for};
+use crate::peers::{admin, wait_for};
 
 const WRITERS: usize = 2;
 
@@ -27,12 +26,7 @@ const GONE_LIMIT: Duration = Duration::from_secs(90);
 
 /// 3, 5, 3, 1, 3 voters on volumes that stay; 1 and 3 again on volumes that were deleted.
 pub(super) fn number_of_voters_changes(bench: &Bench<'_>) -> Result<String> {
-    let service = bench.service()?;
-    let base = "/scales";
-    let mut client = Client::connect(service, Duration::from_secs(10))?;
-    client.create(base, b"", flags::PERSISTENT)?;
-    client.close()?;
-    let load = Load::start(service, base, WRITERS);
+    let load = Load::start(bench.service()?, "/scales", WRITERS)?;
     let mut said = Vec::new();
     for (voters, fresh) in [
         (5, false),
@@ -42,13 +36,13 @@ pub(super) fn number_of_voters_changes(bench: &Bench<'_>) -> Result<String> {
         (1, false),
         (3, true),
     ] {
-        written(&load)?;
+        load.wait_more(BETWEEN, GAP_LIMIT * 2)?;
         if fresh {
             delete_volumes_from(bench, 1)?;
         }
         let began = Instant::now();
         scale(bench, voters)?;
-        written(&load)?;
+        load.wait_more(BETWEEN, GAP_LIMIT * 2)?;
         let gap = load.longest_gap_since(began);
         ensure!(
             gap <= GAP_LIMIT,
@@ -70,16 +64,6 @@ pub(super) fn number_of_voters_changes(bench: &Bench<'_>) -> Result<String> {
         acknowledged.len(),
         said.join("\n      ")
     ))
-}
-
-fn written(load: &Load) -> Result<()> {
-    let from = load.acknowledged();
-    wait_for("acknowledged writes", GAP_LIMIT * 2, || {
-        let got = load.acknowledged() - from;
-        (got >= BETWEEN)
-            .then_some(())
-            .ok_or(format!("{got} of {BETWEEN}"))
-    })
 }
 
 /// Asks for that many voters and waits until they are the members, and nobody else has a pod.

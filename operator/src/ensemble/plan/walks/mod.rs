@@ -18,6 +18,7 @@ use world::World;
 
 use super::{Plan, Step, plan_towards};
 use crate::crd::condition_type;
+use crate::ensemble::observe::Observed;
 
 /// Walks in a run of the unit tests; `QUORATE_WALKS` asks for more.
 const WALKS: u64 = 3_000;
@@ -30,6 +31,14 @@ const FOLLY_WALKS_MAX: u64 = 10_000;
 
 /// Rounds without a disturbance in which everything must be as wished.
 const ROUNDS_MAX: u32 = 400;
+
+/// Looks at the world as it is, and plans by that.
+fn look(world: &World, dice: &mut Dice, silent_percent: u64) -> (Observed, Plan) {
+    let observed = world.observe(dice, silent_percent);
+    let (ensemble, template) = (world.ensemble(), world.template());
+    let plan = plan_towards(&ensemble, &template, &observed, world.timestamp());
+    (observed, plan)
+}
 
 /// An operator in the middle of a reconcile.
 #[derive(Default)]
@@ -51,10 +60,7 @@ impl Operator {
     fn go_on(&mut self, world: &mut World, dice: &mut Dice, silent_percent: u64, works: bool) {
         let Some((plan, object, seen)) = self.plan.clone() else {
             if works {
-                let observed = world.observe(dice, silent_percent);
-                let template = world.template();
-                let mut plan =
-                    plan_towards(&world.ensemble(), &template, &observed, world.timestamp());
+                let (observed, mut plan) = look(world, dice, silent_percent);
                 if let Some(folly) = self.folly {
                     folly.spoil(&mut plan, world, &observed);
                 }
@@ -212,13 +218,7 @@ fn settle(world: &mut World, dice: &mut Dice, folly: Option<Folly>) -> Result<()
             return Ok(());
         }
     }
-    let observed = world.observe(dice, 0);
-    let plan = plan_towards(
-        &world.ensemble(),
-        &world.template(),
-        &observed,
-        world.timestamp(),
-    );
+    let (_, plan) = look(world, dice, 0);
     Err(failure(
         world,
         &format!("it does not come to rest: {plan:#?}"),
@@ -227,13 +227,7 @@ fn settle(world: &mut World, dice: &mut Dice, folly: Option<Folly>) -> Result<()
 
 /// Whether all is as wished, and the planner has nothing to do and nothing to complain of.
 fn rests(world: &World, dice: &mut Dice) -> bool {
-    let observed = world.observe(dice, 0);
-    let plan = plan_towards(
-        &world.ensemble(),
-        &world.template(),
-        &observed,
-        world.timestamp(),
-    );
+    let (_, plan) = look(world, dice, 0);
     let ready = plan.conditions.iter().any(|verdict| {
         verdict.kind == condition_type::READY && verdict.truth == super::Truth::True
     });
@@ -343,10 +337,5 @@ fn walks_get_around() {
         before,
         "no member changed"
     );
-    let plan_step = |world: &World| {
-        let observed = world.observe(&mut Dice::new(1), 0);
-        let template = world.template();
-        plan_towards(&world.ensemble(), &template, &observed, world.timestamp()).step
-    };
-    assert_eq!(plan_step(&world), None::<Step>);
+    assert_eq!(look(&world, &mut Dice::new(1), 0).1.step, None::<Step>);
 }
