@@ -63,8 +63,8 @@ impl Migration<'_> {
             .with_context(|| format!("server {new} joins"))?;
         self.turns.push(turn.end());
 
-        // Where a change of the members ends the lead, servers that stay close the connections that
-        // have writes under way; where the leader is stopped, they hold them.
+        // Where a change of the members removes a leader of Apache's, servers that stay close the
+        // connections that have writes under way; where the leader is stopped, they hold them.
         let port = self.ensemble.server(old)?.ports.client;
         let leads = self.ensemble.leader()? == old;
         let stops_first = leads && self.ensemble.server(old)?.kind == Kind::Apache;

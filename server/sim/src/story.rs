@@ -19,7 +19,7 @@ impl World {
         if !self.cx.faults {
             return;
         }
-        let gap = self.story_dice.between(1_000_000, 3_500_000);
+        let gap = self.story_dice.between(700_000, 2_500_000);
         self.cx.q.after(gap, Event::Story);
         let sids = self.sids();
         let Some(leader) = self.leader() else {
@@ -53,12 +53,13 @@ impl World {
     /// and what its clients still sent reaches it later, with their farewell.
     fn left_behind(&mut self, sid: u8, sids: &[u8]) {
         let dice = &mut self.story_dice;
-        let away = dice.between(400_000, 1_100_000);
+        let looks = dice.percent(65);
+        // Time enough for the clients to go elsewhere first.
+        let away = dice.between(if looks { 750_000 } else { 400_000 }, 1_150_000);
         let lag = dice.between(2_000, 150_000);
         let farewell = away + dice.between(50_000, 500_000);
         let goes = away + dice.between(0, 40_000) - 10_000;
         let dies = dice.percent(50);
-        let looks = dice.percent(50);
         self.partition(between(&[sid], sids), away);
         let clients = self.clients.keys().map(|id| Host::Client(*id));
         let ways = clients.flat_map(|client| {

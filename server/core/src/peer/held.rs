@@ -57,7 +57,7 @@ impl Parting {
     }
 
     /// The leader said that it gives up the lead.
-    pub(super) fn given_up(&mut self) {
+    pub(crate) fn given_up(&mut self) {
         self.cause = Cause::GaveUp;
     }
 

@@ -1,7 +1,8 @@
 //! Reconfigurations when all goes well, and with the leader lost in between.
 
-use zk_wire::client::Request;
+use zk_core::ConnId;
 use zk_wire::client::request::ReconfigRequest;
+use zk_wire::client::{ConnectResponse, Request};
 use zk_wire::membership::Membership;
 use zk_wire::{Sid, election::ServerState};
 
@@ -113,6 +114,49 @@ fn the_leader_that_is_removed_names_its_successor_and_follows_it() {
     c.kill(2);
     c.run(5000);
     assert_eq!(c.leader(), None);
+}
+
+/// The third is removed, and has just said so; a client of the second, and the one that asked.
+fn removed_just_now() -> (Cluster, (ConnId, ConnectResponse), ConnId) {
+    let mut c = three();
+    let client = c.connect(2, None);
+    let (admin, _) = c.connect(1, None);
+    let removes = (1, change(None, Some("3"), -1));
+    c.send_until(1, admin, removes, "3 says COMMITANDACTIVATE");
+    (c, client, admin)
+}
+
+#[test]
+fn clients_with_writes_under_way_do_not_notice_that_the_leader_is_removed() {
+    let (mut c, (conn, _), admin) = removed_just_now();
+    let before = c.story.len();
+    c.send_all(2, conn, [(1, create("/a", 0)), (2, exists("/a", false))]);
+    assert_eq!(c.leader(), Some(1));
+    let story = c.story[before..].join("\n");
+    let (asked, ended) = (
+        story.find("2 says REQUEST"),
+        story.find("the members changed"),
+    );
+    assert!(asked.is_some() && asked < ended, "under way: {story}");
+    c.run(100);
+    assert_eq!(c.headers(conn), [(1, 0), (2, 0)]);
+    assert_eq!(c.headers(admin), [(1, 0)]);
+}
+
+#[test]
+fn a_leader_that_is_removed_takes_no_client_any_more() {
+    let (mut c, (_, session), _) = removed_just_now();
+    let before = c.story.len();
+    let (conn, welcome) = c.connect(3, Some(&session));
+    assert_eq!(welcome.session, session.session);
+    c.run(100);
+    c.send(3, conn, 1, create("/a", 0));
+    assert_eq!(c.headers(conn), [(1, 0)]);
+    let story = c.story[before..].join("\n");
+    assert!(
+        story.contains("3 says Revalidate"),
+        "asks the next leader: {story}"
+    );
 }
 
 #[test]

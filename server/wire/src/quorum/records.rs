@@ -46,6 +46,9 @@ pub enum HandOver {
     MayLeave,
     /// Leader to learner: this session acts through another server now.
     Moved(SessionId),
+    /// Leader to learner: the config that it commits next names another leader. It commits nothing
+    /// after that and serves nobody any more.
+    GivesUp,
 }
 
 impl HandOver {
@@ -58,6 +61,7 @@ impl HandOver {
             Self::Leaves => (Zxid::ZERO, 5, 0),
             Self::MayLeave => (Zxid::ZERO, 6, 0),
             Self::Moved(session) => (Zxid::ZERO, 7, session.0),
+            Self::GivesUp => (Zxid::ZERO, 8, 0),
         };
         let mut w = Writer::with_capacity(12);
         w.i32(step);
@@ -75,6 +79,7 @@ impl HandOver {
             5 => Some(Self::Leaves),
             6 => Some(Self::MayLeave),
             7 => Some(Self::Moved(SessionId(sid.0))),
+            8 => Some(Self::GivesUp),
             _ => None,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use zk_wire::client::Request;
-use zk_wire::quorum::Packet;
+use zk_wire::quorum::{HandOver, Packet};
 use zk_wire::txn::{Txn, TxnBody, TxnHeader};
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
@@ -312,8 +312,13 @@ impl Leading {
                 (next, leader)
             });
             let leader = next.as_ref().map(|(_, leader)| *leader);
+            let gives_up = leader.is_some_and(|leader| leader != me);
             for (id, link) in &self.links {
                 if link.stream_open() {
+                    if gives_up && link.hands_over {
+                        let packet = Packet::HandOver(HandOver::GivesUp);
+                        out.push(Output::ToLink { link: *id, packet });
+                    }
                     let packet = commit_packet(&entry, link.observer, leader);
                     out.push(Output::ToLink { link: *id, packet });
                 }
@@ -347,6 +352,15 @@ impl Leading {
         self.go_on_handing_over(local, out)
     }
 
+    /// Whether a reconfiguration made another the leader. Who asks for something from then on hears of
+    /// the end of this lead, and asks the next leader: what this one said might not be known to that.
+    pub(super) fn serves_nobody(&self) -> bool {
+        let Stage::Broadcast(b) = &self.stage else {
+            return true;
+        };
+        b.deposed_until.is_some()
+    }
+
     /// A sync is through when everything proposed before it is committed, and what waits for a
     /// hand-over is proposed, too.
     pub(super) fn sync(
@@ -360,6 +374,9 @@ impl Leading {
         // the others may have another leader by now.
         if !self.standalone && !local.ensemble.is_quorum(self.heard_from(now)) {
             return Err(RoleOver("no quorum was heard within syncLimit".into()));
+        }
+        if self.serves_nobody() {
+            return Ok(());
         }
         let Some(who) = self.hold_sync(who) else {
             return Ok(());

@@ -235,7 +235,8 @@ impl Leading {
             | Step::Offer(_)
             | Step::Follow(_)
             | Step::MayLeave
-            | Step::Moved(_) => Ok(()),
+            | Step::Moved(_)
+            | Step::GivesUp => Ok(()),
         }
     }
 

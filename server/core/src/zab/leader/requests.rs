@@ -97,6 +97,9 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
+        if self.serves_nobody() {
+            return Ok(());
+        }
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
@@ -185,6 +188,7 @@ impl Leading {
         now: Now,
         out: &mut Outputs,
     ) -> Result<(), RoleOver> {
+        let serves_nobody = self.serves_nobody();
         let Stage::Broadcast(b) = &mut self.stage else {
             return Ok(());
         };
@@ -196,6 +200,7 @@ impl Leading {
                 }
                 Ok(())
             }
+            Packet::Revalidate { .. } if serves_nobody => Ok(()),
             Packet::Revalidate {
                 session,
                 timeout_ms,

@@ -100,6 +100,8 @@ pub(crate) struct Learner {
     revalidations: Revalidations,
     /// Whether the leader is known to understand [`Packet::HandOver`].
     leader_hands_over: bool,
+    /// Whether the leader said that it ends with the next config that it commits.
+    leader_gives_up: bool,
     /// The observers that follow this server.
     master: Option<Master>,
 }
@@ -131,6 +133,7 @@ impl Learner {
             syncs: VecDeque::new(),
             revalidations: Revalidations::default(),
             leader_hands_over: false,
+            leader_gives_up: false,
             master: None,
         }
     }

@@ -136,6 +136,10 @@ impl Learner {
                 self.moved_away(session, local, out);
                 return Ok(());
             }
+            HandOver::GivesUp => {
+                self.leader_gives_up = true;
+                return Ok(());
+            }
             HandOver::Follow(_) | HandOver::Accepted | HandOver::Refused | HandOver::Leaves => {
                 return Ok(());
             }
@@ -222,6 +226,9 @@ impl Learner {
             && local.activate_config(next, Some((leader, zxid)), now, out)
         {
             let stays = leader == self.leader && local.designated.is_none();
+            if !stays && self.leader_gives_up {
+                local.parting.given_up();
+            }
             if !stays || !local.clients.can_hold() || local.turning.is_some() {
                 return Err(RoleOver("the members changed".into()));
             }
