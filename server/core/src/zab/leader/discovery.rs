@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use zk_wire::quorum::{LearnerInfo, Packet};
-use zk_wire::{Epoch, Sid, Zxid};
+use zk_wire::{Epoch, Zxid};
 
+use super::epoch_acks::EpochAcks;
 use super::late_promise::EPOCH_LEAP_MAX;
 use super::link::LinkState;
 use super::{Leading, RoleOver, Stage};
@@ -117,8 +118,8 @@ impl Leading {
             .filter(|(_, link)| link.state == LinkState::AwaitEpoch)
             .map(|(id, _)| *id)
             .collect();
-        let acked: BTreeSet<Sid> = [self.me].into();
-        self.stage = Stage::EpochAcks { epoch, acked };
+        let (_, last) = self.history_at_start;
+        self.stage = Stage::EpochAcks(EpochAcks::new(epoch, self.me, last));
         for id in waiting {
             self.send_leader_info(id, epoch, out);
         }
@@ -149,19 +150,20 @@ impl Leading {
             return Ok(());
         };
         let Some(sid) = link.sid else { return Ok(()) };
-        let Stage::EpochAcks { acked, .. } = &mut self.stage else {
+        let Stage::EpochAcks(acks) = &mut self.stage else {
             self.start_sync(id, last_zxid, local, out);
             return Ok(());
         };
         if let Some(theirs) = current_epoch {
-            if (theirs, last_zxid) > self.history_at_start {
+            let is_ahead = (theirs, last_zxid) > self.history_at_start;
+            if is_ahead && !acks.ahead(sid, &local.ensemble) {
                 return Err(format!(
                     "its history (epoch {theirs}, {last_zxid}) is newer than this server's {:?}",
                     self.history_at_start
                 ));
             }
-            if local.ensemble.is_voter(sid) {
-                acked.insert(sid);
+            if !is_ahead && local.ensemble.is_voter(sid) {
+                acks.level(sid, last_zxid);
             }
         }
         link.state = LinkState::AwaitEpochAcks { last_zxid };
@@ -184,13 +186,13 @@ impl Leading {
     /// With a quorum of acknowledgements, the epoch begins: here on disk, and for the learners by
     /// synchronization.
     fn check_epoch_acks(&mut self, local: &mut Local, now: Now, out: &mut Outputs) {
-        let Stage::EpochAcks { epoch, acked } = &self.stage else {
+        let Stage::EpochAcks(acks) = &self.stage else {
             return;
         };
-        if !local.ensemble.is_quorum(acked.iter().copied()) {
+        if !acks.are_enough(&local.ensemble) {
             return;
         }
-        let epoch = *epoch;
+        let epoch = acks.epoch;
         self.first_config(epoch, local, out);
         self.stage = Stage::Synchronization {
             epoch,

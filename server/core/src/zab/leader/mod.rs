@@ -9,6 +9,7 @@
 
 mod broadcast;
 mod discovery;
+mod epoch_acks;
 mod hand_over;
 mod late_promise;
 mod link;
@@ -28,6 +29,7 @@ use crate::status::{ElectionCause, LearnerStatus, Phase};
 use crate::time::{Mono, Now};
 
 use broadcast::Broadcast;
+use epoch_acks::EpochAcks;
 use hand_over::HandOver;
 use late_promise::LatePromises;
 use link::{Link, LinkState};
@@ -47,7 +49,7 @@ enum Stage {
     /// The epoch is fixed, its promise is being written.
     Promising,
     /// Collects acknowledgements of the epoch from voters with no newer history.
-    EpochAcks { epoch: Epoch, acked: BTreeSet<Sid> },
+    EpochAcks(EpochAcks),
     /// Collects acknowledgements of NEWLEADER.
     Synchronization { epoch: Epoch, acked: BTreeSet<Sid> },
     /// Serves.
@@ -137,9 +139,7 @@ impl Leading {
 
     pub(crate) fn phase(&self) -> Phase {
         match &self.stage {
-            Stage::Discovery { .. } | Stage::Promising | Stage::EpochAcks { .. } => {
-                Phase::Discovery
-            }
+            Stage::Discovery { .. } | Stage::Promising | Stage::EpochAcks(_) => Phase::Discovery,
             Stage::Synchronization { .. } => Phase::Synchronization,
             Stage::Broadcast(_) => Phase::Broadcast,
         }
@@ -158,7 +158,8 @@ impl Leading {
     fn epoch(&self) -> Option<Epoch> {
         match &self.stage {
             Stage::Discovery { .. } | Stage::Promising => None,
-            Stage::EpochAcks { epoch, .. } | Stage::Synchronization { epoch, .. } => Some(*epoch),
+            Stage::EpochAcks(acks) => Some(acks.epoch),
+            Stage::Synchronization { epoch, .. } => Some(*epoch),
             Stage::Broadcast(b) => Some(b.epoch()),
         }
     }
