@@ -7,10 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::crd::{
-    Formation, Spread, Storage, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
+    Formation, ObserverZone, Observers, Spread, Storage, Voters, ZkEnsemble, ZkEnsembleSpec,
+    ZkEnsembleStatus,
 };
-use crate::ensemble::build;
-use crate::ensemble::observe::{Observed, Voter, VoterSet};
+use crate::ensemble::build::{self, Servers};
+use crate::ensemble::observe::{Observed, ObserverPods, ServerPod, ServerSet};
+use crate::ensemble::observers::ObserverGroup;
 use crate::ensemble::validate::{Defaults, ValidatedEnsemble, validate};
 use crate::members::{
     ConfigVersion, History, Learner, MasterKey, MemberReport, ReportedConfig, ReportedRole,
@@ -56,6 +58,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
                 spread: Spread::Preferred,
                 template: None,
             },
+            observers: None,
             volumes: None,
             config: std::collections::BTreeMap::new(),
         },
@@ -73,6 +76,23 @@ pub(crate) fn valid(replicas: i32) -> ValidatedEnsemble {
     validate(&ensemble(replicas), &defaults()).unwrap().unwrap()
 }
 
+/// The same with so many observers in the zones a, b and c.
+pub(crate) fn valid_with_observers(replicas: i32) -> ValidatedEnsemble {
+    let mut object = ensemble(3);
+    let zone = |name: &str| ObserverZone {
+        name: name.to_owned(),
+        min_replicas: 0,
+    };
+    object.spec.observers = Some(Observers {
+        replicas,
+        zones: ["a", "b", "c"].map(zone).into(),
+        resources: None,
+        template: None,
+        storage: None,
+    });
+    validate(&object, &defaults()).unwrap().unwrap()
+}
+
 /// An ensemble at rest: every pod from the wanted revision, `leader` leads, all others follow.
 pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
     let members = ensemble.founders().voters;
@@ -80,15 +100,56 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
         .iter()
         .map(|id| (*id, voter(ensemble, *id, &members, leader)));
     Observed {
-        voter_set: Some(VoterSet {
-            template_fingerprint: Some(build::template_fingerprint(ensemble)),
+        voter_set: Some(ServerSet {
+            template_fingerprint: Some(build::template_fingerprint(ensemble, Servers::Voters)),
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
             slots: ensemble.formation.voters,
         }),
         voters: voters.collect(),
+        observers: ensemble
+            .observers
+            .groups
+            .iter()
+            .map(|group| {
+                (
+                    group.zone.clone(),
+                    observers(ensemble, group, &members, leader),
+                )
+            })
+            .collect(),
+        surplus: Vec::new(),
         versions: BTreeMap::new(),
         foreign: Vec::new(),
+    }
+}
+
+/// Observers that serve.
+fn observers(
+    ensemble: &ValidatedEnsemble,
+    group: &ObserverGroup,
+    members: &BTreeSet<u8>,
+    leader: u8,
+) -> ObserverPods {
+    let servers = Servers::Observers(group);
+    let pod = |id: u8| {
+        let mut pod = voter(ensemble, id, members, leader);
+        pod.pod = ensemble.observer_pod(group, id);
+        pod.uid = format!("uid-of-{}", pod.pod);
+        pod.zone = Some(group.zone.clone());
+        if let Some(report) = &mut pod.report {
+            report.role = ReportedRole::Observer;
+        }
+        pod
+    };
+    ObserverPods {
+        set: Some(ServerSet {
+            template_fingerprint: Some(build::template_fingerprint(ensemble, servers)),
+            update_revision: Some("new".to_owned()),
+            created: Some(seconds_ago(3600)),
+            slots: group.replicas,
+        }),
+        pods: group.wanted().map(|id| (id, pod(id))).collect(),
     }
 }
 
@@ -98,13 +159,13 @@ pub(crate) fn voter(
     id: u8,
     members: &BTreeSet<u8>,
     leader: u8,
-) -> Voter {
+) -> ServerPod {
     let pod = ensemble.pod_of(id);
     let learners = members
         .iter()
         .copied()
         .filter(|other| id == leader && *other != id);
-    Voter {
+    ServerPod {
         uid: format!("uid-of-{pod}"),
         pod,
         node: Some(format!("node{id}")),
@@ -210,7 +271,7 @@ impl Observed {
         self
     }
 
-    pub(crate) fn voter_mut(&mut self, id: u8) -> &mut Voter {
+    pub(crate) fn voter_mut(&mut self, id: u8) -> &mut ServerPod {
         self.voters.get_mut(&id).unwrap()
     }
 

@@ -4,6 +4,7 @@
 mod broken;
 mod clients;
 mod faults;
+mod observers;
 mod operators;
 mod refusals;
 mod rest;
@@ -61,6 +62,10 @@ const CHECKS: &[Check] = &[
     (
         "the number of voters changes",
         scaling::number_of_voters_changes,
+    ),
+    (
+        "observers over three zones",
+        observers::observers_come_and_go,
     ),
     (
         "a spec that does not run stops at one pod",

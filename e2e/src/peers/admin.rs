@@ -17,6 +17,10 @@ const ANSWER_LEN_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
+    /// Its id.
+    pub server_id: i64,
+    /// leader, follower, observer, looking or standalone.
+    pub role: String,
     /// Whether clients are served.
     pub serving: bool,
     /// The last transaction in the tree.

@@ -8,6 +8,11 @@ mod manifest;
     unreachable_pub,
     reason = "the schema derive copies each struct into a private place"
 )]
+mod observers;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
 mod spec;
 mod status;
 #[expect(
@@ -17,12 +22,15 @@ mod status;
 mod template;
 
 pub use manifest::{crd, crd_yaml};
+pub use observers::{
+    Ephemeral, OBSERVER_ZONES_MAX, OBSERVERS_PER_ZONE_MAX, ObserverStorage, ObserverZone, Observers,
+};
 pub use spec::{
     OWNED_KEYS, OWNED_PREFIXES, Resources, Retention, Spread, Storage, Volumes, Voters, ZkEnsemble,
     ZkEnsembleSpec,
 };
 pub use status::{
-    Formation, Leader, Member, MemberRole, MemberState, Membership, Operation, VoterCounts,
-    ZkEnsembleStatus, condition_type,
+    Formation, Leader, Member, MemberRole, MemberState, Membership, ObserverCounts,
+    ObserverZoneStatus, Operation, VoterCounts, ZkEnsembleStatus, condition_type,
 };
 pub use template::Template;

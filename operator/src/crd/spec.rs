@@ -10,6 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::observers::Observers;
 use super::status::ZkEnsembleStatus;
 use super::template::Template;
 
@@ -46,6 +47,11 @@ pub const OWNED_PREFIXES: [&str; 5] = ["server.", "group.", "weight.", "admin.",
     namespaced,
     status = "ZkEnsembleStatus",
     derive = "PartialEq",
+    scale(
+        spec_replicas_path = ".spec.observers.replicas",
+        status_replicas_path = ".status.observers.replicas",
+        label_selector_path = ".status.observers.selector"
+    ),
     doc = "An ensemble of ZooKeeper-compatible servers, run by the Quorate operator.",
     printcolumn(
         name = "Ready",
@@ -60,6 +66,12 @@ pub const OWNED_PREFIXES: [&str; 5] = ["server.", "group.", "weight.", "admin.",
         description = "Whether a leader with a quorum serves writes"
     ),
     printcolumn(name = "Leader", type_ = "string", json_path = ".status.leader.pod"),
+    printcolumn(
+        name = "Observers",
+        type_ = "string",
+        json_path = ".status.observers.summary",
+        description = "Observers that serve, of the observers wanted"
+    ),
     printcolumn(
         name = "Zones",
         type_ = "integer",
@@ -86,6 +98,13 @@ pub const OWNED_PREFIXES: [&str; 5] = ["server.", "group.", "weight.", "admin.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name must start with a letter and contain only a-z, 0-9 and '-': Services are \
          named after it; choose a name like 'orders'"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.observers) || self.spec.observers.zones.all(zone, \
+         size(zone.name) + size(self.metadata.name) <= 42)"
+    ).message(
+        "metadata.name and the name of a zone in observers.zones are longer than 42 characters \
+         together: the names of pods are built from both; create the ensemble under a shorter name"
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +121,10 @@ pub struct ZkEnsembleSpec {
 
     /// The servers that vote: they elect the leader and acknowledge every write.
     pub voters: Voters,
+
+    /// Servers that follow without a vote and serve clients in their zone; none without this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observers: Option<Observers>,
 
     /// What becomes of volumes that no server uses any more; by default they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,7 +265,7 @@ pub struct Resources {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities_schema")]
     pub requests: BTreeMap<String, Quantity>,
-    /// What a voter may use at most, e.g. `{memory: 1Gi}`.
+    /// What a server may use at most, e.g. `{memory: 1Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities_schema")]
     pub limits: BTreeMap<String, Quantity>,

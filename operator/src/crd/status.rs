@@ -53,6 +53,9 @@ pub struct ZkEnsembleStatus {
     /// Counts of voters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voters: Option<VoterCounts>,
+    /// Counts of observers; absent where there never were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observers: Option<ObserverCounts>,
     /// The voters one by one.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map"))]
@@ -121,6 +124,42 @@ pub struct VoterCounts {
     /// Number of known zones that voters run in; absent when the nodes carry no zone label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<i32>,
+}
+
+/// Counts of observers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObserverCounts {
+    /// Observers that have a pod.
+    pub replicas: i32,
+    /// Observers that serve clients.
+    pub ready_replicas: i32,
+    /// Ready of wanted, as `kubectl get` shows it.
+    pub summary: String,
+    /// Selects the pods of observers, for autoscalers.
+    pub selector: String,
+    /// The zones that have observers, or had some.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map"))]
+    #[schemars(extend("x-kubernetes-list-map-keys" = ["name"]))]
+    pub zones: Vec<ObserverZoneStatus>,
+}
+
+/// The observers of one zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObserverZoneStatus {
+    /// The zone.
+    pub name: String,
+    /// Id of the observer in the pod with ordinal 0; no other zone ever has this block of ids while
+    /// there are others.
+    pub id_base: u8,
+    /// Observers that are wanted there.
+    pub desired: i32,
+    /// Observers that have a pod there.
+    pub current: i32,
+    /// Observers that serve clients there.
+    pub ready: i32,
 }
 
 /// One voter.

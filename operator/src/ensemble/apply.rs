@@ -7,14 +7,17 @@ use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Api, Patch, PatchParams};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Resources, fingerprint_of};
 use super::error::{Called, ReconcileError};
-use super::observe::Observed;
+use super::observe::{Observed, Surplus, SurplusKind};
 
 /// Owner of the fields that the operator writes.
 pub(crate) const FIELD_MANAGER: &str = "quorate-operator";
@@ -69,6 +72,9 @@ pub async fn objects(
         client: clients,
         disruption_budget,
         voters,
+        observer_budget,
+        zones,
+        observers,
     } = wanted;
     let to = Target {
         client,
@@ -82,7 +88,64 @@ pub async fn objects(
     if let Some(budget) = disruption_budget {
         to.apply(budget, "apply the PodDisruptionBudget").await?;
     }
-    to.apply(voters, "apply the StatefulSet").await
+    to.apply(voters, "apply the StatefulSet").await?;
+    if let Some(budget) = observer_budget {
+        let call = "apply the PodDisruptionBudget of the observers";
+        to.apply(budget, call).await?;
+    }
+    for zone in zones {
+        to.apply(zone, "apply the Service of a zone").await?;
+    }
+    for set in observers {
+        to.apply(set, "apply the StatefulSet of a zone").await?;
+    }
+    Ok(())
+}
+
+/// Deletes what is not wanted any more; pods go with their StatefulSet.
+///
+/// # Errors
+///
+/// When the API server refuses or does not answer. That one is gone already is no error.
+pub async fn remove(
+    client: &Client,
+    namespace: &str,
+    surplus: &[Surplus],
+) -> Result<(), ReconcileError> {
+    for object in surplus {
+        match object.kind {
+            SurplusKind::StatefulSet => delete::<StatefulSet>(client, namespace, object).await?,
+            SurplusKind::Service => delete::<Service>(client, namespace, object).await?,
+            SurplusKind::PodDisruptionBudget => {
+                delete::<PodDisruptionBudget>(client, namespace, object).await?;
+            }
+        }
+        tracing::info!(namespace, kind = ?object.kind, name = %object.name, "not wanted any more");
+    }
+    Ok(())
+}
+
+async fn delete<K>(client: &Client, namespace: &str, object: &Surplus) -> Result<(), ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let preconditions = Preconditions {
+        uid: Some(object.uid.clone()),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::background()
+    };
+    match api.delete(&object.name, &params).await {
+        // Gone, or another one of that name.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        other => other
+            .map(|_| ())
+            .called("delete an object that is not wanted any more"),
+    }
 }
 
 /// Where objects are written.

@@ -44,7 +44,7 @@ pub(super) async fn carry_out<M: Members>(
     let credential = context.defaults.key.credential(&ensemble.owner.uid);
     let outcome = match step {
         Step::Form { servers } => form(context, ensemble, &credential, servers).await,
-        Step::RestartVoter { pod, uid, .. } => {
+        Step::Restart { pod, uid, .. } => {
             delete_pod(&context.client, &ensemble.namespace, pod, uid).await?
         }
         Step::AddVoter {

@@ -42,7 +42,7 @@ pub(super) async fn refused(
 fn action(step: &Step) -> &'static str {
     match step {
         Step::Form { .. } => "Form",
-        Step::RestartVoter { .. } => "Restart",
+        Step::Restart { .. } => "Restart",
         Step::AddVoter { .. } | Step::RemoveVoter { .. } => "Reconfigure",
     }
 }

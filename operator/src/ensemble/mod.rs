@@ -12,6 +12,7 @@ pub mod error;
 mod events;
 pub mod membership;
 pub mod observe;
+pub mod observers;
 pub mod plan;
 pub mod status;
 pub mod validate;
@@ -117,6 +118,10 @@ async fn go_on<M: Members>(
             observed,
         )
         .await?;
+        if !observed.surplus.is_empty() {
+            context.leadership.confirm().await?;
+            apply::remove(&context.client, namespace, &observed.surplus).await?;
+        }
     }
     let mut failed = None;
     if let Some(step) = &plan.step {

@@ -1,4 +1,4 @@
-//! What is there: the StatefulSet, the pods, their zones, and what the servers say themselves.
+//! What is there: the StatefulSets, the pods, their zones, and what the servers say themselves.
 //!
 //! All of it is read anew in each reconcile, past any cache, because the planner takes pods away
 //! by it. A server that stays silent is part of the observation.
@@ -16,8 +16,9 @@ use kube::api::{Api, ListParams};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::build::{TEMPLATE_ANNOTATION, voter_selector};
+use super::build::{TEMPLATE_ANNOTATION, ensemble_selector};
 use super::error::{Called, ReconcileError};
+use super::observers::ObserverGroup;
 use super::validate::{VOTER_ID_MAX, ValidatedEnsemble};
 use crate::crd::ZkEnsemble;
 use crate::members::{MemberReport, Members};
@@ -32,18 +33,53 @@ const TROUBLE_LEN_MAX: usize = 240;
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The StatefulSet of the voters; `None` before it was made.
-    pub voter_set: Option<VoterSet>,
+    pub voter_set: Option<ServerSet>,
     /// Pods of voters by server id.
-    pub voters: BTreeMap<u8, Voter>,
+    pub voters: BTreeMap<u8, ServerPod>,
+    /// The observers by zone: of all that are wanted, and of others that have pods still.
+    pub observers: BTreeMap<String, ObserverPods>,
+    /// Objects of the ensemble that are not wanted any more.
+    pub surplus: Vec<Surplus>,
     /// Versions of the objects that were read, by "Kind name": nothing is written over anything else.
     pub versions: BTreeMap<String, String>,
     /// Objects that carry our names but belong to someone else, as "Kind name".
     pub foreign: Vec<String>,
 }
 
-/// The StatefulSet of the voters.
+/// The observers of one zone.
+#[derive(Clone, Debug, Default)]
+pub struct ObserverPods {
+    /// Their StatefulSet; `None` before it was made.
+    pub set: Option<ServerSet>,
+    /// Pods by server id.
+    pub pods: BTreeMap<u8, ServerPod>,
+}
+
+/// An object that is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surplus {
+    /// Its kind.
+    pub kind: SurplusKind,
+    /// Its name.
+    pub name: String,
+    /// Its uid, the precondition of the deletion.
+    pub uid: String,
+}
+
+/// Kinds of objects that an ensemble may need no more while it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SurplusKind {
+    /// Of observers in a zone.
+    StatefulSet,
+    /// For clients in a zone.
+    Service,
+    /// Of voters or of observers.
+    PodDisruptionBudget,
+}
+
+/// The StatefulSet of a group of servers.
 #[derive(Clone, Debug)]
-pub struct VoterSet {
+pub struct ServerSet {
     /// Fingerprint of the template that it was last asked for.
     pub template_fingerprint: Option<String>,
     /// Revision that new pods get; `None` while the StatefulSet controller lags behind.
@@ -54,9 +90,9 @@ pub struct VoterSet {
     pub slots: u8,
 }
 
-/// The pod of one voter.
+/// The pod of one server.
 #[derive(Clone, Debug)]
-pub struct Voter {
+pub struct ServerPod {
     /// Name of the pod.
     pub pod: String,
     /// Its uid, the precondition of any deletion.
@@ -110,56 +146,185 @@ pub async fn cluster<M: Members>(
     members: &M,
     ensemble: &ValidatedEnsemble,
 ) -> Result<Observed, ReconcileError> {
-    let namespace = ensemble.namespace.as_str();
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-    let set_name = ensemble.voter_set_name();
-    let (set, pods, others) = futures::try_join!(
-        async { sets.get_opt(&set_name).await.called("get the StatefulSet") },
-        list_pods(client, ensemble),
+    let (sets, pods, others, services, budgets) = futures::try_join!(
+        server_sets(client, ensemble),
+        list::<Pod>(client, ensemble, "list the pods"),
         other_objects(client, ensemble),
+        list::<Service>(client, ensemble, "list the Services"),
+        list::<PodDisruptionBudget>(client, ensemble, "list the PodDisruptionBudgets"),
     )?;
     let mut found = Found::default();
     for (what, metadata) in others {
         found.note(what, metadata, ensemble);
     }
-    let metadata = set.as_ref().map(|set| set.metadata.clone());
-    let ours = found.note(format!("StatefulSet {set_name}"), metadata, ensemble);
-    let voter_set = set.filter(|_| ours).map(VoterSet::from);
-    let mut voters: BTreeMap<u8, Voter> = pods
-        .iter()
-        .filter_map(|pod| {
-            let id = id_of(pod.metadata.name.as_deref()?, &set_name)?;
-            Some((id, read_pod(pod)?))
-        })
-        .collect();
-    let (zones, reports) =
-        futures::join!(zones_of_nodes(client, &voters), ask_all(members, &voters));
-    let zones = zones?;
-    for (id, voter) in &mut voters {
-        if voter.zone.is_none() {
-            voter.zone = voter
-                .node
-                .as_ref()
-                .and_then(|node| zones.get(node).cloned());
-        }
-        voter.report = reports.get(id).cloned();
+    let ours = |found: &mut Found, name: &str| {
+        let set = sets
+            .iter()
+            .find(|set| set.metadata.name.as_deref() == Some(name));
+        let what = format!("StatefulSet {name}");
+        let metadata = set.map(|set| set.metadata.clone());
+        let ours = found.note(what, metadata, ensemble);
+        set.filter(|_| ours).cloned().map(ServerSet::from)
+    };
+    let voter_set = ours(&mut found, &ensemble.voter_set_name());
+    let mut voters = pods_of(&pods, &ensemble.voter_set_name(), 1);
+    voters.retain(|id, _| *id <= VOTER_ID_MAX);
+    let mut observers = BTreeMap::new();
+    for (zone, id_base) in zones(ensemble) {
+        let name = ensemble.observer_set_name(&zone);
+        let set = ours(&mut found, &name);
+        let pods = pods_of(&pods, &name, id_base);
+        observers.insert(zone, ObserverPods { set, pods });
     }
-    Ok(Observed {
+    let surplus = surplus(ensemble, &sets, &services, &budgets);
+    let mut observed = Observed {
         voter_set,
         voters,
+        observers,
+        surplus,
         versions: found.versions,
         foreign: found.foreign,
-    })
+    };
+    let (zones, reports) = futures::join!(
+        zones_of_nodes(client, &observed),
+        ask_all(members, &observed)
+    );
+    let zones = zones?;
+    for (id, server) in observed.servers_mut() {
+        if server.zone.is_none() {
+            let node = server.node.as_ref();
+            server.zone = node.and_then(|node| zones.get(node).cloned());
+        }
+        server.report = reports.get(&id).cloned();
+    }
+    Ok(observed)
 }
 
-/// The id of the server in a pod of the voters' set.
-fn id_of(pod: &str, set_name: &str) -> Option<u8> {
-    let ordinal = pod.strip_prefix(set_name)?.strip_prefix('-')?;
-    let id = ordinal.parse::<u8>().ok()?.checked_add(1)?;
-    (id <= VOTER_ID_MAX).then_some(id)
+impl Observed {
+    /// All pods, voters first.
+    pub fn servers(&self) -> impl Iterator<Item = (u8, &ServerPod)> {
+        let observers = self.observers.values().flat_map(|group| &group.pods);
+        self.voters
+            .iter()
+            .chain(observers)
+            .map(|(id, pod)| (*id, pod))
+    }
+
+    fn servers_mut(&mut self) -> impl Iterator<Item = (u8, &mut ServerPod)> {
+        let observers = self
+            .observers
+            .values_mut()
+            .flat_map(|group| &mut group.pods);
+        self.voters
+            .iter_mut()
+            .chain(observers)
+            .map(|(id, pod)| (*id, pod))
+    }
 }
 
-impl From<StatefulSet> for VoterSet {
+/// The zones that are to have observers, and those that had some, with the first id of each.
+fn zones(ensemble: &ValidatedEnsemble) -> BTreeMap<String, u8> {
+    let recorded = ensemble.observers.recorded.iter();
+    let recorded = recorded.map(|zone| (zone.name.clone(), zone.id_base));
+    let wanted = ensemble.observers.groups.iter();
+    let wanted = wanted.map(|group: &ObserverGroup| (group.zone.clone(), group.id_base));
+    recorded.chain(wanted).collect()
+}
+
+/// The pods of a set by server id.
+fn pods_of(pods: &[Pod], set_name: &str, id_base: u8) -> BTreeMap<u8, ServerPod> {
+    let id_of = |pod: &str| {
+        let ordinal = pod.strip_prefix(set_name)?.strip_prefix('-')?;
+        id_base.checked_add(ordinal.parse().ok()?)
+    };
+    let read = |pod: &Pod| Some((id_of(pod.metadata.name.as_deref()?)?, read_pod(pod)?));
+    pods.iter().filter_map(read).collect()
+}
+
+/// The StatefulSets of the ensemble, and whatever has the name of one that is wanted.
+async fn server_sets(
+    client: &Client,
+    ensemble: &ValidatedEnsemble,
+) -> Result<Vec<StatefulSet>, ReconcileError> {
+    let api: Api<StatefulSet> = Api::namespaced(client.clone(), &ensemble.namespace);
+    let mut sets = list::<StatefulSet>(client, ensemble, "list the StatefulSets").await?;
+    let groups = ensemble.observers.groups.iter();
+    let groups = groups.map(|group| ensemble.observer_set_name(&group.zone));
+    let names: Vec<String> = groups
+        .chain([ensemble.voter_set_name()])
+        .filter(|name| {
+            sets.iter()
+                .all(|set| set.metadata.name.as_ref() != Some(name))
+        })
+        .collect();
+    let missing = names.iter().map(|name| api.get_opt(name));
+    let others = try_join_all(missing).await.called("get a StatefulSet")?;
+    sets.extend(others.into_iter().flatten());
+    Ok(sets)
+}
+
+/// Everything of one kind that was made for the ensemble.
+async fn list<K>(
+    client: &Client,
+    ensemble: &ValidatedEnsemble,
+    call: &'static str,
+) -> Result<Vec<K>, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), &ensemble.namespace);
+    let params = ListParams::default().labels(&ensemble_selector(ensemble));
+    Ok(api.list(&params).await.called(call)?.items)
+}
+
+/// What is there of the ensemble and not wanted: of zones without observers, and budgets that would pin
+/// a single voter.
+fn surplus(
+    ensemble: &ValidatedEnsemble,
+    sets: &[StatefulSet],
+    services: &[Service],
+    budgets: &[PodDisruptionBudget],
+) -> Vec<Surplus> {
+    let groups = ensemble.observers.groups.iter();
+    let zones: Vec<String> = groups
+        .map(|group| ensemble.observer_set_name(&group.zone))
+        .collect();
+    let to_go = |kind, metadata: &ObjectMeta, wanted: &[String]| {
+        let (name, uid) = (metadata.name.clone()?, metadata.uid.clone()?);
+        let goes = is_ours(metadata, ensemble)
+            && metadata.deletion_timestamp.is_none()
+            && !wanted.contains(&name);
+        goes.then_some(Surplus { kind, name, uid })
+    };
+    let mut wanted = zones;
+    wanted.push(ensemble.voter_set_name());
+    let mut services_wanted = wanted.clone();
+    services_wanted.extend([ensemble.peers_name(), ensemble.client_name()]);
+    let mut budgets_wanted = Vec::new();
+    if ensemble.replicas > 1 || ensemble.members() > 1 {
+        budgets_wanted.push(ensemble.voter_set_name());
+    }
+    if !ensemble.observers.groups.is_empty() {
+        budgets_wanted.push(ensemble.observer_budget_name());
+    }
+    let sets = sets
+        .iter()
+        .filter_map(|set| to_go(SurplusKind::StatefulSet, &set.metadata, &wanted));
+    let services = services
+        .iter()
+        .filter_map(|service| to_go(SurplusKind::Service, &service.metadata, &services_wanted));
+    let budgets = budgets.iter().filter_map(|budget| {
+        to_go(
+            SurplusKind::PodDisruptionBudget,
+            &budget.metadata,
+            &budgets_wanted,
+        )
+    });
+    sets.chain(services).chain(budgets).collect()
+}
+
+impl From<StatefulSet> for ServerSet {
     fn from(set: StatefulSet) -> Self {
         let status = set.status.unwrap_or_default();
         let current = status.observed_generation >= set.metadata.generation;
@@ -176,15 +341,6 @@ impl From<StatefulSet> for VoterSet {
                 .map_or(1, |replicas| u8::try_from(replicas).unwrap_or(u8::MAX)),
         }
     }
-}
-
-async fn list_pods(
-    client: &Client,
-    ensemble: &ValidatedEnsemble,
-) -> Result<Vec<Pod>, ReconcileError> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &ensemble.namespace);
-    let params = ListParams::default().labels(&voter_selector(ensemble));
-    Ok(api.list(&params).await.called("list the pods")?.items)
 }
 
 fn is_ours(metadata: &ObjectMeta, ensemble: &ValidatedEnsemble) -> bool {
@@ -221,30 +377,41 @@ impl Found {
     }
 }
 
-/// Everything but the StatefulSet, by "Kind name".
+/// Everything but the StatefulSets, by "Kind name".
 async fn other_objects(
     client: &Client,
     ensemble: &ValidatedEnsemble,
-) -> Result<[(String, Option<ObjectMeta>); 4], ReconcileError> {
-    let names = [
-        ensemble.config_name(),
-        ensemble.peers_name(),
-        ensemble.client_name(),
-        ensemble.voter_set_name(),
-    ];
-    let [config, peers, clients, budget] = &names;
-    let found = futures::try_join!(
-        metadata::<ConfigMap>(client, ensemble, config),
-        metadata::<Service>(client, ensemble, peers),
-        metadata::<Service>(client, ensemble, clients),
-        metadata::<PodDisruptionBudget>(client, ensemble, budget),
+) -> Result<Vec<(String, Option<ObjectMeta>)>, ReconcileError> {
+    let zones = ensemble.observers.groups.iter();
+    let zones = zones.map(|group| ensemble.observer_set_name(&group.zone));
+    let services: Vec<String> = zones
+        .chain([ensemble.peers_name(), ensemble.client_name()])
+        .collect();
+    let budgets = [ensemble.voter_set_name(), ensemble.observer_budget_name()];
+    let config = ensemble.config_name();
+    let (services, budgets, config) = futures::try_join!(
+        all::<Service>(client, ensemble, &services),
+        all::<PodDisruptionBudget>(client, ensemble, &budgets),
+        all::<ConfigMap>(client, ensemble, std::slice::from_ref(&config)),
     )?;
-    Ok([
-        (format!("ConfigMap {config}"), found.0),
-        (format!("Service {peers}"), found.1),
-        (format!("Service {clients}"), found.2),
-        (format!("PodDisruptionBudget {budget}"), found.3),
-    ])
+    Ok([config, budgets, services].concat())
+}
+
+/// Looks for each of these objects, by "Kind name".
+async fn all<K>(
+    client: &Client,
+    ensemble: &ValidatedEnsemble,
+    names: &[String],
+) -> Result<Vec<(String, Option<ObjectMeta>)>, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let look = async |name: &String| {
+        let found = metadata::<K>(client, ensemble, name).await?;
+        Ok((format!("{} {name}", K::kind(&())), found))
+    };
+    try_join_all(names.iter().map(look)).await
 }
 
 async fn metadata<K>(
@@ -264,7 +431,7 @@ where
     Ok(found.map(|object| object.metadata))
 }
 
-fn read_pod(pod: &Pod) -> Option<Voter> {
+fn read_pod(pod: &Pod) -> Option<ServerPod> {
     let metadata = &pod.metadata;
     let status = pod.status.as_ref();
     let conditions = status
@@ -285,7 +452,7 @@ fn read_pod(pod: &Pod) -> Option<Voter> {
         .iter()
         .find(|c| c.type_ == "PodScheduled" && c.status == "False")
         .and_then(|c| c.message.clone());
-    Some(Voter {
+    Some(ServerPod {
         pod: metadata.name.clone()?,
         uid: metadata.uid.clone()?,
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
@@ -354,15 +521,15 @@ fn shorten(text: &str) -> String {
     text.chars().take(TROUBLE_LEN_MAX).collect()
 }
 
-/// Zones of the nodes that voters are bound to and whose pods do not carry the zone themselves.
+/// Zones of the nodes that servers are bound to and whose pods do not carry the zone themselves.
 async fn zones_of_nodes(
     client: &Client,
-    voters: &BTreeMap<u8, Voter>,
+    observed: &Observed,
 ) -> Result<BTreeMap<String, String>, ReconcileError> {
-    let nodes: BTreeSet<&String> = voters
-        .values()
-        .filter(|voter| voter.zone.is_none())
-        .filter_map(|voter| voter.node.as_ref())
+    let nodes: BTreeSet<&String> = observed
+        .servers()
+        .filter(|(_, server)| server.zone.is_none())
+        .filter_map(|(_, server)| server.node.as_ref())
         .collect();
     let api: Api<Node> = Api::all(client.clone());
     let zone_of = async |node: &String| -> Result<_, ReconcileError> {
@@ -376,23 +543,20 @@ async fn zones_of_nodes(
     Ok(zones.into_iter().flatten().collect())
 }
 
-/// Asks all voters that have an address, at the same time.
-async fn ask_all<M: Members>(
-    members: &M,
-    voters: &BTreeMap<u8, Voter>,
-) -> BTreeMap<u8, MemberReport> {
-    let asked = voters.iter().filter(|(_, voter)| !voter.terminating);
-    let answers = join_all(asked.filter_map(|(id, voter)| {
-        let ip = voter.ip?;
+/// Asks all servers that have an address, at the same time.
+async fn ask_all<M: Members>(members: &M, observed: &Observed) -> BTreeMap<u8, MemberReport> {
+    let asked = observed.servers().filter(|(_, server)| !server.terminating);
+    let answers = join_all(asked.filter_map(|(id, server)| {
+        let ip = server.ip?;
         Some(async move {
             match members.ask(ip).await {
-                Ok(report) if report.server_id == *id => Some((*id, report)),
+                Ok(report) if report.server_id == id => Some((id, report)),
                 Ok(report) => {
-                    tracing::warn!(pod = %voter.pod, id = report.server_id, "server has another id");
+                    tracing::warn!(pod = %server.pod, id = report.server_id, "server has another id");
                     None
                 }
                 Err(silence) => {
-                    tracing::debug!(pod = %voter.pod, %silence, "server does not answer");
+                    tracing::debug!(pod = %server.pod, %silence, "server does not answer");
                     None
                 }
             }
@@ -405,6 +569,60 @@ async fn ask_all<M: Members>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ensemble::observers::ObserverSpec;
+    use crate::fixtures::{valid, valid_with_observers};
+
+    #[test]
+    fn surplus_is_what_no_zone_needs_and_nothing_of_the_voters() {
+        let ensemble = valid_with_observers(3);
+        let named = |name: &str, ours: bool| ObjectMeta {
+            name: Some(name.to_owned()),
+            uid: Some(format!("uid-of-{name}")),
+            owner_references: ours.then(|| vec![ensemble.owner.clone()]),
+            ..ObjectMeta::default()
+        };
+        let sets = ["demo-voter", "demo-observer-a", "demo-observer-z"].map(|name| StatefulSet {
+            metadata: named(name, true),
+            ..StatefulSet::default()
+        });
+        let services = [
+            ("demo-peers", true),
+            ("demo-client", true),
+            ("demo-observer-b", true),
+            ("demo-observer-y", true),
+            ("demo-observer-x", false),
+        ]
+        .map(|(name, ours)| Service {
+            metadata: named(name, ours),
+            ..Service::default()
+        });
+        let budgets = ["demo-voter", "demo-observer"].map(|name| PodDisruptionBudget {
+            metadata: named(name, true),
+            ..PodDisruptionBudget::default()
+        });
+        let names = |ensemble: &ValidatedEnsemble| -> Vec<String> {
+            let surplus = surplus(ensemble, &sets, &services, &budgets);
+            surplus.into_iter().map(|object| object.name).collect()
+        };
+        assert_eq!(names(&ensemble), ["demo-observer-z", "demo-observer-y"]);
+        let single = ValidatedEnsemble {
+            observers: ObserverSpec::default(),
+            ..valid(1)
+        };
+        let all = names(&single);
+        assert!(
+            all.contains(&"demo-voter".to_owned()),
+            "its budget: {all:?}"
+        );
+        assert_eq!(
+            surplus(&single, &sets, &[], &[])
+                .iter()
+                .filter(|object| object.name == "demo-voter")
+                .count(),
+            0,
+            "and not its StatefulSet"
+        );
+    }
 
     #[test]
     fn last_words_are_the_reason() {

@@ -9,13 +9,14 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource};
 
 use super::apply::FIELD_MANAGER;
+use super::build::observer_selector;
 use super::error::{Called, ReconcileError};
 use super::observe::Observed;
 use super::plan::{Plan, Truth, Verdict, member_state};
 use super::validate::ValidatedEnsemble;
 use crate::crd::{
-    Leader, Member, MemberRole, MemberState, VoterCounts, ZkEnsemble, ZkEnsembleStatus,
-    condition_type,
+    Leader, Member, MemberRole, MemberState, ObserverCounts, ObserverZoneStatus, VoterCounts,
+    ZkEnsemble, ZkEnsembleStatus, condition_type,
 };
 
 /// Composes what must be on record before anything is done: how the ensemble began, and its members.
@@ -29,8 +30,66 @@ pub fn latch(
         ensemble_id: Some(ensemble.ensemble_id.clone()),
         formation: Some(plan.formation.clone()),
         membership: plan.formation.complete.then(|| plan.members.to_record()),
+        observers: observers_on_record(previous, ensemble),
         ..previous.cloned().unwrap_or_default()
     }
+}
+
+/// The blocks of ids, before there is a pod with one of them. The counts are as they were.
+fn observers_on_record(
+    previous: Option<&ZkEnsembleStatus>,
+    ensemble: &ValidatedEnsemble,
+) -> Option<ObserverCounts> {
+    let before = previous.and_then(|status| status.observers.clone());
+    if before.is_none() && ensemble.observers.groups.is_empty() {
+        return None;
+    }
+    let mut counts = before.unwrap_or_default();
+    counts.selector = observer_selector(ensemble);
+    // A block that was given away is no longer that of its former zone.
+    let groups = &ensemble.observers.groups;
+    counts.zones.retain(|zone| {
+        groups
+            .iter()
+            .all(|group| group.id_base != zone.id_base || group.zone == zone.name)
+    });
+    for group in groups {
+        if counts.zones.iter().all(|zone| zone.name != group.zone) {
+            counts.zones.push(ObserverZoneStatus {
+                name: group.zone.clone(),
+                id_base: group.id_base,
+                ..ObserverZoneStatus::default()
+            });
+        }
+    }
+    Some(counts)
+}
+
+/// The same with the counts of now.
+fn count_observers(
+    on_record: Option<&ObserverCounts>,
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+) -> Option<ObserverCounts> {
+    let mut counts = on_record.cloned()?;
+    for zone in &mut counts.zones {
+        let group = ensemble
+            .observers
+            .groups
+            .iter()
+            .find(|g| g.zone == zone.name);
+        zone.desired = group.map_or(0, |group| i32::from(group.replicas));
+        let found = observed.observers.get(&zone.name);
+        zone.current = small(found.map_or(0, |found| found.pods.len()));
+        let servers = found.iter().flat_map(|found| found.pods.values());
+        let ready = servers.filter(|pod| member_state(Some(pod)) == MemberState::Serving);
+        zone.ready = small(ready.count());
+    }
+    counts.replicas = counts.zones.iter().map(|zone| zone.current).sum();
+    counts.ready_replicas = counts.zones.iter().map(|zone| zone.ready).sum();
+    let desired: i32 = counts.zones.iter().map(|zone| zone.desired).sum();
+    counts.summary = format!("{}/{desired}", counts.ready_replicas);
+    Some(counts)
 }
 
 /// Composes the status of an ensemble, with what a server said instead of doing what the plan asked of
@@ -85,6 +144,11 @@ pub fn report(
             zones: (!zones.is_empty()).then(|| small(zones.len())),
         }),
         members,
+        observers: count_observers(
+            latched.and_then(|status| status.observers.as_ref()),
+            ensemble,
+            observed,
+        ),
         ..latched.cloned().unwrap_or_default()
     }
 }

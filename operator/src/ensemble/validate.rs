@@ -13,6 +13,7 @@ use kube::{Resource, ResourceExt};
 
 use super::error::ReconcileError;
 use super::membership::Membership;
+use super::observers::{ObserverGroup, ObserverSpec};
 use crate::crd::{
     Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes, ZkEnsemble,
     ZkEnsembleStatus,
@@ -79,6 +80,8 @@ pub struct ValidatedEnsemble {
     pub spread: Spread,
     /// Additions to the pods of voters.
     pub template: Template,
+    /// The observers.
+    pub observers: ObserverSpec,
     /// What becomes of volumes that are not used any more.
     pub volumes: Volumes,
     /// Settings of the user.
@@ -96,6 +99,18 @@ pub enum InvalidSpec {
     /// Not an allowed number of voters.
     #[error("voters.replicas is {0}; set 1, 3, 5 or 7")]
     Replicas(i32),
+    /// Not a number of observers that these zones can have.
+    #[error(
+        "observers.replicas is {0}; set a number that is not below the minReplicas of all zones \
+         together, and at most 31 for each zone"
+    )]
+    ObserverReplicas(i32),
+    /// A zone that cannot have observers.
+    #[error(
+        "observers.zones cannot have {0:?}: each zone may be named once, with minReplicas from 0 to 31, \
+         and there are ids for 7 zones; remove it, or remove another zone and wait until its pods are gone"
+    )]
+    ObserverZone(String),
     /// A record of the status that only a person can have changed.
     #[error("status.{0} is not what the operator wrote; restore it from a backup of this object")]
     Record(&'static str),
@@ -114,6 +129,12 @@ impl ValidatedEnsemble {
     /// Ids of the voters that are wanted.
     pub fn wanted(&self) -> BTreeSet<u8> {
         (1..=self.replicas).collect()
+    }
+
+    /// Number of voters that the ensemble had when it was last seen.
+    pub fn members(&self) -> usize {
+        let recorded = self.recorded.as_ref();
+        recorded.map_or(usize::from(self.formation.voters), |m| m.voters.len())
     }
 
     /// The members that an ensemble begins with, before any change.
@@ -139,6 +160,22 @@ impl ValidatedEnsemble {
     /// Name of the voters' StatefulSet.
     pub fn voter_set_name(&self) -> String {
         format!("{}-voter", self.name)
+    }
+
+    /// Name of the StatefulSet of the observers in a zone, and of the Service for clients there.
+    pub fn observer_set_name(&self, zone: &str) -> String {
+        format!("{}-observer-{zone}", self.name)
+    }
+
+    /// Name of the pod of an observer.
+    pub fn observer_pod(&self, group: &ObserverGroup, server_id: u8) -> String {
+        let ordinal = server_id.saturating_sub(group.id_base);
+        format!("{}-{ordinal}", self.observer_set_name(&group.zone))
+    }
+
+    /// Name of the PodDisruptionBudget of the observers.
+    pub fn observer_budget_name(&self) -> String {
+        format!("{}-observer", self.name)
     }
 
     /// Name of the headless Service that gives each pod its DNS name.
@@ -190,20 +227,18 @@ pub fn validate(
         .as_ref()
         .and_then(|status| status.ensemble_id.clone());
     let spec = &object.spec;
+    let status = object.status.as_ref();
     let checked = check_name(&name)
         .and_then(|()| check_config(&spec.config))
-        .and_then(|()| parse_replicas(spec.voters.replicas))
-        .and_then(|replicas| {
-            let formation = read_formation(replicas, object.status.as_ref())?;
-            Ok((
-                replicas,
-                formation,
-                read_membership(object.status.as_ref())?,
-            ))
+        .and_then(|()| ObserverSpec::read(spec.observers.as_ref(), status))
+        .and_then(|observers| {
+            let replicas = parse_replicas(spec.voters.replicas)?;
+            let formation = read_formation(replicas, status)?;
+            Ok((replicas, formation, read_membership(status)?, observers))
         });
     let restarted_at = object.annotations().get(RESTARTED_AT_ANNOTATION).cloned();
-    Ok(
-        checked.map(|(replicas, formation, recorded)| ValidatedEnsemble {
+    Ok(checked.map(
+        |(replicas, formation, recorded, observers)| ValidatedEnsemble {
             name,
             namespace,
             generation: object.metadata.generation,
@@ -227,11 +262,12 @@ pub fn validate(
             resources: spec.voters.resources.as_ref().map(requirements),
             spread: spec.voters.spread,
             template: spec.voters.template.clone().unwrap_or_default(),
+            observers,
             volumes: spec.volumes.clone().unwrap_or_default(),
             config: spec.config.clone(),
             cluster_domain: defaults.cluster_domain.clone(),
-        }),
-    )
+        },
+    ))
 }
 
 fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
@@ -244,7 +280,7 @@ fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
     }
 }
 
-fn requirements(resources: &Resources) -> ResourceRequirements {
+pub(super) fn requirements(resources: &Resources) -> ResourceRequirements {
     ResourceRequirements {
         requests: Some(resources.requests.clone()),
         limits: Some(resources.limits.clone()),

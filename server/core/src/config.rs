@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zk_wire::Sid;
-use zk_wire::membership::Membership;
+use zk_wire::membership::{Membership, Role};
 
 use crate::bugs::Bugs;
 
@@ -16,10 +16,10 @@ pub struct PeerConfig {
     pub membership: Option<Membership>,
     /// The config that was proposed last, when it was found to be newer.
     pub proposed: Option<Membership>,
-    /// `membership` does not have this server, which wants to become a member: it follows without a vote
+    /// `membership` does not have this server: as what it comes. Who is to get a vote follows without one
     /// until a config has it, and while it may have lost its history it supports nobody, whatever others
-    /// know of it.
-    pub joining: bool,
+    /// know of it; an observer observes.
+    pub joining: Option<Role>,
     /// `tickTime`, ms: the unit of the limits and of session buckets.
     pub tick_ms: u64,
     /// `initLimit`, ticks: connecting and synchronizing.

@@ -42,6 +42,8 @@ impl Config {
 #[derive(Debug, Clone)]
 pub(crate) struct Ensemble {
     me: Sid,
+    /// What this server is where no config has it.
+    outside: Role,
     committed: Arc<Config>,
     /// Newer than `committed`.
     proposed: Option<Arc<Config>>,
@@ -54,9 +56,15 @@ impl Ensemble {
         Self {
             bugs,
             me,
+            outside: Role::Participant,
             committed: Arc::new(Config::new(membership)),
             proposed: None,
         }
+    }
+
+    /// The same for a server that comes as this, and that no config has.
+    pub(crate) fn coming_as(self, outside: Role) -> Self {
+        Self { outside, ..self }
     }
 
     /// No ensemble: one server that is its own quorum.
@@ -69,6 +77,7 @@ impl Ensemble {
         Self {
             bugs: Bugs::default(),
             me,
+            outside: Role::Participant,
             committed: Arc::new(config),
             proposed: None,
         }
@@ -126,7 +135,7 @@ impl Ensemble {
     /// Whether this server is an observer.
     pub(crate) fn is_observer(&self) -> bool {
         let own = self.committed.membership.servers.get(&self.me);
-        own.is_some_and(|s| s.role == Role::Observer)
+        own.map_or(self.outside, |s| s.role) == Role::Observer
     }
 
     /// Whether `sid` votes, or is to.

@@ -37,6 +37,9 @@ enum Command {
         /// them, without a vote until a reconfig adds it
         #[arg(long, env = "QUORATE_POD_HOST", requires = "pod_name")]
         pod_host: Option<String>,
+        /// Such a server observes: it never gets a vote
+        #[arg(long, env = "QUORATE_OBSERVER", requires = "pod_host")]
+        observer: bool,
     },
     /// Print the status of a running server
     Status {
@@ -77,12 +80,14 @@ fn main() -> ExitCode {
             pod_name,
             id_base,
             pod_host,
+            observer,
         } => {
             telemetry::init(format);
             let pod = pod_name.zip(id_base).map(|(name, id_base)| PodIdentity {
                 name,
                 id_base,
                 host: pod_host,
+                observes: observer,
             });
             match serve::run(&config, pod.as_ref()) {
                 Ok(()) => 0,

@@ -218,7 +218,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         sid,
         membership,
         proposed: s.proposed.clone(),
-        joining: s.joining.is_some(),
+        joining: s.joining.as_ref().map(|line| line.role),
         tick_ms: s.tick_ms,
         init_limit: s.init_limit,
         sync_limit: s.sync_limit,

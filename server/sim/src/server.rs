@@ -96,7 +96,7 @@ fn settings(cx: &Context, server: &Server, bugs: zk_core::Bugs) -> PeerConfig {
     PeerConfig {
         sid: Sid(i64::from(sid)),
         membership: Some(committed),
-        joining: false,
+        joining: None,
         proposed,
         tick_ms,
         init_limit: 10,

@@ -137,3 +137,55 @@ fn update_is_refused_with_what_to_do() {
     );
     check_update(class(None), Some("storageClassName cannot be changed"));
 }
+
+#[test]
+fn observers_that_cannot_be_are_refused() {
+    let observers = |replicas: i32, zones: Vec<(&str, i32)>| {
+        let zone = |(name, min_replicas): (&str, i32)| crate::crd::ObserverZone {
+            name: name.to_owned(),
+            min_replicas,
+        };
+        Some(Observers {
+            replicas,
+            zones: zones.into_iter().map(zone).collect(),
+            resources: None,
+            template: None,
+            storage: None,
+        })
+    };
+    let create = |observers: Option<Observers>, expected| {
+        check_create(|object| object.spec.observers = observers, expected);
+    };
+    create(observers(6, vec![("eu-1a", 1), ("eu-1b", 1)]), None);
+    create(observers(0, vec![("eu-1a", 0)]), None);
+    create(observers(32, vec![("eu-1a", 0)]), Some("add a zone"));
+    create(
+        observers(3, vec![("eu-1a", 2), ("eu-1b", 2)]),
+        Some("raise replicas or lower minReplicas"),
+    );
+    create(
+        observers(3, vec![("EU_1a", 0)]),
+        Some("only a-z, 0-9 and '-'"),
+    );
+    let long = "z".repeat(39);
+    create(observers(3, vec![(&long, 0)]), Some("longer than 42"));
+    let fits = "z".repeat(38);
+    create(observers(3, vec![(&fits, 0)]), None);
+    check_update(
+        |object| object.spec.observers = observers(40, vec![("eu-1a", 0)]),
+        Some("add a zone"),
+    );
+    let limited = |limit: &str| {
+        let mut limited = observers(1, vec![("eu-1a", 0)]);
+        let ephemeral = crate::crd::Ephemeral {
+            size_limit: Some(Quantity(limit.to_owned())),
+        };
+        let storage = crate::crd::ObserverStorage { ephemeral };
+        limited
+            .iter_mut()
+            .for_each(|o| o.storage = Some(storage.clone()));
+        limited
+    };
+    create(limited("8Gi"), None);
+    create(limited("much"), Some("write a number with a unit"));
+}

@@ -12,6 +12,9 @@ pub const ENSEMBLE_LABEL: &str = "quorate.dev/ensemble";
 /// Label with the role of a pod in the ensemble.
 const ROLE_LABEL: &str = "quorate.dev/role";
 
+/// Label with the zone that the observers in a pod are for.
+const ZONE_LABEL: &str = "quorate.dev/zone";
+
 /// Selects all that this operator made, so that it watches nothing else.
 pub const MANAGED_BY_SELECTOR: &str = "app.kubernetes.io/managed-by=quorate-operator";
 
@@ -28,11 +31,36 @@ pub(super) fn common(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {
     )
 }
 
-/// Labels of a voter's pod.
-pub(super) fn voter(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {
+/// What the pods of a group of servers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// They vote.
+    Voter,
+    /// They follow without a vote.
+    Observer,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Voter => "voter",
+            Self::Observer => "observer",
+        }
+    }
+}
+
+/// Labels of a server's pod; observers have the zone that they are for.
+pub(super) fn pod(
+    ensemble: &ValidatedEnsemble,
+    role: Role,
+    zone: Option<&str>,
+) -> BTreeMap<String, String> {
     let mut labels = common(ensemble);
-    labels.insert("app.kubernetes.io/component".to_owned(), "voter".to_owned());
-    labels.insert(ROLE_LABEL.to_owned(), "voter".to_owned());
+    labels.extend(selected(ensemble, role, zone));
+    labels.insert(
+        "app.kubernetes.io/component".to_owned(),
+        role.as_str().to_owned(),
+    );
     labels
 }
 
@@ -46,26 +74,39 @@ pub(super) fn with(
     labels
 }
 
-/// The labels that selectors use: they can never change, so they are the fewest that tell voters
-/// of this ensemble from all else in the namespace.
-pub(super) fn voter_match(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {
-    BTreeMap::from(
-        [
-            (ENSEMBLE_LABEL, ensemble.name.as_str()),
-            (ROLE_LABEL, "voter"),
-        ]
-        .map(owned),
-    )
+/// The labels that selectors use: they can never change, so they are the fewest that tell the servers
+/// of this role, in this zone, of this ensemble from all else in the namespace.
+pub(super) fn selected(
+    ensemble: &ValidatedEnsemble,
+    role: Role,
+    zone: Option<&str>,
+) -> BTreeMap<String, String> {
+    let pairs = [
+        (ENSEMBLE_LABEL, ensemble.name.as_str()),
+        (ROLE_LABEL, role.as_str()),
+    ];
+    let zone = zone.map(|zone| (ZONE_LABEL, zone));
+    BTreeMap::from_iter(pairs.into_iter().chain(zone).map(owned))
 }
 
-/// Returns `voter_match` as a query.
-pub fn voter_selector(ensemble: &ValidatedEnsemble) -> String {
-    let pairs = voter_match(ensemble);
-    pairs
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join(",")
+/// The labels of all servers of the ensemble.
+pub(super) fn all(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {
+    BTreeMap::from([(ENSEMBLE_LABEL, ensemble.name.as_str())].map(owned))
+}
+
+/// Returns the query for everything that was made for the ensemble.
+pub fn ensemble_selector(ensemble: &ValidatedEnsemble) -> String {
+    format!("{MANAGED_BY_SELECTOR},{}", query(&all(ensemble)))
+}
+
+/// Returns the query for the pods of observers.
+pub fn observer_selector(ensemble: &ValidatedEnsemble) -> String {
+    query(&selected(ensemble, Role::Observer, None))
+}
+
+fn query(labels: &BTreeMap<String, String>) -> String {
+    let pairs = labels.iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 /// Metadata of an object of the ensemble: it goes when the ensemble goes.

@@ -5,6 +5,7 @@ mod config_map;
 mod fingerprint;
 mod labels;
 mod pdb;
+mod servers;
 mod services;
 mod statefulset;
 
@@ -13,7 +14,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 pub use config_map::server_line;
-pub use labels::{ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, voter_selector};
+pub use labels::{ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, ensemble_selector, observer_selector};
+pub use servers::Servers;
 
 use super::membership::Membership;
 use super::validate::ValidatedEnsemble;
@@ -34,6 +36,12 @@ pub struct Resources {
     pub disruption_budget: Option<PodDisruptionBudget>,
     /// The voters.
     pub voters: StatefulSet,
+    /// Keeps drains from taking all observers at once.
+    pub observer_budget: Option<PodDisruptionBudget>,
+    /// The Services that clients of a zone connect to.
+    pub zones: Vec<Service>,
+    /// The observers of each zone.
+    pub observers: Vec<StatefulSet>,
 }
 
 /// Builds every object of the ensemble: with these members, and `slots` pods of voters.
@@ -42,8 +50,21 @@ pub fn build(ensemble: &ValidatedEnsemble, members: &Membership, slots: u8) -> R
         config: config_map::config_map(ensemble, members),
         peers: services::peers(ensemble),
         client: services::client(ensemble),
-        disruption_budget: pdb::disruption_budget(ensemble, members),
-        voters: statefulset::voters(ensemble, slots),
+        disruption_budget: pdb::voters(ensemble, members),
+        voters: statefulset::set(ensemble, Servers::Voters, slots),
+        observer_budget: pdb::observers(ensemble),
+        zones: ensemble
+            .observers
+            .groups
+            .iter()
+            .map(|group| services::zone(ensemble, &group.zone))
+            .collect(),
+        observers: ensemble
+            .observers
+            .groups
+            .iter()
+            .map(|group| statefulset::set(ensemble, Servers::Observers(group), group.replicas))
+            .collect(),
     }
 }
 
@@ -52,9 +73,9 @@ pub(super) fn fingerprint_of(object: &impl serde::Serialize) -> String {
     fingerprint::of_json(object)
 }
 
-/// Returns the fingerprint of the pod template that `ensemble` asks for.
-pub fn template_fingerprint(ensemble: &ValidatedEnsemble) -> String {
-    fingerprint::of_json(&statefulset::pod_template(ensemble))
+/// Returns the fingerprint of the pod template that `ensemble` asks for, for these servers.
+pub fn template_fingerprint(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> String {
+    fingerprint::of_json(&statefulset::pod_template(ensemble, servers))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-//! The two Services: one for the servers among themselves, one for clients.
+//! The Services: one for the servers among themselves, one for clients, one for those of each zone that
+//! has observers.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::labels;
+use super::labels::{self, Role};
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// Gives each pod a DNS name from its start on: servers must find each other to become ready.
@@ -13,7 +16,7 @@ pub(super) fn peers(ensemble: &ValidatedEnsemble) -> Service {
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             publish_not_ready_addresses: Some(true),
-            selector: Some(labels::voter_match(ensemble)),
+            selector: Some(labels::all(ensemble)),
             ports: Some(vec![
                 port("client", 2181),
                 port("quorum", 2888),
@@ -27,11 +30,26 @@ pub(super) fn peers(ensemble: &ValidatedEnsemble) -> Service {
 
 /// Sends clients to voters that are ready.
 pub(super) fn client(ensemble: &ValidatedEnsemble) -> Service {
+    let selector = labels::selected(ensemble, Role::Voter, None);
+    for_clients(ensemble, ensemble.client_name(), selector)
+}
+
+/// Sends clients of a zone to the observers there that are ready.
+pub(super) fn zone(ensemble: &ValidatedEnsemble, zone: &str) -> Service {
+    let selector = labels::selected(ensemble, Role::Observer, Some(zone));
+    for_clients(ensemble, ensemble.observer_set_name(zone), selector)
+}
+
+fn for_clients(
+    ensemble: &ValidatedEnsemble,
+    name: String,
+    selector: BTreeMap<String, String>,
+) -> Service {
     Service {
-        metadata: labels::metadata(ensemble, ensemble.client_name()),
+        metadata: labels::metadata(ensemble, name),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
-            selector: Some(labels::voter_match(ensemble)),
+            selector: Some(selector),
             ports: Some(vec![port("client", 2181)]),
             ..ServiceSpec::default()
         }),

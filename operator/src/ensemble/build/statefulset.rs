@@ -1,4 +1,4 @@
-//! The StatefulSet of the voters and the template of their pods.
+//! The StatefulSet of a group of servers and the template of their pods.
 //!
 //! `Parallel`, because voters need each other to become ready. `OnDelete`, because the operator
 //! restarts pods itself: a StatefulSet cannot know the leader and cannot undo a bad rollout.
@@ -11,15 +11,14 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource,
-    HTTPGetAction, ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext,
-    TopologySpreadConstraint, Volume, VolumeMount, VolumeResourceRequirements,
+    HTTPGetAction, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    SeccompProfile, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::servers::{DATA_VOLUME, Servers};
 use super::{TEMPLATE_ANNOTATION, config_map, fingerprint, labels};
-use crate::crd::Spread;
 use crate::ensemble::validate::{RESTARTED_AT_ANNOTATION, ValidatedEnsemble};
 use crate::members::ADMIN_PORT;
 
@@ -32,15 +31,14 @@ const CONF_DIR: &str = "/conf";
 /// User and group of the server: `nonroot` of the usual empty base images.
 const SERVER_UID: i64 = 65532;
 
-/// Zones and nodes that are needed at least where the spread is required.
-const DOMAINS_MIN: i32 = 3;
-
 /// Annotation that makes a changed configuration a changed template, so that pods get restarted.
 const CONFIG_ANNOTATION: &str = "quorate.dev/config-fingerprint";
 
-pub(super) fn voters(ensemble: &ValidatedEnsemble, slots: u8) -> StatefulSet {
-    let template = pod_template(ensemble);
-    let mut metadata = labels::metadata(ensemble, ensemble.voter_set_name());
+/// Returns the set with so many pods.
+pub(super) fn set(ensemble: &ValidatedEnsemble, servers: Servers<'_>, slots: u8) -> StatefulSet {
+    let template = pod_template(ensemble, servers);
+    let claim = servers.claim(ensemble);
+    let mut metadata = labels::metadata(ensemble, servers.set_name(ensemble));
     metadata.annotations = Some(BTreeMap::from([(
         TEMPLATE_ANNOTATION.to_owned(),
         fingerprint::of_json(&template),
@@ -55,29 +53,29 @@ pub(super) fn voters(ensemble: &ValidatedEnsemble, slots: u8) -> StatefulSet {
                 type_: Some("OnDelete".to_owned()),
                 ..StatefulSetUpdateStrategy::default()
             }),
-            persistent_volume_claim_retention_policy: Some(
+            persistent_volume_claim_retention_policy: claim.is_some().then(|| {
                 StatefulSetPersistentVolumeClaimRetentionPolicy {
                     when_deleted: Some(ensemble.volumes.when_deleted.as_str().to_owned()),
                     when_scaled: Some(ensemble.volumes.when_scaled.as_str().to_owned()),
-                },
-            ),
+                }
+            }),
             revision_history_limit: Some(5),
             selector: LabelSelector {
-                match_labels: Some(labels::voter_match(ensemble)),
+                match_labels: Some(servers.selected(ensemble)),
                 ..LabelSelector::default()
             },
             template,
-            volume_claim_templates: Some(vec![data_claim(ensemble)]),
+            volume_claim_templates: claim.map(|claim| vec![claim]),
             ..StatefulSetSpec::default()
         }),
         status: None,
     }
 }
 
-/// Returns the template of a voter's pod.
-pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
+/// Returns the template of the pods.
+pub(super) fn pod_template(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> PodTemplateSpec {
     let config = fingerprint::of_text(&config_map::settings(ensemble));
-    let additions = &ensemble.template;
+    let additions = servers.additions(ensemble);
     let mut annotations = additions.annotations.clone();
     annotations.insert(CONFIG_ANNOTATION.to_owned(), config);
     if let Some(restarted_at) = &ensemble.restarted_at {
@@ -85,7 +83,7 @@ pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
     }
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels::with(&additions.labels, labels::voter(ensemble))),
+            labels: Some(labels::with(&additions.labels, servers.labels(ensemble))),
             annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
@@ -108,49 +106,56 @@ pub(super) fn pod_template(ensemble: &ValidatedEnsemble) -> PodTemplateSpec {
             }),
             // SIGTERM ends a server in order within 5 s; the rest is for a slow disk.
             termination_grace_period_seconds: Some(30),
-            node_selector: filled(&additions.node_selector, BTreeMap::is_empty),
+            node_selector: filled(&servers.node_selector(ensemble), BTreeMap::is_empty),
             tolerations: filled(&additions.tolerations, Vec::is_empty),
             affinity: additions.affinity.clone(),
             priority_class_name: additions.priority_class_name.clone(),
             image_pull_secrets: filled(&additions.image_pull_secrets, Vec::is_empty),
-            topology_spread_constraints: Some(vec![
-                spread(ensemble, "topology.kubernetes.io/zone"),
-                spread(ensemble, "kubernetes.io/hostname"),
-            ]),
-            containers: vec![server_container(ensemble)],
-            volumes: Some(vec![Volume {
-                name: "conf".to_owned(),
-                config_map: Some(ConfigMapVolumeSource {
-                    name: ensemble.config_name(),
-                    default_mode: Some(0o444),
-                    ..ConfigMapVolumeSource::default()
-                }),
-                ..Volume::default()
-            }]),
+            topology_spread_constraints: Some(servers.spread(ensemble)),
+            containers: vec![server_container(ensemble, servers)],
+            volumes: Some(volumes(ensemble, servers)),
             ..PodSpec::default()
         }),
     }
 }
 
-fn server_container(ensemble: &ValidatedEnsemble) -> Container {
+fn volumes(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> Vec<Volume> {
+    let conf = Volume {
+        name: "conf".to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: ensemble.config_name(),
+            default_mode: Some(0o444),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    std::iter::once(conf)
+        .chain(servers.ephemeral(ensemble))
+        .collect()
+}
+
+fn server_container(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> Container {
     let conf_file = format!("{CONF_DIR}/{}", config_map::FILE_NAME);
     // The image's entry point is the server; the kubelet expands $(POD_NAME), not a shell.
     let host = ensemble.host_of("$(POD_NAME)");
+    let id_base = servers.id_base().to_string();
     let args = [
         "serve",
         &conf_file,
         "--pod-name",
         "$(POD_NAME)",
         "--id-base",
-        "1",
+        &id_base,
         "--pod-host",
         &host,
     ];
+    let observes = servers.observe().then_some("--observer");
+    let args = args.into_iter().chain(observes).map(str::to_owned);
     Container {
         name: "quorate".to_owned(),
         image: Some(ensemble.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
-        args: Some(args.map(str::to_owned).to_vec()),
+        args: Some(args.collect()),
         env: Some(vec![EnvVar {
             name: "POD_NAME".to_owned(),
             value_from: Some(EnvVarSource {
@@ -168,7 +173,7 @@ fn server_container(ensemble: &ValidatedEnsemble) -> Container {
             port("election", 3888),
             port("admin", i32::from(ADMIN_PORT)),
         ]),
-        resources: ensemble.resources.clone(),
+        resources: servers.resources(ensemble),
         // Replaying a long log may take minutes: up to 10 of them before the kubelet gives up.
         startup_probe: Some(probe("/livez", 2, 300)),
         liveness_probe: Some(probe("/livez", 10, 3)),
@@ -187,60 +192,16 @@ fn server_container(ensemble: &ValidatedEnsemble) -> Container {
         // The last words of a server that refuses to start reach the status of the ensemble.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
-            mount("data", DATA_DIR, None),
+            mount(DATA_VOLUME, DATA_DIR, None),
             mount("conf", CONF_DIR, Some(true)),
         ]),
         ..Container::default()
     }
 }
 
-fn data_claim(ensemble: &ValidatedEnsemble) -> PersistentVolumeClaim {
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some("data".to_owned()),
-            labels: Some(labels::voter_match(ensemble)),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            storage_class_name: ensemble.storage_class.clone(),
-            resources: Some(VolumeResourceRequirements {
-                requests: Some(BTreeMap::from([(
-                    "storage".to_owned(),
-                    ensemble.storage_size.clone(),
-                )])),
-                ..VolumeResourceRequirements::default()
-            }),
-            ..PersistentVolumeClaimSpec::default()
-        }),
-        status: None,
-    }
-}
-
 /// A field of a pod; an empty one is not written, or the API server would give back another object.
 fn filled<T: Clone>(value: &T, is_empty: impl Fn(&T) -> bool) -> Option<T> {
     (!is_empty(value)).then(|| value.clone())
-}
-
-/// Spreads voters as evenly as the cluster allows; where that is not required, an ensemble starts on a
-/// cluster of one node or one zone, and its status says where its voters are.
-fn spread(ensemble: &ValidatedEnsemble, topology_key: &str) -> TopologySpreadConstraint {
-    let (when_uneven, min_domains) = match ensemble.spread {
-        Spread::Preferred => ("ScheduleAnyway", None),
-        // Without it, a cluster of one zone would count as evenly spread.
-        Spread::Required => ("DoNotSchedule", Some(DOMAINS_MIN)),
-    };
-    TopologySpreadConstraint {
-        topology_key: topology_key.to_owned(),
-        max_skew: 1,
-        min_domains,
-        when_unsatisfiable: when_uneven.to_owned(),
-        label_selector: Some(LabelSelector {
-            match_labels: Some(labels::voter_match(ensemble)),
-            ..LabelSelector::default()
-        }),
-        ..TopologySpreadConstraint::default()
-    }
 }
 
 fn probe(path: &str, period_s: i32, failures: i32) -> Probe {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::valid;
+use crate::fixtures::{valid, valid_with_observers};
 use crate::members::ConfigVersion;
 
 /// Value at a JSON pointer.
@@ -199,24 +199,89 @@ fn budget_lets_one_voter_go_and_is_left_out_for_a_single_one() {
 }
 
 #[test]
+fn observers_have_their_own_sets_zones_services_and_ids() {
+    let built = build_of(&valid_with_observers(7));
+    let counts = |pointer: &str| -> Vec<Value> {
+        built.observers.iter().map(|set| at(set, pointer)).collect()
+    };
+    assert_eq!(counts("/spec/replicas"), [3, 2, 2]);
+    assert_eq!(
+        counts("/metadata/name"),
+        ["demo-observer-a", "demo-observer-b", "demo-observer-c"]
+    );
+    let pod = "/spec/template/spec";
+    let of_b = |pointer: &str| at(&built.observers[1], &format!("{pod}{pointer}"));
+    assert_eq!(
+        of_b("/nodeSelector"),
+        json!({"topology.kubernetes.io/zone": "b"})
+    );
+    let args = of_b("/containers/0/args");
+    let args: Vec<&str> = args
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(
+        args.contains(&"--observer") && args.contains(&"64"),
+        "{args:?}"
+    );
+    let data = of_b("/volumes/1");
+    assert_eq!(data, json!({"name": "data", "emptyDir": {}}));
+    assert_eq!(
+        counts("/spec/volumeClaimTemplates"),
+        [Value::Null, Value::Null, Value::Null]
+    );
+    let selector = at(&built.zones[1], "/spec/selector");
+    assert_eq!(
+        selector,
+        json!({"quorate.dev/ensemble": "demo", "quorate.dev/role": "observer", "quorate.dev/zone": "b"})
+    );
+    let budget = built.observer_budget.unwrap();
+    assert_eq!(at(&budget, "/spec/maxUnavailable"), json!("25%"));
+    // Clients of the voters' Service are not sent to other zones' observers.
+    assert_eq!(
+        at(&built.client, "/spec/selector"),
+        json!({"quorate.dev/ensemble": "demo", "quorate.dev/role": "voter"})
+    );
+    assert_eq!(
+        at(&built.peers, "/spec/selector"),
+        json!({"quorate.dev/ensemble": "demo"})
+    );
+    let voter = at(&built.voters, "/spec/template/spec/containers/0/args");
+    assert!(!voter.to_string().contains("observer"));
+}
+
+#[test]
+fn the_number_of_observers_changes_no_template() {
+    let template = |replicas: i32| {
+        let sets = build_of(&valid_with_observers(replicas)).observers;
+        sets.iter()
+            .map(|set| at(set, "/spec/template"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(template(3), template(30));
+}
+
+#[test]
 fn template_changes_with_the_configuration_and_not_by_itself() {
     let ensemble = valid(3);
     let mut other = valid(3);
     assert_eq!(
-        template_fingerprint(&ensemble),
-        template_fingerprint(&other)
+        template_fingerprint(&ensemble, Servers::Voters),
+        template_fingerprint(&other, Servers::Voters)
     );
     other
         .config
         .insert("maxClientCnxns".to_owned(), "200".to_owned());
     assert_ne!(
-        template_fingerprint(&ensemble),
-        template_fingerprint(&other)
+        template_fingerprint(&ensemble, Servers::Voters),
+        template_fingerprint(&other, Servers::Voters)
     );
     let noted = at(&build_of(&other).voters, "/metadata/annotations");
     assert_eq!(
         noted[TEMPLATE_ANNOTATION],
-        json!(template_fingerprint(&other))
+        json!(template_fingerprint(&other, Servers::Voters))
     );
 }
 
@@ -231,6 +296,7 @@ fn longest_name_fits_into_dns_labels() {
         ensemble.peers_name(),
         ensemble.client_name(),
         ensemble.voter_set_name(),
+        ensemble.observer_set_name(&"z".repeat(12)),
     ] {
         // The controller appends a hash of 10 characters and a hyphen to the name of a revision,
         // which becomes a label of the pod.

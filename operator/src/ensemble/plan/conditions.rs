@@ -3,11 +3,11 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Forming, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling, Step, member_state,
-    seconds_since, serves,
+    Forming, Observers, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling, Step,
+    member_state, seconds_since, serves,
 };
 use crate::crd::{MemberState, Operation, condition_type};
-use crate::ensemble::observe::{Observed, Voter};
+use crate::ensemble::observe::{Observed, ServerPod};
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// Status of a condition.
@@ -69,6 +69,7 @@ pub(super) struct Facts<'a> {
     pub(super) quorum: &'a Quorum,
     pub(super) forming: &'a Forming,
     pub(super) rollout: &'a Rollout,
+    pub(super) observers: &'a Observers,
     pub(super) scaling: &'a Scaling,
     pub(super) now: Timestamp,
 }
@@ -149,7 +150,7 @@ impl Facts<'_> {
     }
 
     /// The pods of the members.
-    fn members(&self) -> impl Iterator<Item = (u8, Option<&Voter>)> {
+    fn members(&self) -> impl Iterator<Item = (u8, Option<&ServerPod>)> {
         let ids = self.quorum.members.voters.iter();
         ids.map(|id| (*id, self.observed.voters.get(id)))
     }
@@ -183,11 +184,14 @@ impl Facts<'_> {
         }
         let wanted = self.ensemble.replicas;
         match (self.rollout, self.scaling) {
-            (Rollout::Done, Scaling::Done) => verdict(
-                Truth::True,
-                "Converged",
-                format!("all {all} voters serve as specified"),
-            ),
+            (Rollout::Done, Scaling::Done) => self.observers_ready(&verdict).unwrap_or_else(|| {
+                let observers = match self.observers.wanted {
+                    0 => String::new(),
+                    observers => format!(" and {observers} observers"),
+                };
+                let message = format!("all {all} voters{observers} serve as specified");
+                verdict(Truth::True, "Converged", message)
+            }),
             (Rollout::Done, Scaling::Up { .. }) => {
                 let message = format!("{all} voters serve, {wanted} are wanted");
                 verdict(Truth::False, "ScalingUp", message)
@@ -205,6 +209,63 @@ impl Facts<'_> {
                 verdict(Truth::False, "RollingOut", message)
             }
         }
+    }
+
+    /// What keeps the observers from being as wanted.
+    fn observers_ready(
+        &self,
+        verdict: &impl Fn(Truth, &'static str, String) -> Verdict,
+    ) -> Option<Verdict> {
+        let observers = self.observers;
+        if observers.objects_pending {
+            let message = "the StatefulSets of observers are being written".to_owned();
+            return Some(verdict(Truth::False, "UpdatingObjects", message));
+        }
+        if observers.outdated > 0 {
+            let message = format!(
+                "{} of {} observers still run the older spec",
+                observers.outdated, observers.wanted
+            );
+            return Some(verdict(Truth::False, "RollingOut", message));
+        }
+        if observers.serving < observers.wanted {
+            let message = format!(
+                "{} of {} observers serve; {}",
+                observers.serving,
+                observers.wanted,
+                self.missing_text()
+            );
+            return Some(verdict(Truth::False, "ObserversNotServing", message));
+        }
+        (observers.surplus > 0).then(|| {
+            let message = format!("{} observers are to go", observers.surplus);
+            verdict(Truth::False, "ScalingDown", message)
+        })
+    }
+
+    /// What is being done about the observers.
+    fn observers_progressing(
+        &self,
+        verdict: &impl Fn(Truth, &'static str, String) -> Verdict,
+    ) -> Option<Verdict> {
+        let observers = self.observers;
+        if observers.objects_pending {
+            let message = "writes the StatefulSets of observers".to_owned();
+            return Some(verdict(Truth::True, "UpdatingObjects", message));
+        }
+        if observers.outdated > 0 {
+            let hold = observers.hold.as_deref().unwrap_or("goes on");
+            let message = format!("{} observers to restart; {hold}", observers.outdated);
+            return Some(verdict(Truth::True, "RollingOut", message));
+        }
+        if observers.serving < observers.wanted {
+            let message = self.missing_text();
+            return Some(verdict(Truth::True, "WaitingForObservers", message));
+        }
+        (observers.surplus > 0).then(|| {
+            let message = format!("{} observers are to go", observers.surplus);
+            verdict(Truth::True, "ScalingDown", message)
+        })
     }
 
     fn progressing(&self, step: Option<&Step>) -> Verdict {
@@ -267,6 +328,9 @@ impl Facts<'_> {
             let message = "waits for a leader".to_owned();
             return verdict(Truth::True, "WaitingForLeader", message);
         }
+        if let Some(progressing) = self.observers_progressing(&verdict) {
+            return progressing;
+        }
         verdict(Truth::False, "Converged", "nothing to do".to_owned())
     }
 
@@ -276,6 +340,7 @@ impl Facts<'_> {
         let kind = match (self.forming, self.rollout, self.scaling) {
             (Forming::Waits(_) | Forming::Goes, _, _) => "Forming",
             (_, Rollout::Outdated { .. }, _) => "RollingUpdate",
+            _ if self.observers.outdated > 0 => "RollingUpdate",
             (_, _, Scaling::Up { .. }) => "ScalingUp",
             (_, _, Scaling::Down { .. }) => "ScalingDown",
             (_, Rollout::ObjectsPending | Rollout::Done, Scaling::Done) => return None,
@@ -293,6 +358,9 @@ impl Facts<'_> {
         if self.observed.voters.values().any(|voter| voter.crashing) {
             return verdict(Truth::True, "VoterCrashing", self.missing_text());
         }
+        if self.observed.servers().any(|(_, server)| server.crashing) {
+            return verdict(Truth::True, "ObserverCrashing", self.missing_text());
+        }
         if self.stalled().is_some() {
             return verdict(Truth::True, "DeadlineExceeded", self.missing_text());
         }
@@ -304,23 +372,28 @@ impl Facts<'_> {
         if grown && quorum.truth == Truth::False {
             return verdict(Truth::True, "QuorumLost", quorum.message.clone());
         }
-        let late = self.observed.voters.values().any(|voter| {
+        let late = |server: &ServerPod| {
             // Ready and yet silent: then the way from the operator to the pod is what is wrong.
-            let since = voter.unready_since.or(voter.created);
-            !serves(voter) && self.is_older(since, START_GRACE_S)
-        });
-        if late {
+            let since = server.unready_since.or(server.created);
+            !serves(server) && self.is_older(since, START_GRACE_S)
+        };
+        if self.observed.voters.values().any(late) {
             return verdict(Truth::True, "VotersUnavailable", self.missing_text());
+        }
+        if self.observed.servers().any(|(_, server)| late(server)) {
+            return verdict(Truth::True, "ObserversUnavailable", self.missing_text());
         }
         verdict(Truth::False, "AsExpected", "nothing is wrong".to_owned())
     }
 
     /// A pod that has been unready for too long, if there is one.
-    fn stalled(&self) -> Option<&Voter> {
+    fn stalled(&self) -> Option<&ServerPod> {
         self.observed
-            .voters
-            .values()
-            .find(|voter| !serves(voter) && self.is_older(voter.unready_since, PROGRESS_DEADLINE_S))
+            .servers()
+            .map(|(_, server)| server)
+            .find(|server| {
+                !serves(server) && self.is_older(server.unready_since, PROGRESS_DEADLINE_S)
+            })
     }
 
     fn is_older(&self, then: Option<Timestamp>, seconds: i64) -> bool {
@@ -337,15 +410,25 @@ impl Facts<'_> {
         self.ensemble.pod_of(server_id)
     }
 
-    /// Names every voter, and every pod that is to be one or was one, that does not serve, with what is known about it.
+    /// Names every voter, and every pod that is to be one, was one or observes, that does not serve, with
+    /// what is known about it.
     fn missing_text(&self) -> String {
         let mut ids = self.quorum.members.voters.clone();
         ids.extend(self.observed.voters.keys());
-        let missing: Vec<String> = ids
+        let voters = ids
             .into_iter()
-            .filter_map(|id| {
-                let (pod, voter) = (self.pod_of(id), self.observed.voters.get(&id));
-                let what = match member_state(voter) {
+            .map(|id| (self.pod_of(id), self.observed.voters.get(&id)));
+        let observers = self.ensemble.observers.groups.iter().flat_map(|group| {
+            let found = self.observed.observers.get(&group.zone);
+            let pod_of = |id| self.ensemble.observer_pod(group, id);
+            group
+                .wanted()
+                .map(move |id| (pod_of(id), found.and_then(|found| found.pods.get(&id))))
+        });
+        let missing: Vec<String> = voters
+            .chain(observers)
+            .filter_map(|(pod, server)| {
+                let what = match member_state(server) {
                     MemberState::Serving => return None,
                     MemberState::Missing => "has no pod",
                     MemberState::Pending => "does not run yet",
@@ -353,7 +436,7 @@ impl Facts<'_> {
                     MemberState::Unreachable => "does not answer",
                     MemberState::Joining => "looks for the others",
                 };
-                let trouble = voter.and_then(|voter| voter.trouble.as_deref());
+                let trouble = server.and_then(|server| server.trouble.as_deref());
                 Some(match trouble {
                     Some(trouble) => format!("{pod} {what} ({trouble})"),
                     None => format!("{pod} {what}"),
@@ -361,8 +444,21 @@ impl Facts<'_> {
             })
             .collect();
         if missing.is_empty() {
-            return "every voter answers".to_owned();
+            return "every server answers".to_owned();
         }
-        missing.join("; ")
+        shorten(missing)
     }
+}
+
+/// Servers that a message names at most: there may be hundreds of observers.
+const NAMED_MAX: usize = 8;
+
+/// The first of them, and how many more there are.
+fn shorten(mut missing: Vec<String>) -> String {
+    let more = missing.len().saturating_sub(NAMED_MAX);
+    missing.truncate(NAMED_MAX);
+    if more > 0 {
+        missing.push(format!("and {more} more"));
+    }
+    missing.join("; ")
 }

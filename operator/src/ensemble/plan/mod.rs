@@ -2,12 +2,13 @@
 //!
 //! Pure: the same arguments give the same plan. At most one step at a time, and none that could cost
 //! the quorum while there is one: `formation.rs` begins an ensemble, `scale.rs` changes its members,
-//! `rollout.rs` restarts pods, `conditions.rs` says what all of it means.
+//! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `conditions.rs` says what all of it means.
 //!
 //! Not here: replacing a server whose volume or node is lost for good.
 
 mod conditions;
 mod formation;
+mod observers;
 mod quorum;
 mod rollout;
 mod safety;
@@ -20,13 +21,14 @@ use k8s_openapi::jiff::Timestamp;
 
 pub use conditions::{Truth, Verdict};
 pub(crate) use formation::Forming;
+pub(crate) use observers::Observers;
 pub use quorum::Quorum;
 pub(crate) use rollout::Rollout;
 pub(crate) use scale::Scaling;
 
-use super::build;
+use super::build::{self, Servers};
 use super::membership::Membership;
-use super::observe::{Observed, Voter};
+use super::observe::{Observed, ServerPod};
 use super::validate::ValidatedEnsemble;
 use crate::crd::{Formation, MemberState, Operation};
 use crate::members::ConfigVersion;
@@ -93,7 +95,7 @@ pub enum Step {
         servers: Vec<Place>,
     },
     /// Delete this very pod, so that it comes back from the new template.
-    RestartVoter {
+    Restart {
         /// Id of the server.
         server_id: u8,
         /// Name of the pod.
@@ -132,7 +134,7 @@ impl Step {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Form { .. } => "Forming",
-            Self::RestartVoter { why, .. } => why.as_str(),
+            Self::Restart { why, .. } => why.as_str(),
             Self::AddVoter { .. } => "AddingVoter",
             Self::RemoveVoter { .. } => "RemovingVoter",
         }
@@ -145,20 +147,22 @@ impl Step {
                 let pods: Vec<&str> = servers.iter().map(|place| place.pod.as_str()).collect();
                 format!("tells {} that the ensemble begins", pods.join(", "))
             }
-            Self::RestartVoter { pod, .. } => format!("restarts {pod} with the new spec"),
+            Self::Restart { pod, .. } => format!("restarts {pod} with the new spec"),
             Self::AddVoter { pod, .. } => format!("gives {pod} a vote"),
             Self::RemoveVoter { pod, .. } => format!("takes {pod} out of the members"),
         }
     }
 }
 
-/// Why a voter is restarted.
+/// Why a server is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestartReason {
     /// It takes no part and its template is outdated.
     OutdatedAndAbsent,
     /// It has no vote and its template is outdated.
     OutdatedWithoutVote,
+    /// It observes and its template is outdated.
+    OutdatedObserver,
     /// It follows and its template is outdated.
     OutdatedFollower,
     /// It leads, it alone is left and its template is outdated.
@@ -171,6 +175,7 @@ impl RestartReason {
         match self {
             Self::OutdatedAndAbsent => "OutdatedAndAbsent",
             Self::OutdatedWithoutVote => "OutdatedWithoutVote",
+            Self::OutdatedObserver => "OutdatedObserver",
             Self::OutdatedFollower => "OutdatedFollower",
             Self::OutdatedLeader => "OutdatedLeader",
         }
@@ -179,7 +184,7 @@ impl RestartReason {
 
 /// Concludes what the observation means and what to do next.
 pub fn plan(ensemble: &ValidatedEnsemble, observed: &Observed, now: Timestamp) -> Plan {
-    let template = build::template_fingerprint(ensemble);
+    let template = build::template_fingerprint(ensemble, Servers::Voters);
     plan_towards(ensemble, &template, observed, now)
 }
 
@@ -192,7 +197,10 @@ fn plan_towards(
 ) -> Plan {
     let quorum = Quorum::read(ensemble, observed);
     let (forming, form) = formation::plan(ensemble, observed, &quorum);
-    let (rollout, restart) = rollout::plan(ensemble, template, observed, &quorum, now);
+    let (observers, observer_restart) = observers::plan(ensemble, observed, &quorum, now);
+    let (rollout, restart) = rollout::plan(ensemble, template, observed, &quorum, &observers, now);
+    // A voter that takes no part goes first, and an observer before one that does.
+    let restart = restart.or(observer_restart);
     let scale = scale::plan(ensemble, observed, &quorum, now);
     let step = if ensemble.suspend {
         None
@@ -205,6 +213,7 @@ fn plan_towards(
         quorum: &quorum,
         forming: &forming,
         rollout: &rollout,
+        observers: &observers,
         scaling: &scale.state,
         now,
     };
@@ -247,7 +256,7 @@ fn choose_step(
 }
 
 /// Says what is still missing before `voter` counts as stable.
-fn wait_for_voter(voter: Option<&Voter>, pod: &str, now: Timestamp) -> Result<(), String> {
+fn wait_for_voter(voter: Option<&ServerPod>, pod: &str, now: Timestamp) -> Result<(), String> {
     let Some(voter) = voter else {
         return Err(format!("waits for {pod} to be created"));
     };
@@ -268,7 +277,7 @@ fn wait_for_voter(voter: Option<&Voter>, pod: &str, now: Timestamp) -> Result<()
     Ok(())
 }
 
-fn serves(voter: &Voter) -> bool {
+fn serves(voter: &ServerPod) -> bool {
     voter.report.as_ref().is_some_and(|report| report.serving)
 }
 
@@ -277,7 +286,7 @@ fn seconds_since(then: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// Tells how far a voter has come.
-pub fn member_state(voter: Option<&Voter>) -> MemberState {
+pub fn member_state(voter: Option<&ServerPod>) -> MemberState {
     match voter {
         None => MemberState::Missing,
         Some(voter) if voter.crashing => MemberState::Crashing,

@@ -3,13 +3,15 @@
 //! - an outdated pod that takes no part in the ensemble may go at once, since nothing is lost by
 //!   it; this also is how reverting a bad spec repairs the ensemble;
 //! - an outdated pod that takes part may go only when all voters take part, are ready and have
-//!   been so for a while, followers before the leader. The leader passes on the lead when it is told
+//!   been so for a while, after the observers, followers before the leader. The leader passes on the lead when it is told
 //!   to stop.
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Quorum, RestartReason, START_GRACE_S, Step, seconds_since, serves, wait_for_voter};
-use crate::ensemble::observe::{Observed, Voter};
+use super::{
+    Observers, Quorum, RestartReason, START_GRACE_S, Step, seconds_since, serves, wait_for_voter,
+};
+use crate::ensemble::observe::{Observed, ServerPod};
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// How far the pods are from the template that is wanted.
@@ -28,6 +30,7 @@ pub(super) fn plan(
     template: &str,
     observed: &Observed,
     quorum: &Quorum,
+    observers: &Observers,
     now: Timestamp,
 ) -> (Rollout, Option<Step>) {
     let revision = observed
@@ -38,7 +41,7 @@ pub(super) fn plan(
     let Some(revision) = revision else {
         return (Rollout::ObjectsPending, None);
     };
-    let outdated: Vec<(u8, &Voter)> = observed
+    let outdated: Vec<(u8, &ServerPod)> = observed
         .voters
         .iter()
         .filter(|(_, voter)| voter.revision.as_ref() != Some(revision))
@@ -48,7 +51,7 @@ pub(super) fn plan(
         return (Rollout::Done, None);
     }
     let ids = outdated.iter().map(|(id, _)| *id).collect();
-    match choose(ensemble, observed, quorum, &outdated, now) {
+    match choose(ensemble, observed, quorum, (&outdated, observers), now) {
         Ok(step) => (Rollout::Outdated { ids, hold: None }, Some(step)),
         Err(hold) => {
             let hold = Some(hold);
@@ -58,7 +61,7 @@ pub(super) fn plan(
 }
 
 /// Whether a pod does not come to run as it is.
-fn is_stuck(voter: &Voter) -> bool {
+pub(super) fn is_stuck(voter: &ServerPod) -> bool {
     voter.crashing || voter.trouble.is_some() || voter.ip.is_none()
 }
 
@@ -90,10 +93,10 @@ fn choose(
     ensemble: &ValidatedEnsemble,
     observed: &Observed,
     quorum: &Quorum,
-    outdated: &[(u8, &Voter)],
+    (outdated, observers): (&[(u8, &ServerPod)], &Observers),
     now: Timestamp,
 ) -> Result<Step, String> {
-    let restart = |(id, voter): &(u8, &Voter), why| Step::RestartVoter {
+    let restart = |(id, voter): &(u8, &ServerPod), why| Step::Restart {
         server_id: *id,
         pod: voter.pod.clone(),
         uid: voter.uid.clone(),
@@ -102,7 +105,7 @@ fn choose(
     if let Some(voter) = observed.voters.values().find(|voter| voter.terminating) {
         return Err(format!("waits until {} has ended", voter.pod));
     }
-    let takes_no_part = |(id, voter): &&(u8, &Voter)| {
+    let takes_no_part = |(id, voter): &&(u8, &ServerPod)| {
         voter.ready_since.is_none() && !quorum.participants.contains(id) && !serves(voter)
     };
     // Those first that will not come back as they are.
@@ -113,9 +116,11 @@ fn choose(
     if let Some(absent) = absent {
         let is_outdated = |id: &u8| outdated.iter().any(|(other, _)| other == id);
         let mut updated = observed.voters.iter().filter(|(id, _)| !is_outdated(id));
-        if let Some((_, failed)) = updated.find(|(_, voter)| is_stuck(voter)) {
+        let failed = updated.find(|(_, voter)| is_stuck(voter));
+        let failed = failed.map(|(_, voter)| &voter.pod);
+        if let Some(failed) = failed.or(observers.failed.as_ref()) {
             // The wanted template may be what is wrong: it must not spread.
-            return Err(format!("waits until {} runs with the new spec", failed.pod));
+            return Err(format!("waits until {failed} runs with the new spec"));
         }
         // Another one may be back by now, unseen: so not while a third is on its way.
         let way = on_its_way(ensemble, observed, quorum, absent.0, now);
@@ -129,6 +134,9 @@ fn choose(
     };
     if quorum.changing {
         return Err("waits for a change of the members that is under way".to_owned());
+    }
+    if let Some(why) = observers.holds_voters() {
+        return Err(why);
     }
     let members = &quorum.members.voters;
     // Nothing depends on who has no vote; they still go one at a time.

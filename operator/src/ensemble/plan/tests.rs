@@ -7,7 +7,7 @@ use crate::fixtures::{healthy, now, seconds_ago, valid};
 /// Step as "pod reason", or the reason of Progressing when there is none.
 fn conclusion(plan: &Plan) -> String {
     match &plan.step {
-        Some(Step::RestartVoter { pod, why, .. }) => format!("{pod} {}", why.as_str()),
+        Some(Step::Restart { pod, why, .. }) => format!("{pod} {}", why.as_str()),
         Some(Step::AddVoter { pod, .. } | Step::RemoveVoter { pod, .. }) => {
             format!("{pod} {}", plan.step.as_ref().unwrap().reason())
         }
@@ -234,8 +234,7 @@ fn rollout_of_any_shape_restarts_each_voter_once_and_keeps_the_quorum() {
             let ids: Vec<u8> = (1..=replicas).collect();
             let mut observed = healthy(&ensemble, leader).outdated(&ids);
             let mut order = Vec::new();
-            while let Some(Step::RestartVoter { server_id, .. }) =
-                plan(&ensemble, &observed, now()).step
+            while let Some(Step::Restart { server_id, .. }) = plan(&ensemble, &observed, now()).step
             {
                 order.push(server_id);
                 assert!(order.len() <= ids.len(), "{replicas} voters, {order:?}");

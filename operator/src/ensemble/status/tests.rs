@@ -3,7 +3,7 @@
 use super::*;
 use crate::ensemble::observe;
 use crate::ensemble::plan::plan;
-use crate::fixtures::{ensemble, healthy, now, seconds_ago, valid};
+use crate::fixtures::{ensemble, healthy, now, seconds_ago, valid, valid_with_observers};
 
 fn report_at(
     previous: Option<&ZkEnsembleStatus>,
@@ -114,4 +114,52 @@ fn refusal_keeps_what_was_known_and_says_why() {
         ("True", "InvalidSpec")
     );
     assert_eq!(degraded.message, "voters.replicas is 2");
+}
+
+#[test]
+fn blocks_of_observers_are_on_record_before_anything_is_made() {
+    let six = valid_with_observers(6);
+    let nothing = observe::Observed::default();
+    let plan_of = |observed: &observe::Observed| plan(&six, observed, now());
+    let latched = latch(None, &six, &plan_of(&nothing));
+    let bases = |status: &ZkEnsembleStatus| -> Vec<(String, u8)> {
+        let zones = status.observers.clone().unwrap().zones;
+        zones
+            .into_iter()
+            .map(|zone| (zone.name, zone.id_base))
+            .collect()
+    };
+    let expected = [("a", 32), ("b", 64), ("c", 96)];
+    let expected: Vec<_> = expected.map(|(zone, base)| (zone.to_owned(), base)).into();
+    assert_eq!(bases(&latched), expected);
+
+    let observed = healthy(&six, 2);
+    let status = report(
+        Some(&latched),
+        &six,
+        &observed,
+        &plan_of(&observed),
+        None,
+        now(),
+    );
+    let counts = status.observers.clone().unwrap();
+    assert_eq!((counts.replicas, counts.ready_replicas), (6, 6));
+    assert_eq!(counts.summary, "6/6");
+    assert_eq!(
+        counts.selector,
+        "quorate.dev/ensemble=demo,quorate.dev/role=observer"
+    );
+    // A zone that has no observers any more keeps its block.
+    let none = latch(Some(&status), &valid(3), &plan_of(&observed));
+    assert_eq!(bases(&none), expected);
+    let reported = report(
+        Some(&none),
+        &valid(3),
+        &nothing,
+        &plan_of(&nothing),
+        None,
+        now(),
+    );
+    let counts = reported.observers.unwrap();
+    assert_eq!((counts.replicas, counts.summary.as_str()), (0, "0/0"));
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use zk_wire::client::ErrorCode;
 use zk_wire::election::{Notification, ServerState};
+use zk_wire::membership::Role;
 use zk_wire::txn::TxnBody;
 use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
@@ -121,7 +122,8 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) fn new(cfg: PeerConfig, recovery: Recovery, now: Now) -> Self {
         let mut ensemble = match &cfg.membership {
-            Some(membership) => Ensemble::new(membership.clone(), cfg.sid, cfg.bugs),
+            Some(membership) => Ensemble::new(membership.clone(), cfg.sid, cfg.bugs)
+                .coming_as(cfg.joining.unwrap_or(Role::Participant)),
             None => Ensemble::standalone(cfg.sid),
         };
         if cfg.reconfig.enabled && cfg.membership.is_some() {

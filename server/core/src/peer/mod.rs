@@ -21,7 +21,7 @@ pub(crate) mod turning;
 use std::collections::VecDeque;
 
 use zk_wire::election::{Notification, ServerState};
-use zk_wire::membership::Membership;
+use zk_wire::membership::{Membership, Role as MemberRole};
 use zk_wire::{Round, SessionId, Sid, Zxid};
 
 use crate::config::PeerConfig;
@@ -294,7 +294,8 @@ impl Peer {
         );
         looking.has_lost(local.lost_leader.take());
         // Who joins may have a vote already in a config that it has not heard of.
-        let may_be_asked = local.ensemble.is_voter(local.cfg.sid) || local.cfg.joining;
+        let may_be_asked = local.ensemble.is_voter(local.cfg.sid)
+            || local.cfg.joining == Some(MemberRole::Participant);
         if !local.has_vote() && may_be_asked {
             looking.without_vote();
         }

@@ -12,7 +12,7 @@ use zk_core::{
 };
 use zk_wire::client::{ConnectRequest, ConnectResponse, ReplyHeader, Request};
 use zk_wire::jute::Reader;
-use zk_wire::membership::Membership;
+use zk_wire::membership::{Membership, Role};
 use zk_wire::recovery::RecoverySink;
 use zk_wire::txn::Txn;
 use zk_wire::{Epoch, SessionId, Sid, Xid, Zxid};
@@ -133,6 +133,8 @@ pub(crate) struct Cluster {
     text: String,
     /// Whether an empty disk gives a vote: `db.autocreate`.
     pub(crate) autocreate: bool,
+    /// What servers come as that no list has.
+    pub(crate) outside: Role,
     /// For members that start from here on.
     pub(crate) reconfig: ReconfigSettings,
     /// As above.
@@ -172,6 +174,7 @@ impl Cluster {
             story: Vec::new(),
             text: config.to_owned(),
             autocreate: true,
+            outside: Role::Participant,
             reconfig: ReconfigSettings::default(),
             sessions: SessionKinds::default(),
             kinds: NodeKinds::default(),
@@ -200,7 +203,7 @@ impl Cluster {
         let membership = kept.as_ref().map_or(file, |c| c.committed.clone());
         let config = PeerConfig {
             sid,
-            joining: !membership.servers.contains_key(&sid),
+            joining: (!membership.servers.contains_key(&sid)).then_some(self.outside),
             membership: Some(membership),
             proposed: kept.and_then(|c| c.proposed),
             tick_ms: 1000,

@@ -4,8 +4,10 @@
 use zk_core::Trust;
 use zk_wire::client::Request;
 use zk_wire::client::request::ReconfigRequest;
-use zk_wire::membership::Membership;
+use zk_wire::election::ServerState;
+use zk_wire::membership::{Membership, Role};
 
+use crate::asks::create;
 use crate::cluster::Cluster;
 
 /// Longer than several elections.
@@ -143,6 +145,37 @@ fn a_server_in_no_list_joins_and_one_becomes_two() {
     c.start(2);
     c.run(LONG_MS);
     assert!(c.leader().is_some() && c.status(2).has_vote);
+}
+
+#[test]
+fn an_observer_in_no_list_observes_whatever_becomes_of_the_members() {
+    let mut c = formed(&[1]);
+    c.outside = Role::Observer;
+    c.join(5, &list(&[1], 0));
+    c.run(LONG_MS);
+    let observes = |c: &Cluster| {
+        let five = c.status(5);
+        (five.state, five.serving, five.has_vote) == (ServerState::Observing, true, false)
+    };
+    assert!(observes(&c), "with an empty disk");
+    assert!(c.status(1).learners.iter().all(|l| l.synced && !l.voter));
+    c.outside = Role::Participant;
+    c.join(2, &list(&[1], 0));
+    c.run(LONG_MS);
+    let (conn, _) = c.connect(5, None);
+    reconfig(&mut c, &[2], &[]);
+    assert!(observes(&c));
+    assert_eq!(c.status(5).configs.unwrap().committed.voters().count(), 2);
+    c.send(5, conn, 1, create("/a", 0));
+    c.run(100);
+    assert_eq!(c.headers(conn), [(1, 0)], "on the same connection");
+    stop(&mut c, &[1, 2]);
+    c.run(LONG_MS);
+    assert!(!c.status(5).serving);
+    c.start(1);
+    c.start(2);
+    c.run(LONG_MS);
+    assert!(observes(&c) && c.leader().is_some());
 }
 
 /// 2 and 3 come back as they were while they were the majority of three.

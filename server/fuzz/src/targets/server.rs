@@ -130,7 +130,7 @@ fn seeds() -> Vec<Vec<u8>> {
 fn plain_config() -> PeerConfig {
     PeerConfig {
         sid: Sid(1),
-        joining: false,
+        joining: None,
         membership: None,
         proposed: None,
         tick_ms: 1000,

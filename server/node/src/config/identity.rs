@@ -23,6 +23,8 @@ pub struct PodIdentity {
     /// The DNS name, or address, under which the other servers reach this pod: with it a server that no
     /// list of the members has joins them.
     pub host: Option<String>,
+    /// Whether a server that no list has observes, instead of waiting for a vote.
+    pub observes: bool,
 }
 
 impl PodIdentity {
@@ -138,6 +140,7 @@ mod tests {
             name: name.into(),
             id_base: 1,
             host: None,
+            observes: false,
         }
     }
 

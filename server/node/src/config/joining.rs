@@ -1,9 +1,9 @@
-//! Where a server is that no list of the members has yet, and that is to become a member
-//! (`--pod-host`).
+//! Where a server is that no list of the members has: one that is to become a member, or that
+//! observes (`--pod-host`, `--observer`).
 //!
 //! Apache's servers join with a list of the members and themselves in it, which is a list that nobody
 //! else has under its version. Here the list stays as it is, and the own line is known to this server
-//! alone: it has no vote until the members change.
+//! alone: it has no vote, unless the members change.
 
 use std::net::Ipv6Addr;
 
@@ -31,6 +31,7 @@ fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 pub(super) fn own_line(
     r: &Reader,
     host: &str,
+    role: Role,
     members: &Membership,
 ) -> Result<ServerSpec, ConfigError> {
     check(host)?;
@@ -47,7 +48,7 @@ pub(super) fn own_line(
         host: host.to_owned(),
         quorum_port,
         election_port,
-        role: Role::Participant,
+        role,
         client: client.map(|port| HostPort {
             host: "0.0.0.0".into(),
             port,
@@ -77,7 +78,7 @@ mod tests {
     fn line(config: &str, host: &str, members: &str) -> Result<String, ConfigError> {
         let r = Reader::new(Path::new("zoo.cfg"), config, &Flags::default());
         let members = Membership::parse(members).unwrap();
-        own_line(&r, host, &members).map(|line| line.to_string())
+        own_line(&r, host, Role::Participant, &members).map(|line| line.to_string())
     }
 
     #[test]

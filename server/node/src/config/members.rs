@@ -128,14 +128,19 @@ fn joining(
     data_dir: &Path,
     pod: Option<&PodIdentity>,
 ) -> Result<Option<ServerSpec>, ConfigError> {
-    let Some(host) = pod.and_then(|pod| pod.host.as_deref()) else {
+    let Some((pod, host)) = pod.and_then(|pod| Some((pod, pod.host.as_deref()?))) else {
         return Ok(None);
     };
-    let sid = my_id(data_dir, pod)?;
+    let sid = my_id(data_dir, Some(pod))?;
     if membership.servers.is_empty() || membership.servers.contains_key(&sid) {
         return Ok(None);
     }
-    joining::own_line(r, host, membership).map(Some)
+    let role = if pod.observes {
+        Role::Observer
+    } else {
+        Role::Participant
+    };
+    joining::own_line(r, host, role, membership).map(Some)
 }
 
 /// Alone or in an ensemble, and as whom; with its line, where it joins.
@@ -177,9 +182,13 @@ pub(super) fn mode(
     }
     let sid = my_id(data_dir, pod)?;
     if let Some(line) = &joining {
+        let how = if line.role == Role::Observer {
+            "observes"
+        } else {
+            "joins, without a vote until a reconfig adds it,"
+        };
         warnings.push(format!(
-            "no list of members has server {sid}: it joins as {line}, without a vote until a reconfig \
-             adds it"
+            "no list of members has server {sid}: it {how} as {line}"
         ));
     }
     let Some(own) = membership.servers.get(&sid).or(joining.as_ref()) else {

@@ -55,7 +55,7 @@ impl Folly {
                     .filter(|(_, voter)| !voter.terminating)
                     .find(|(_, voter)| voter.revision.as_ref() != Some(&template));
                 if let Some((id, voter)) = outdated {
-                    plan.step = Some(Step::RestartVoter {
+                    plan.step = Some(Step::Restart {
                         server_id: *id,
                         pod: voter.pod.clone(),
                         uid: voter.uid.clone(),

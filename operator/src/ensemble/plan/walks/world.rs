@@ -10,7 +10,7 @@ use super::dice::Dice;
 use super::servers::{Disk, Servers};
 use crate::crd::Formation;
 use crate::ensemble::membership::Membership;
-use crate::ensemble::observe::{Observed, Voter, VoterSet};
+use crate::ensemble::observe::{Observed, ServerPod, ServerSet};
 use crate::ensemble::plan::{Plan, Step};
 use crate::ensemble::validate::ValidatedEnsemble;
 use crate::fixtures::valid;
@@ -154,8 +154,10 @@ impl World {
             (*id, self.voter(*id, pod, report))
         });
         Observed {
+            observers: BTreeMap::new(),
+            surplus: Vec::new(),
             voters: voters.collect(),
-            voter_set: self.set.as_ref().map(|set| VoterSet {
+            voter_set: self.set.as_ref().map(|set| ServerSet {
                 template_fingerprint: Some(name(set.template)),
                 update_revision: Some(name(set.template)),
                 created: Some(at(1_800_000_000)),
@@ -166,9 +168,9 @@ impl World {
         }
     }
 
-    fn voter(&self, id: u8, pod: &Pod, report: Option<MemberReport>) -> Voter {
+    fn voter(&self, id: u8, pod: &Pod, report: Option<MemberReport>) -> ServerPod {
         let broken = self.broken.contains(&pod.template);
-        Voter {
+        ServerPod {
             pod: self.spare.pod_of(id),
             uid: pod.uid.to_string(),
             node: None,
@@ -297,7 +299,7 @@ impl World {
                     self.servers.form(place.server_id, &place.life);
                 }
             }
-            Step::RestartVoter { server_id, uid, .. } => {
+            Step::Restart { server_id, uid, .. } => {
                 self.note_those_back();
                 let (now, takes_part) = (self.now, self.takes_part(*server_id));
                 if let Some(pod) = self.pods.get_mut(server_id)

@@ -28,7 +28,7 @@ struct Bench {
 fn settings() -> PeerConfig {
     PeerConfig {
         sid: Sid(1),
-        joining: false,
+        joining: None,
         membership: None,
         proposed: None,
         tick_ms: 2000,
