@@ -143,6 +143,12 @@ impl Ensemble {
         self.configs().any(|c| c.voters.contains(&sid))
     }
 
+    /// Whether a config that is proposed gives somebody a vote.
+    pub(crate) fn has_newcomers(&self) -> bool {
+        let mut voters = self.proposed.iter().flat_map(|c| &c.voters);
+        voters.any(|sid| !self.committed.voters.contains(sid))
+    }
+
     /// Whether `sid` votes in the config in force.
     pub(crate) fn votes_now(&self, sid: Sid) -> bool {
         self.committed.voters.contains(&sid)

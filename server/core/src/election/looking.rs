@@ -28,6 +28,29 @@ pub(crate) struct Outcome {
     pub(crate) round: Round,
 }
 
+/// How long a round may last in which nobody is elected, at first and at most.
+const NEXT_ROUND_MIN_MS: u64 = 1_000;
+const NEXT_ROUND_MAX_MS: u64 = 16_000;
+
+/// Whether servers may be elected in this round that get their vote only by a config that is proposed.
+///
+/// Such a newcomer may have more than all others, and be needed for a quorum of that config: then nobody
+/// else can lead. But those who have not heard of that config cannot elect it, and then somebody else has
+/// to lead, whom the newcomers support. Nobody knows which of the two is the case, so the rounds take
+/// turns. (Apache's newcomers name themselves in none, and such an ensemble stands still.)
+fn newcomers_lead(round: Round) -> bool {
+    round.0 % 2 == 0
+}
+
+/// The vote of this server for itself in a round.
+fn own_in(round: Round, own: Vote, me: Sid, ensemble: &Ensemble) -> Vote {
+    if ensemble.votes_now(me) || newcomers_lead(round) {
+        own
+    } else {
+        Vote::NOBODY
+    }
+}
+
 /// One run of the election.
 #[derive(Debug)]
 pub(crate) struct Looking {
@@ -42,6 +65,9 @@ pub(crate) struct Looking {
     resend_ms: u64,
     /// When the agreed vote stands, if nothing better comes.
     finalize_at: Option<Mono>,
+    /// When the next round begins although nobody is elected; only while newcomers may lead.
+    next_round_at: Mono,
+    next_round_ms: u64,
     pub(crate) since: Mono,
     ignore_zxid: bool,
     /// Whether this server has a vote. One without follows who is elected already, and supports
@@ -62,16 +88,19 @@ impl Looking {
         ignore_zxid: bool,
         out: &mut Outputs,
     ) -> Self {
+        let round = Round(last.0.max(0) + 1);
         let mut looking = Self {
             me,
             own,
-            proposal: own,
-            round: Round(last.0.max(0) + 1),
+            proposal: own_in(round, own, me, ensemble),
+            round,
             this_round: Tally::default(),
             settled: Tally::default(),
             resend_at: now.plus(RESEND_MIN_MS),
             resend_ms: RESEND_MIN_MS,
             finalize_at: None,
+            next_round_at: now.plus(NEXT_ROUND_MIN_MS),
+            next_round_ms: NEXT_ROUND_MIN_MS,
             since: now,
             ignore_zxid,
             votes: true,
@@ -86,8 +115,8 @@ impl Looking {
         self.lost = leader;
     }
 
-    /// This server may have lost what it acknowledged: it supports nobody. (One that is to become a
-    /// voter cannot be elected yet either, but supports others.)
+    /// This server may have lost what it acknowledged: it supports nobody. (One that is to become a voter
+    /// supports others.)
     pub(crate) fn without_vote(&mut self) {
         self.votes = false;
     }
@@ -102,15 +131,18 @@ impl Looking {
     }
 
     pub(crate) fn deadline(&self) -> Mono {
+        let at = self.resend_at.min(self.next_round_at);
         self.finalize_at
-            .map_or(self.resend_at, |at| at.min(self.resend_at))
+            .map_or(at, |finalize_at| at.min(finalize_at))
     }
 
     /// Whether a vote of this round is worse than the present proposal, so that its server has to
-    /// hear of that one: it may have begun to look after it was sent.
-    pub(crate) fn knows_better(&self, n: &Notification) -> bool {
+    /// hear of that one: it may have begun to look after it was sent. Once for each vote: a server that
+    /// cannot take the better one answers what it is told.
+    pub(crate) fn knows_better(&self, from: Sid, n: &Notification) -> bool {
         let vote = Vote::from_wire(n.vote);
-        n.round == self.round && self.proposal.beats(&vote, self.ignore_zxid)
+        let better = n.round == self.round && self.proposal.beats(&vote, self.ignore_zxid);
+        better && !self.this_round.has(from, self.cast(vote))
     }
 
     fn cast(&self, vote: Vote) -> Cast {
@@ -177,6 +209,15 @@ impl Looking {
                 round: self.round,
             });
         }
+        if self.next_round_at <= now {
+            self.next_round_ms = (self.next_round_ms * 2).min(NEXT_ROUND_MAX_MS);
+            self.next_round_at = now.plus(self.next_round_ms);
+            if ensemble.has_newcomers() {
+                let round = Round(self.round.0 + 1);
+                let own = own_in(round, self.own, self.me, ensemble);
+                self.enter_round(round, own, ensemble, now, out);
+            }
+        }
         if self.resend_at <= now {
             self.resend_ms = (self.resend_ms * 2).min(RESEND_MAX_MS);
             self.resend_at = now.plus(self.resend_ms);
@@ -195,13 +236,20 @@ impl Looking {
         out: &mut Outputs,
     ) -> Option<Outcome> {
         let vote = Vote::from_wire(n.vote);
-        // One that cannot be elected yet, but whose support may be needed: it hears no earlier round.
-        if vote.leader.is_none() && n.state == ServerState::Looking && n.round > self.round {
-            self.enter_round(n.round, self.own, ensemble, out);
-        }
+        let is_looking = n.state == ServerState::Looking;
+        let electable = |sid: Sid| {
+            let newcomers = !is_looking || newcomers_lead(n.round);
+            ensemble.votes_now(sid) || (newcomers && ensemble.is_voter(sid))
+        };
         let leader = vote
             .leader
-            .filter(|sid| ensemble.is_voter(*sid) && ensemble.may_lead(*sid))?;
+            .filter(|sid| electable(*sid) && ensemble.may_lead(*sid));
+        // One for whom nobody votes, but whose support may be needed: it hears no earlier round.
+        if leader.is_none() && is_looking && n.round > self.round {
+            let own = own_in(n.round, self.own, self.me, ensemble);
+            self.enter_round(n.round, own, ensemble, now, out);
+        }
+        let leader = leader?;
         match n.state {
             ServerState::Looking => self.looking_vote(from, vote, n.round, ensemble, now, out),
             ServerState::Observing => None,
@@ -217,8 +265,10 @@ impl Looking {
         round: Round,
         proposal: Vote,
         ensemble: &Ensemble,
+        now: Mono,
         out: &mut Outputs,
     ) {
+        self.next_round_at = now.plus(self.next_round_ms);
         self.round = round;
         self.this_round.clear();
         self.finalize_at = None;
@@ -244,9 +294,10 @@ impl Looking {
             return None;
         }
         if round > self.round {
-            let better = vote.beats(&self.own, self.ignore_zxid);
-            let proposal = if better { vote } else { self.own };
-            self.enter_round(round, proposal, ensemble, out);
+            let own = own_in(round, self.own, self.me, ensemble);
+            let better = vote.beats(&own, self.ignore_zxid);
+            let proposal = if better { vote } else { own };
+            self.enter_round(round, proposal, ensemble, now, out);
         } else if vote.beats(&self.proposal, self.ignore_zxid) {
             self.proposal = vote;
             self.finalize_at = None;

@@ -40,6 +40,12 @@ impl Tally {
         self.casts.insert(sid, cast);
     }
 
+    /// Whether this is what a server said last.
+    pub(super) fn has(&self, sid: Sid, cast: Cast) -> bool {
+        let last = self.casts.get(&sid);
+        last.is_some_and(|last| last.agrees(&cast))
+    }
+
     pub(super) fn clear(&mut self) {
         self.casts.clear();
     }

@@ -131,6 +131,8 @@ impl Local {
         let voter = |m: &Membership| m.voters().any(|sid| sid == leader);
         match (before.servers.get(&leader), now.servers.get(&leader)) {
             (Some(old), Some(new)) if voter(before) && voter(now) => !same_quorum_address(old, new),
+            // It was elected to bring about the config that gives it a vote.
+            (_, Some(_)) => voter(before) || !voter(now),
             _ => true,
         }
     }

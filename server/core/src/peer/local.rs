@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use zk_wire::client::ErrorCode;
 use zk_wire::election::{Notification, ServerState};
-use zk_wire::membership::Role;
+use zk_wire::membership::{Membership, Role};
 use zk_wire::txn::TxnBody;
 use zk_wire::{Epoch, Round, SessionId, Sid, Xid, Zxid};
 
@@ -127,8 +127,16 @@ impl Local {
             None => Ensemble::standalone(cfg.sid),
         };
         if cfg.reconfig.enabled && cfg.membership.is_some() {
-            // The log knows what was proposed, too, and at least as much as the file.
-            let seen = [cfg.proposed.clone(), config_in(&recovery.database)];
+            // The log knows what was proposed, unless that came in a snapshot, whose tree shows what was
+            // in force. What the file has beyond the end of the log was cut off since then, or never
+            // acknowledged; but the config that a first leader names is in no log.
+            let last = recovery.database.last_applied();
+            let in_history = |m: &Membership| {
+                let at = Zxid::from_wire(m.version);
+                at <= last || at.counter() == 0
+            };
+            let in_file = cfg.proposed.clone().filter(in_history);
+            let seen = [in_file, config_in(&recovery.database)];
             if let Some(seen) = seen.into_iter().flatten().max_by_key(|m| m.version) {
                 ensemble.propose(seen);
             }
@@ -445,9 +453,10 @@ impl Local {
         self.trust == Trust::Whole || self.cfg.bugs.lost_history_votes()
     }
 
-    /// The vote of this server for itself; nobody when it may not vote.
+    /// The vote of this server for itself; nobody when it may not vote, now or by a config that is
+    /// proposed.
     pub(crate) fn own_vote(&self) -> Vote {
-        if !self.ensemble.votes_now(self.cfg.sid) || !self.has_vote() {
+        if !self.ensemble.is_voter(self.cfg.sid) || !self.has_vote() {
             return Vote::NOBODY;
         }
         Vote {

@@ -302,7 +302,7 @@ impl Peer {
         local.vote_round = looking.round();
         Local::event_phase(ServerState::Looking, Phase::Election, None, out);
         let outcome = looking.start(&local.ensemble, now.mono);
-        self.role = Role::Looking(looking);
+        self.role = Role::Looking(Box::new(looking));
         self.elected(outcome, now, out);
         for (from, notification) in std::mem::take(&mut self.local.early_votes) {
             if matches!(self.role, Role::Looking(_)) {
@@ -524,7 +524,7 @@ impl Peer {
                     answer(looking.proposal(), looking.round(), out);
                     return;
                 }
-                if is_looking && (n.round < looking.round() || looking.knows_better(n)) {
+                if is_looking && (n.round < looking.round() || looking.knows_better(from, n)) {
                     answer(looking.proposal(), looking.round(), out);
                 }
                 looking.notification(from, n, &local.ensemble, now.mono, out)

@@ -9,7 +9,7 @@ use crate::zab::learner::Learner;
 pub(super) enum Role {
     /// The disk finishes; then this server looks, or takes the role that a reconfiguration gave it.
     Draining,
-    Looking(Looking),
+    Looking(Box<Looking>),
     Leading(Box<Leading>),
     Learner(Box<Learner>),
 }

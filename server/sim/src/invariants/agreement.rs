@@ -53,6 +53,12 @@ impl History {
             .map_or(Zxid::ZERO, |(zxid, _)| *zxid)
     }
 
+    /// The last one of epochs before this one.
+    pub(crate) fn last_committed_before(&self, epoch: Epoch) -> Zxid {
+        let earlier = self.committed.range(..Zxid::new(epoch, 0));
+        earlier.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid)
+    }
+
     /// Whether anything was committed before an epoch began.
     pub(crate) fn is_there_before(&self, epoch: Epoch) -> bool {
         let first = self.committed.keys().find(|zxid| **zxid > Zxid::ZERO);

@@ -34,7 +34,9 @@ impl Leadership {
         ensure(first == sid, NAME, || {
             format!("servers {first} and {sid} both lead epoch {epoch}")
         })?;
-        let (end, committed) = (history.log_end(sid), history.last_committed());
+        // Those who acknowledged the epoch may have gone on to a later one since then: what comes of
+        // that is not for this leader, which commits nothing without them.
+        let (end, committed) = (history.log_end(sid), history.last_committed_before(epoch));
         ensure(history.contains(end, committed), NAME, || {
             format!(
                 "server {sid} leads epoch {epoch} with a log that ends with {end} and lacks \

@@ -2,8 +2,8 @@
 //!
 //! A voter with a newer history must not be led: what it has more may be committed. A server that is to
 //! get its vote only by a config that this leader has proposed and not committed may have more, too, and
-//! be needed for a quorum of that config; it cannot be elected itself. What it has more was never
-//! committed, and may be cut,
+//! be needed for a quorum of that config, while those who have not heard of it cannot elect it. What it
+//! has more was never committed, and may be cut,
 //! - by a quorum of the config in force: this leader was elected by one, none of which has more;
 //! - by a quorum of the proposed one, if the voters of that one that have no more than this leader leave
 //!   no quorum of others, or if so many voters of the config in force lack the proposed one that it
