@@ -12,6 +12,7 @@ use quorate_e2e::handover;
 use quorate_e2e::histories;
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
+use quorate_e2e::kube::checks::Choice;
 use quorate_e2e::migrate;
 use quorate_e2e::mixed;
 use quorate_e2e::peers::tool::{self, PeerJob};
@@ -81,6 +82,9 @@ enum Job {
         /// Only checks whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
+        /// The checks that take long, instead of the others.
+        #[arg(long)]
+        long: bool,
         /// Everything is prepared, and this process is where addresses are reachable.
         #[arg(long, hide = true)]
         checks_only: bool,
@@ -174,16 +178,15 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::KubeTest {
             name,
             only,
-            checks_only: true,
+            long,
+            checks_only,
         } => {
-            return kube::checks::run_checks(&progress, &Layout::new(&name)?, &only);
-        }
-        Job::KubeTest {
-            name,
-            only,
-            checks_only: false,
-        } => {
-            return kube::checks::run(&progress, Layout::new(&name)?, &only);
+            let (layout, choice) = (Layout::new(&name)?, Choice { only, long });
+            return if checks_only {
+                kube::checks::run_checks(&progress, &layout, &choice)
+            } else {
+                kube::checks::run(&progress, layout, &choice)
+            };
         }
         Job::Image(ImageJob::Build {
             binary,

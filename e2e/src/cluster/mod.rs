@@ -28,6 +28,8 @@ mod kernel;
 mod kubelet;
 /// Names, addresses and paths.
 pub mod layout;
+/// The loss of a node.
+pub mod lost;
 mod mounts;
 /// The nodes' network, and faults in it.
 pub mod network;

@@ -159,8 +159,19 @@ fn inside(node: &Node, words: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Set in a process that runs inside of a node's network namespace: the file of the namespace in which
+/// the bridge is.
+pub const HOST_NAMESPACE: &str = "QUORATE_E2E_HOST_NET";
+
 fn ip(arguments: &[&str]) -> Result<()> {
-    shell::call("ip", arguments)?;
+    match std::env::var_os(HOST_NAMESPACE) {
+        None => shell::call("ip", arguments)?,
+        Some(host) => {
+            let mut command = Command::new("nsenter");
+            let net = format!("--net={}", Path::new(&host).display());
+            shell::run(command.arg(net).arg("ip").args(arguments))?
+        }
+    };
     Ok(())
 }
 

@@ -3,13 +3,18 @@
 
 mod broken;
 mod clients;
+mod deletion;
 mod faults;
+mod losses;
+mod loyal;
 mod observers;
 mod operators;
 mod refusals;
 mod rest;
 mod restarts;
+mod rolls;
 mod scaling;
+mod walks;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +36,7 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 /// A running ensemble under test.
 struct Bench<'a> {
     progress: &'a Progress,
+    layout: &'a Layout,
     zke: Zke<'a>,
 }
 
@@ -72,16 +78,42 @@ const CHECKS: &[Check] = &[
         broken::broken_specs_stop_at_one_pod,
     ),
     ("the operator's pod dies", operators::operator_pod_dies),
+    (
+        "deleted ensembles go within half a minute",
+        deletion::deleted_ensembles_go,
+    ),
 ];
 
-/// Prepares a cluster and runs the checks on it whose name contains `only`; a cluster that was not there
-/// before is taken down.
+/// Checks that take long, and that have a command of their own.
+const LONG_CHECKS: &[Check] = &[
+    ("a node is lost and comes back", losses::node_is_lost),
+    ("many rolling restarts", rolls::many_rolling_restarts),
+    (
+        "the number of voters walks at random",
+        walks::number_of_voters_walks,
+    ),
+    (
+        "nothing is written in ten minutes",
+        rest::nothing_in_ten_minutes,
+    ),
+];
+
+/// Which checks are run.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Those whose name contains this.
+    pub only: String,
+    /// The long ones instead of the others.
+    pub long: bool,
+}
+
+/// Prepares a cluster and runs the chosen checks on it; a cluster that was not there before is taken down.
 ///
 /// # Errors
 /// When the cluster or the ensemble does not come up. A failing check is an exit code.
-pub fn run(progress: &Progress, layout: Layout, only: &str) -> Result<ExitCode> {
+pub fn run(progress: &Progress, layout: Layout, choice: &Choice) -> Result<ExitCode> {
     let ours = cluster::foreign_kubeconfig(&layout).is_none() && !layout.kubeconfig().exists();
-    let outcome = prepare_and_run(progress, layout.clone(), only);
+    let outcome = prepare_and_run(progress, layout.clone(), choice);
     if ours {
         cluster::down(progress, &layout)?;
         cluster::check_clean(&layout)?;
@@ -89,12 +121,13 @@ pub fn run(progress: &Progress, layout: Layout, only: &str) -> Result<ExitCode> 
     outcome
 }
 
-fn prepare_and_run(progress: &Progress, layout: Layout, only: &str) -> Result<ExitCode> {
+fn prepare_and_run(progress: &Progress, layout: Layout, choice: &Choice) -> Result<ExitCode> {
     let installed = prepare(progress, layout)?;
-    let words = ["kube-test", "--checks-only", "--only", only];
+    let mut words = vec!["kube-test", "--checks-only", "--only", choice.only.as_str()];
+    words.extend(choice.long.then_some("--long"));
     match reach::enter(&installed.layout, &words)? {
         Some(code) => Ok(code),
-        None => run_checks(progress, &installed.layout, only),
+        None => run_checks(progress, &installed.layout, choice),
     }
 }
 
@@ -102,7 +135,7 @@ fn prepare_and_run(progress: &Progress, layout: Layout, only: &str) -> Result<Ex
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_checks(progress: &Progress, layout: &Layout, only: &str) -> Result<ExitCode> {
+pub fn run_checks(progress: &Progress, layout: &Layout, choice: &Choice) -> Result<ExitCode> {
     let kubectl = Kubectl::new(demo::kubeconfig(layout))?;
     kubectl.ensure_namespace(NAMESPACE)?;
     kubectl.apply(NAMESPACE, &manifest())?;
@@ -112,9 +145,15 @@ pub fn run_checks(progress: &Progress, layout: &Layout, only: &str) -> Result<Ex
         name: ENSEMBLE,
     };
     zke.wait_ready(progress, READY_LIMIT)?;
-    let bench = Bench { progress, zke };
+    let bench = Bench {
+        progress,
+        layout,
+        zke,
+    };
     let (mut passed, mut failed) = (0, 0);
-    for (name, check) in CHECKS.iter().filter(|(name, _)| name.contains(only)) {
+    let checks = if choice.long { LONG_CHECKS } else { CHECKS };
+    let chosen = |(name, _): &&Check| name.contains(&choice.only);
+    for (name, check) in checks.iter().filter(chosen) {
         progress.say(format!("check: {name}"));
         match check(&bench) {
             Ok(figures) => {

@@ -40,7 +40,10 @@ pub(super) struct Load {
 impl Load {
     /// Creates `base` and starts `writers` writers, each creating nodes below it.
     pub(super) fn start(address: SocketAddr, base: &str, writers: usize) -> Result<Self> {
-        let mut client = Client::connect(address, CONNECT_LIMIT)?;
+        // The nodes hear of ready pods a moment after the API server does.
+        let mut client = wait_for("the Service", CONNECT_LIMIT, || {
+            Client::connect(address, CONNECT_LIMIT).map_err(|error| error.to_string())
+        })?;
         client.create(base, b"", flags::PERSISTENT)?;
         client.close()?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -27,6 +27,8 @@ pub(super) fn enter(layout: &Layout, arguments: &[&str]) -> Result<Option<ExitCo
     }
     let program = env::current_exe().context("where is this program?")?;
     let mut command: Command = network::command_inside(&layout.node(1)?, program);
+    let here = format!("/proc/{}/ns/net", std::process::id());
+    command.env(network::HOST_NAMESPACE, here);
     let status = command.args(arguments).env(INSIDE, "1").status()?;
     let code = status
         .code()

@@ -21,6 +21,8 @@ pub struct Status {
     pub server_id: i64,
     /// leader, follower, observer, looking or standalone.
     pub role: String,
+    /// Its current epoch.
+    pub epoch: u32,
     /// Whether clients are served.
     pub serving: bool,
     /// The last transaction in the tree.

@@ -85,10 +85,13 @@ pub(super) fn observers_come_and_go(bench: &Bench<'_>) -> Result<String> {
 }
 
 /// The zones of the nodes, with the names of the nodes.
-fn zones(bench: &Bench<'_>) -> Result<BTreeMap<String, String>> {
+pub(super) type Zones = BTreeMap<String, String>;
+
+/// Finds them.
+pub(super) fn zones(bench: &Bench<'_>) -> Result<Zones> {
     let nodes = bench.zke.kubectl.get(bench.zke.namespace, &["nodes"])?;
     let nodes = nodes.pointer("/items").and_then(Value::as_array);
-    let zones: BTreeMap<String, String> = nodes
+    let zones: Zones = nodes
         .into_iter()
         .flatten()
         .filter_map(|node| {
@@ -108,12 +111,12 @@ fn voters(bench: &Bench<'_>) -> Result<BTreeSet<String>> {
     Ok(voters.filter_map(uid).collect())
 }
 
-fn role(pod: &Value) -> Option<&str> {
+pub(super) fn role(pod: &Value) -> Option<&str> {
     pod.pointer("/metadata/labels/quorate.dev~1role")?.as_str()
 }
 
 /// Asks for that many.
-fn observe(bench: &Bench<'_>, zones: &BTreeMap<String, String>, replicas: u8) -> Result<()> {
+fn observe(bench: &Bench<'_>, zones: &Zones, replicas: u8) -> Result<()> {
     let zones: Vec<Value> = zones.keys().map(|zone| json!({ "name": zone })).collect();
     let mut wanted = manifest();
     let observers = json!({ "replicas": replicas, "zones": zones });
@@ -131,7 +134,7 @@ fn scale(bench: &Bench<'_>, replicas: u8) -> Result<()> {
 }
 
 /// Waits until so many serve in each zone, and checks that they are there and have ids of their own.
-fn spread(bench: &Bench<'_>, zones: &BTreeMap<String, String>, counts: [usize; 3]) -> Result<()> {
+fn spread(bench: &Bench<'_>, zones: &Zones, counts: [usize; 3]) -> Result<()> {
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
     let pods = wait_for("observers as wanted", GONE_LIMIT, || {
         let pods = bench.zke.pods().map_err(|error| error.to_string())?;
@@ -169,7 +172,7 @@ fn on(pod: &Value, node: &str) -> bool {
 }
 
 /// The Service of a zone leads to observers on its nodes only, which serve reads and writes.
-fn stay_in_zone(bench: &Bench<'_>, zones: &BTreeMap<String, String>) -> Result<()> {
+fn stay_in_zone(bench: &Bench<'_>, zones: &Zones) -> Result<()> {
     let (kubectl, namespace) = (bench.zke.kubectl, bench.zke.namespace);
     for (zone, node) in zones {
         let service = format!("{}-observer-{zone}", bench.zke.name);
@@ -248,7 +251,7 @@ fn autoscale(bench: &Bench<'_>, replicas: u8) -> Result<()> {
 }
 
 /// No new pod comes to the first zone, and its observers go; then the zone is back.
-fn empty_a_zone(bench: &Bench<'_>, zones: &BTreeMap<String, String>) -> Result<()> {
+fn empty_a_zone(bench: &Bench<'_>, zones: &Zones) -> Result<()> {
     let (kubectl, namespace) = (bench.zke.kubectl, bench.zke.namespace);
     let (zone, node) = zones.first_key_value().context("a zone")?;
     kubectl.run(&["cordon", node])?;

@@ -21,20 +21,32 @@ const KINDS: [&str; 5] = [
 /// Verbs by which objects change, as the API server counts them.
 const VERBS: [&str; 5] = ["APPLY", "PATCH", "POST", "PUT", "DELETE"];
 
+/// A long rest.
+const LONG: Duration = Duration::from_secs(600);
+
 /// Counts, at the API server, what is written while nothing has to be.
 pub(super) fn nothing_is_written_at_rest(bench: &Bench<'_>) -> Result<String> {
+    watch(bench, WATCHED)
+}
+
+/// The same for ten minutes.
+pub(super) fn nothing_in_ten_minutes(bench: &Bench<'_>) -> Result<String> {
+    watch(bench, LONG)
+}
+
+fn watch(bench: &Bench<'_>, watched: Duration) -> Result<String> {
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
     let before = writes(bench)?;
     ensure!(before > 0, "the API server counts nothing by these names");
-    std::thread::sleep(WATCHED);
+    std::thread::sleep(watched);
     let after = writes(bench)?;
     ensure!(
         before == after,
         "{} writes in {} s",
         after - before,
-        WATCHED.as_secs()
+        watched.as_secs()
     );
-    Ok(format!("no write in {} s", WATCHED.as_secs()))
+    Ok(format!("no write in {} s", watched.as_secs()))
 }
 
 fn writes(bench: &Bench<'_>) -> Result<u64> {

@@ -87,7 +87,7 @@ fn uid(pod: &Value) -> Option<&str> {
     pod.pointer("/metadata/uid")?.as_str()
 }
 
-fn is_ready(pod: &Value) -> bool {
+pub(super) fn is_ready(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
     conditions.into_iter().flatten().any(|condition| {
         condition.get("type") == Some(&Value::from("Ready"))

@@ -95,7 +95,7 @@ fn scale(bench: &Bench<'_>, voters: u8) -> Result<()> {
 }
 
 /// Deletes the volumes of all servers but the first `kept`.
-fn delete_volumes_from(bench: &Bench<'_>, kept: usize) -> Result<()> {
+pub(super) fn delete_volumes_from(bench: &Bench<'_>, kept: usize) -> Result<()> {
     let kubectl = bench.zke.kubectl;
     let list = kubectl.get(bench.zke.namespace, &["persistentvolumeclaims"])?;
     let items = list.pointer("/items").and_then(Value::as_array);

@@ -238,7 +238,7 @@ impl Facts<'_> {
             return Some(verdict(Truth::False, "ObserversNotServing", message));
         }
         (observers.surplus > 0).then(|| {
-            let message = format!("{} observers are to go", observers.surplus);
+            let message = format!("{} to go", counted(observers.surplus, "observer"));
             verdict(Truth::False, "ScalingDown", message)
         })
     }
@@ -255,7 +255,10 @@ impl Facts<'_> {
         }
         if observers.outdated > 0 {
             let hold = observers.hold.as_deref().unwrap_or("goes on");
-            let message = format!("{} observers to restart; {hold}", observers.outdated);
+            let message = format!(
+                "{} to restart; {hold}",
+                counted(observers.outdated, "observer")
+            );
             return Some(verdict(Truth::True, "RollingOut", message));
         }
         if observers.serving < observers.wanted {
@@ -263,7 +266,7 @@ impl Facts<'_> {
             return Some(verdict(Truth::True, "WaitingForObservers", message));
         }
         (observers.surplus > 0).then(|| {
-            let message = format!("{} observers are to go", observers.surplus);
+            let message = format!("{} to go", counted(observers.surplus, "observer"));
             verdict(Truth::True, "ScalingDown", message)
         })
     }
@@ -300,7 +303,7 @@ impl Facts<'_> {
             }
             Rollout::Outdated { ids, hold } => {
                 let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{} voters to restart; {hold}", ids.len());
+                let message = format!("{} to restart; {hold}", counted(ids.len(), "voter"));
                 return verdict(Truth::True, "RollingOut", message);
             }
             Rollout::Done => {}
@@ -308,12 +311,12 @@ impl Facts<'_> {
         match self.scaling {
             Scaling::Up { missing, hold } => {
                 let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{missing} voters to come; {hold}");
+                let message = format!("{} to come; {hold}", counted(*missing, "voter"));
                 return verdict(Truth::True, "ScalingUp", message);
             }
             Scaling::Down { surplus, hold } => {
                 let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{surplus} voters to go; {hold}");
+                let message = format!("{} to go; {hold}", counted(*surplus, "voter"));
                 return verdict(Truth::True, "ScalingDown", message);
             }
             Scaling::Done => {}
@@ -444,10 +447,16 @@ impl Facts<'_> {
             })
             .collect();
         if missing.is_empty() {
-            return "every server answers".to_owned();
+            return "the others answer, and the kubelets probe them".to_owned();
         }
         shorten(missing)
     }
+}
+
+/// So many of them, in words.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// Servers that a message names at most: there may be hundreds of observers.

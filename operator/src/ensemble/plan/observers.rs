@@ -3,6 +3,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::conditions::counted;
 use super::rollout::is_stuck;
 use super::{Quorum, RestartReason, START_GRACE_S, Step, seconds_since, serves};
 use crate::ensemble::build::{self, Servers};
@@ -46,7 +47,10 @@ impl Observers {
         }
         if self.outdated > 0 {
             let left = self.outdated;
-            return Some(format!("waits for {left} observers to be restarted"));
+            return Some(format!(
+                "waits for {} to be restarted",
+                counted(left, "observer")
+            ));
         }
         let coming = self.coming.as_ref()?;
         Some(format!("waits until {coming} serves"))
@@ -159,7 +163,10 @@ fn choose(state: &Observers, seen: &[Seen<'_>], quorum: &Quorum) -> Result<Step,
         return Err(format!("waits until {} serves", first.pod.pod));
     }
     if missing >= allowed {
-        return Err(format!("waits for {missing} observers to be created"));
+        return Err(format!(
+            "waits for {} to be created",
+            counted(missing, "observer")
+        ));
     }
     // Where fewest are away, so that no zone is left without one for longer than must be.
     let away_in = |zone: &str| away.iter().filter(|s| s.zone == zone).count();
@@ -256,7 +263,7 @@ mod tests {
             outdate(o);
             o.observers.get_mut("b").unwrap().pods.remove(&64);
         };
-        assert_eq!(next(3, gone), "waits for 1 observers to be created");
+        assert_eq!(next(3, gone), "waits for 1 observer to be created");
     }
 
     #[test]
