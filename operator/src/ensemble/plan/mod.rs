@@ -184,21 +184,28 @@ impl RestartReason {
 
 /// Concludes what the observation means and what to do next.
 pub fn plan(ensemble: &ValidatedEnsemble, observed: &Observed, now: Timestamp) -> Plan {
-    let template = build::template_fingerprint(ensemble, Servers::Voters);
+    let template = |servers: Servers<'_>| build::template_fingerprint(ensemble, servers);
     plan_towards(ensemble, &template, observed, now)
 }
 
-/// The same, for pods of the template with this fingerprint.
+/// The same, for pods of the templates with these fingerprints.
 fn plan_towards(
     ensemble: &ValidatedEnsemble,
-    template: &str,
+    template: &dyn Fn(Servers<'_>) -> String,
     observed: &Observed,
     now: Timestamp,
 ) -> Plan {
     let quorum = Quorum::read(ensemble, observed);
     let (forming, form) = formation::plan(ensemble, observed, &quorum);
-    let (observers, observer_restart) = observers::plan(ensemble, observed, &quorum, now);
-    let (rollout, restart) = rollout::plan(ensemble, template, observed, &quorum, &observers, now);
+    let (observers, observer_restart) = observers::plan(ensemble, template, observed, &quorum, now);
+    let (rollout, restart) = rollout::plan(
+        ensemble,
+        &template(Servers::Voters),
+        observed,
+        &quorum,
+        &observers,
+        now,
+    );
     // A voter that takes no part goes first, and an observer before one that does.
     let restart = restart.or(observer_restart);
     let scale = scale::plan(ensemble, observed, &quorum, now);

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::conditions::counted;
 use super::rollout::is_stuck;
 use super::{Quorum, RestartReason, START_GRACE_S, Step, seconds_since, serves};
-use crate::ensemble::build::{self, Servers};
+use crate::ensemble::build::Servers;
 use crate::ensemble::observe::{Observed, ServerPod};
 use crate::ensemble::validate::ValidatedEnsemble;
 
@@ -75,6 +75,7 @@ impl Seen<'_> {
 /// Looks at them, and chooses one to restart.
 pub(super) fn plan(
     ensemble: &ValidatedEnsemble,
+    template: &dyn Fn(Servers<'_>) -> String,
     observed: &Observed,
     quorum: &Quorum,
     now: Timestamp,
@@ -83,7 +84,7 @@ pub(super) fn plan(
     let mut seen = Vec::new();
     for group in &ensemble.observers.groups {
         let found = observed.observers.get(&group.zone);
-        let template = build::template_fingerprint(ensemble, Servers::Observers(group));
+        let template = template(Servers::Observers(group));
         let set = found.and_then(|found| found.set.as_ref());
         let current = set.filter(|set| set.template_fingerprint.as_ref() == Some(&template));
         let revision = current.and_then(|set| set.update_revision.as_ref());
@@ -178,8 +179,18 @@ fn choose(state: &Observers, seen: &[Seen<'_>], quorum: &Quorum) -> Result<Step,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ensemble::build::template_fingerprint;
     use crate::ensemble::plan::plan as whole;
     use crate::fixtures::{healthy, now, seconds_ago, valid_with_observers};
+
+    fn plan_of(
+        ensemble: &ValidatedEnsemble,
+        observed: &Observed,
+        quorum: &Quorum,
+    ) -> (Observers, Option<Step>) {
+        let template = |servers: Servers<'_>| template_fingerprint(ensemble, servers);
+        plan(ensemble, &template, observed, quorum, now())
+    }
 
     /// The pod that is restarted, or what is awaited.
     #[track_caller]
@@ -188,7 +199,7 @@ mod tests {
         let mut observed = healthy(&ensemble, 1);
         change(&mut observed);
         let quorum = Quorum::read(&ensemble, &observed);
-        match plan(&ensemble, &observed, &quorum, now()) {
+        match plan_of(&ensemble, &observed, &quorum) {
             (_, Some(step)) => step.text(),
             (state, None) => state.hold.unwrap_or_default(),
         }
@@ -314,11 +325,11 @@ mod tests {
         let ensemble = valid_with_observers(3);
         let mut observed = healthy(&valid_with_observers(6), 1);
         let quorum = Quorum::read(&ensemble, &observed);
-        let (state, _) = plan(&ensemble, &observed, &quorum, now());
+        let (state, _) = plan_of(&ensemble, &observed, &quorum);
         assert_eq!((state.wanted, state.serving, state.surplus), (3, 3, 3));
         assert_eq!(state.holds_voters(), None);
         observed = healthy(&ensemble, 1);
-        let (state, _) = plan(&ensemble, &observed, &quorum, now());
+        let (state, _) = plan_of(&ensemble, &observed, &quorum);
         assert_eq!((state.wanted, state.serving, state.surplus), (3, 3, 0));
     }
 }

@@ -4,11 +4,13 @@
 //!
 //! - nothing acknowledged is lost (`servers.rs` checks each election),
 //! - no two voters are away because the operator restarted them,
+//! - no more observers are away by its doing than may be,
 //! - every member has a place for its pod,
 //! - and when nothing disturbs any more, everything comes to be as wished, and then rests.
 
 mod dice;
 mod follies;
+mod observers;
 mod servers;
 mod world;
 
@@ -36,7 +38,12 @@ const ROUNDS_MAX: u32 = 400;
 fn look(world: &World, dice: &mut Dice, silent_percent: u64) -> (Observed, Plan) {
     let observed = world.observe(dice, silent_percent);
     let (ensemble, template) = (world.ensemble(), world.template());
-    let plan = plan_towards(&ensemble, &template, &observed, world.timestamp());
+    let plan = plan_towards(
+        &ensemble,
+        &|_| template.clone(),
+        &observed,
+        world.timestamp(),
+    );
     (observed, plan)
 }
 
@@ -146,6 +153,8 @@ fn disturb(world: &mut World, dice: &mut Dice, operators: &mut [Operator; 2], wo
         89 => {
             world.tell("another operator works");
             *works = 1 - *works;
+            // Who lost the Lease has ended: this is another process.
+            operators[*works].plan = None;
         }
         90..92 => {
             let replicas = dice.of(&[1, 3, 5, 7]).unwrap();
@@ -161,12 +170,42 @@ fn disturb(world: &mut World, dice: &mut Dice, operators: &mut [Operator; 2], wo
         94 if dice.percent(30) => world.meddle(u8::try_from(dice.below(6)).unwrap()),
         95 => world.copy_volumes(),
         96 => world.bring_back_volumes(),
+        event @ 97..100 => disturb_observers(world, dice, event),
         _ => {}
     }
 }
 
+/// The same for observers.
+fn disturb_observers(world: &mut World, dice: &mut Dice, event: u64) {
+    match event {
+        97 => {
+            let observers = u8::try_from(dice.below(13)).unwrap();
+            world.wish(|wish| wish.observers = observers);
+        }
+        98 => {
+            let observers: Vec<u8> = world.observers.pods.keys().copied().collect();
+            if let Some(id) = dice.of(&observers) {
+                world.tell(&format!("observer {id} goes"));
+                world.observers.pods.remove(&id);
+            }
+        }
+        _ => {
+            let lost = dice.of(&["a", "b", "c"]).filter(|_| dice.percent(50));
+            world.tell(&format!("no observer runs in zone {lost:?}"));
+            world.observers.lost = lost;
+        }
+    }
+}
+
 /// What must hold after each event.
-fn check(world: &World) -> Result<(), String> {
+fn check(world: &mut World) -> Result<(), String> {
+    let leads = world.servers.lead.is_some();
+    if world.observers.too_many_away(world.wish.observers, leads) {
+        return Err(failure(
+            world,
+            "too many observers are away by the operator's doing",
+        ));
+    }
     if world.away.len() > 1 {
         return Err(failure(
             world,
@@ -191,6 +230,7 @@ fn settle(world: &mut World, dice: &mut Dice, folly: Option<Folly>) -> Result<()
     }
     world.broken.clear();
     world.wish.suspend = false;
+    world.observers.lost = None;
     let mut homeless = 0;
     for _ in 0..ROUNDS_MAX {
         world.now += 5;
@@ -238,6 +278,7 @@ fn rests(world: &World, dice: &mut Dice) -> bool {
         && members.voters.len() == usize::from(world.wish.replicas)
         && world.slots() == Some(world.wish.replicas)
         && world.recorded.as_ref() == Some(&members)
+        && world.observers.pods.len() == usize::from(world.wish.observers)
 }
 
 fn walk(seed: u64, folly: Option<Folly>) -> Result<(), String> {
@@ -247,11 +288,12 @@ fn walk(seed: u64, folly: Option<Folly>) -> Result<(), String> {
     let mut works = 0;
     for _ in 0..EVENTS {
         disturb(&mut world, &mut dice, &mut operators, &mut works);
-        check(&world)?;
+        check(&mut world)?;
     }
     settle(&mut world, &mut dice, folly)?;
     // A volume from an earlier life, or none: the next wish finds it so.
     world.wish.replicas = dice.of(&[1, 3, 5]).unwrap();
+    world.wish.observers = u8::try_from(dice.below(13)).unwrap();
     settle(&mut world, &mut dice, folly)
 }
 

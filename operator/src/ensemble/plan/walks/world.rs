@@ -7,22 +7,25 @@ use std::net::{IpAddr, Ipv4Addr};
 use k8s_openapi::jiff::Timestamp;
 
 use super::dice::Dice;
+use super::observers::{self, Observers};
 use super::servers::{Disk, Servers};
 use crate::crd::Formation;
 use crate::ensemble::membership::Membership;
 use crate::ensemble::observe::{Observed, ServerPod, ServerSet};
+use crate::ensemble::observers::ObserverSpec;
 use crate::ensemble::plan::{Plan, Step};
-use crate::ensemble::validate::ValidatedEnsemble;
+use crate::ensemble::validate::{VOTER_ID_MAX, ValidatedEnsemble};
 use crate::fixtures::valid;
 use crate::members::{History, Learner, MemberReport, ReportedConfig, ReportedRole};
 
 /// Seconds for which a pod that is deleted may stay.
-const GRACE_S: u64 = 20;
+pub(super) const GRACE_S: u64 = 20;
 
 /// What a person asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
     pub(super) replicas: u8,
+    pub(super) observers: u8,
     pub(super) template: u32,
     pub(super) suspend: bool,
 }
@@ -38,13 +41,40 @@ struct Set {
 /// A pod.
 #[derive(Clone, Debug)]
 pub(super) struct Pod {
-    uid: u64,
-    template: u32,
-    created: i64,
-    running: bool,
-    ready_since: Option<i64>,
-    unready_since: i64,
-    ends_at: Option<i64>,
+    pub(super) uid: u64,
+    pub(super) template: u32,
+    pub(super) created: i64,
+    pub(super) running: bool,
+    pub(super) ready_since: Option<i64>,
+    pub(super) unready_since: i64,
+    pub(super) ends_at: Option<i64>,
+}
+
+impl Pod {
+    /// One that was just made.
+    pub(super) fn new(uid: u64, template: u32, now: i64) -> Self {
+        Self {
+            uid,
+            template,
+            created: now,
+            running: false,
+            ready_since: None,
+            unready_since: now,
+            ends_at: None,
+        }
+    }
+
+    /// The kubelet looks whether its server serves; of one that does it may hear later.
+    pub(super) fn probe(&mut self, serves: bool, now: i64, hears: bool) {
+        match self.ready_since {
+            None if serves && hears => self.ready_since = Some(now),
+            Some(_) if !serves => {
+                self.ready_since = None;
+                self.unready_since = now;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The cluster.
@@ -61,6 +91,7 @@ pub(super) struct World {
     pub(super) recorded: Option<Membership>,
     pub(super) pods: BTreeMap<u8, Pod>,
     pub(super) servers: Servers,
+    pub(super) observers: Observers,
     /// Voters that are away because the operator restarted them.
     pub(super) away: Vec<u8>,
     /// Version of the object of the ensemble.
@@ -73,12 +104,12 @@ pub(super) struct World {
     spare: ValidatedEnsemble,
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
 /// Name of a template, as the fingerprint and the revision of its pods.
-fn name(template: u32) -> String {
+pub(super) fn name(template: u32) -> String {
     format!("template-{template}")
 }
 
@@ -88,6 +119,7 @@ impl World {
             now: 1_800_000_000,
             wish: Wish {
                 replicas,
+                observers: 0,
                 template: 0,
                 suspend: false,
             },
@@ -98,6 +130,7 @@ impl World {
             recorded: None,
             pods: BTreeMap::new(),
             servers: Servers::default(),
+            observers: Observers::default(),
             away: Vec::new(),
             object: 0,
             copies: BTreeMap::new(),
@@ -142,6 +175,10 @@ impl World {
             suspend: self.wish.suspend,
             formation,
             recorded: self.recorded.clone(),
+            observers: ObserverSpec {
+                groups: observers::groups(self.wish.observers),
+                ..ObserverSpec::default()
+            },
             ..self.spare.clone()
         }
     }
@@ -153,10 +190,19 @@ impl World {
             let report = self.report(*id).filter(|_| answers);
             (*id, self.voter(*id, pod, report))
         });
+        let voters: BTreeMap<u8, ServerPod> = voters.collect();
+        let silent: BTreeSet<u8> = self
+            .observers
+            .pods
+            .keys()
+            .filter(|_| dice.percent(silent_percent))
+            .copied()
+            .collect();
+        let leader = self.servers.lead.as_ref().map(|lead| lead.id);
         Observed {
-            observers: BTreeMap::new(),
+            observers: self.observers.observe(leader, &self.broken, &silent),
             surplus: Vec::new(),
-            voters: voters.collect(),
+            voters,
             voter_set: self.set.as_ref().map(|set| ServerSet {
                 template_fingerprint: Some(name(set.template)),
                 update_revision: Some(name(set.template)),
@@ -282,6 +328,7 @@ impl World {
             set.template = template;
         }
         set.version += 1;
+        self.observers.apply(self.wish.observers, template);
         true
     }
 
@@ -298,6 +345,12 @@ impl World {
                 for place in servers {
                     self.servers.form(place.server_id, &place.life);
                 }
+            }
+            Step::Restart { server_id, uid, .. } if *server_id > VOTER_ID_MAX => {
+                let leads = self.servers.lead.is_some();
+                let (total, now) = (self.wish.observers, self.now);
+                self.observers
+                    .restart((*server_id, uid), total, leads, now, dice);
             }
             Step::Restart { server_id, uid, .. } => {
                 self.note_those_back();
@@ -354,16 +407,7 @@ impl World {
         for id in 1..=set.slots {
             if !self.pods.contains_key(&id) && (promptly || dice.percent(60)) {
                 self.uids += 1;
-                let pod = Pod {
-                    uid: self.uids,
-                    template: set.template,
-                    created: now,
-                    running: false,
-                    ready_since: None,
-                    unready_since: now,
-                    ends_at: None,
-                };
-                self.pods.insert(id, pod);
+                self.pods.insert(id, Pod::new(self.uids, set.template, now));
             }
         }
         let list = self.list.clone().unwrap_or_default();
@@ -373,16 +417,12 @@ impl World {
                 pod.running = true;
                 self.servers.start(*id, &list);
             }
-            let serves = self.servers.serves(*id);
-            match pod.ready_since {
-                None if serves && (promptly || dice.percent(50)) => pod.ready_since = Some(now),
-                Some(_) if !serves => {
-                    pod.ready_since = None;
-                    pod.unready_since = now;
-                }
-                _ => {}
-            }
+            let hears = promptly || dice.percent(50);
+            pod.probe(self.servers.serves(*id), now, hears);
         }
+        let leads = self.servers.lead.is_some();
+        self.observers
+            .kubernetes((now, &mut self.uids, leads), &self.broken, dice, promptly);
     }
 
     /// Voters that are away because the operator restarted them.
