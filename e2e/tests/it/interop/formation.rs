@@ -388,10 +388,13 @@ fn servers_form_join_leave_and_lose_their_disks() -> Result<()> {
     place.write(3, "/without-1")?;
     // With a joiner and one of three members there is no quorum.
     place.kill(&[4])?;
-    wait_for("the end of the lead", START_LIMIT, || {
-        let mode = place.pod(3).and_then(|pod| pod.mode());
-        mode.map_or(Ok(()), Err)
-    })?;
+    for id in [2, 3] {
+        // Each hears of it for itself.
+        wait_for("the end of the lead", START_LIMIT, || {
+            let mode = place.pod(id).and_then(|pod| pod.mode());
+            mode.map_or(Ok(()), Err)
+        })?;
+    }
     place.watch_idle(&[2, 3], WATCHED)
 }
 
