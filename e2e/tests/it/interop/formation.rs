@@ -217,6 +217,17 @@ impl Place {
         Ok(())
     }
 
+    /// None of them serves any more: each hears of the end of the lead for itself.
+    fn wait_ended(&mut self, ids: &[u8]) -> Result<()> {
+        for id in ids {
+            wait_for("the end of the lead", START_LIMIT, || {
+                let mode = self.pod(*id).and_then(|pod| pod.mode());
+                mode.map_or(Ok(()), Err)
+            })?;
+        }
+        Ok(())
+    }
+
     /// None of them serves for a while.
     fn watch_idle(&mut self, ids: &[u8], watched: Duration) -> Result<()> {
         for id in ids {
@@ -388,13 +399,7 @@ fn servers_form_join_leave_and_lose_their_disks() -> Result<()> {
     place.write(3, "/without-1")?;
     // With a joiner and one of three members there is no quorum.
     place.kill(&[4])?;
-    for id in [2, 3] {
-        // Each hears of it for itself.
-        wait_for("the end of the lead", START_LIMIT, || {
-            let mode = place.pod(id).and_then(|pod| pod.mode());
-            mode.map_or(Ok(()), Err)
-        })?;
-    }
+    place.wait_ended(&[2, 3])?;
     place.watch_idle(&[2, 3], WATCHED)
 }
 
