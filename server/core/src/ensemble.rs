@@ -191,10 +191,11 @@ impl Ensemble {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn members(voters: &[i64], version: i64) -> Membership {
+    /// These voters, at this version.
+    pub(crate) fn members(voters: &[i64], version: i64) -> Membership {
         let line = |sid: &i64| format!("server.{sid}=h{sid}:1:2\n");
         let text: String = voters.iter().map(line).collect();
         Membership::parse(&format!("{text}version={version:x}")).unwrap()

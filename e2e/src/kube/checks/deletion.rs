@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::observers::{Zones, zones};
-use super::refusals::set;
-use super::{Bench, READY_LIMIT, manifest};
+use super::observers::{with_observers, zones};
+use super::{Bench, READY_LIMIT};
 use crate::kube::zke::{Zke, pod_name};
 use crate::peers::wait_for;
 
@@ -30,7 +29,7 @@ pub(super) fn deleted_ensembles_go(bench: &Bench<'_>) -> Result<String> {
         namespace: NAMESPACE,
         ..bench.zke.clone()
     };
-    let ensemble = with_observers(&zones)?;
+    let ensemble = with_observers(&zones, zones.len())?;
     kubectl.apply(NAMESPACE, &ensemble)?;
     zke.wait_ready(bench.progress, READY_LIMIT)?;
     let began = Instant::now();
@@ -62,12 +61,4 @@ pub(super) fn deleted_ensembles_go(bench: &Bench<'_>) -> Result<String> {
         alone.as_secs_f32(),
         began.elapsed().as_secs_f32()
     ))
-}
-
-fn with_observers(zones: &Zones) -> Result<Value> {
-    let mut ensemble = manifest();
-    let names: Vec<Value> = zones.keys().map(|zone| json!({ "name": zone })).collect();
-    let observers = json!({ "replicas": names.len(), "zones": names });
-    set(&mut ensemble, "/spec/observers", observers)?;
-    Ok(ensemble)
 }

@@ -45,7 +45,8 @@ pub(super) fn observers_come_and_go(bench: &Bench<'_>) -> Result<String> {
         Ok(())
     };
     step("6 over three zones", &|| {
-        observe(bench, &zones, 6)?;
+        let wanted = with_observers(&zones, 6)?;
+        bench.zke.kubectl.apply(bench.zke.namespace, &wanted)?;
         spread(bench, &zones, [2, 2, 2])
     })?;
     step("clients of a zone stay in it", &|| {
@@ -115,14 +116,13 @@ pub(super) fn role(pod: &Value) -> Option<&str> {
     pod.pointer("/metadata/labels/quorate.dev~1role")?.as_str()
 }
 
-/// Asks for that many.
-fn observe(bench: &Bench<'_>, zones: &Zones, replicas: u8) -> Result<()> {
+/// The ensemble that is tested, with so many observers.
+pub(super) fn with_observers(zones: &Zones, replicas: usize) -> Result<Value> {
     let zones: Vec<Value> = zones.keys().map(|zone| json!({ "name": zone })).collect();
     let mut wanted = manifest();
     let observers = json!({ "replicas": replicas, "zones": zones });
     set(&mut wanted, "/spec/observers", observers)?;
-    bench.zke.kubectl.apply(bench.zke.namespace, &wanted)?;
-    Ok(())
+    Ok(wanted)
 }
 
 fn scale(bench: &Bench<'_>, replicas: u8) -> Result<()> {

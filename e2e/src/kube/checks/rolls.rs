@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::clients::equal_digests;
 use super::faults::check_all_there;
 use super::loyal::{self, Loyal};
-use super::observers::{Zones, zones};
+use super::observers::{Zones, role, with_observers, zones};
 use super::refusals::set;
 use super::restarts::is_ready;
 use super::{ADMIN_PORT, Bench, READY_LIMIT, manifest};
@@ -22,7 +22,7 @@ use crate::peers::{admin, wait_for};
 const WRITERS: usize = 2;
 
 /// Restarts of each ensemble.
-const ROUNDS: usize = 20;
+const ROUNDS: u32 = 20;
 
 /// Until every pod is another one: ten seconds of calm before each voter, and its start.
 const ROLLED_LIMIT: Duration = Duration::from_secs(300);
@@ -49,11 +49,8 @@ fn apply(bench: &Bench<'_>, wanted: &Value) -> Result<()> {
 }
 
 fn roll(bench: &Bench<'_>, zones: &Zones, voters: u8) -> Result<String> {
-    let names: Vec<Value> = zones.keys().map(|zone| json!({ "name": zone })).collect();
-    let mut wanted = manifest();
+    let mut wanted = with_observers(zones, zones.len())?;
     set(&mut wanted, "/spec/voters/replicas", json!(voters))?;
-    let observers = json!({ "replicas": names.len(), "zones": names });
-    set(&mut wanted, "/spec/observers", observers)?;
     apply(bench, &wanted)?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
     let load = Load::start(bench.service()?, &format!("/rolled-{voters}"), WRITERS)?;
@@ -78,7 +75,7 @@ fn roll(bench: &Bench<'_>, zones: &Zones, voters: u8) -> Result<String> {
          {:.2} s, longest {:.2} s; {operations} operations of clients of one server each, of which none \
          failed and no session ended but for the restart of that server; {} acknowledged writes, all \
          there, digest {digest}",
-        took.as_secs_f32() / 20.0,
+        took.as_secs_f64() / f64::from(ROUNDS),
         seconds(median),
         seconds(longest),
         acknowledged.len(),
@@ -91,7 +88,7 @@ fn one(
     loyal: &mut Loyal,
     load: &Load,
     wanted: &mut Value,
-    round: usize,
+    round: u32,
 ) -> Result<Duration> {
     loyal.look(&bench.zke.pods()?);
     let before = uids(&bench.zke.pods()?);
@@ -126,7 +123,7 @@ fn one(
     wait_for("every pod to be another one", ROLLED_LIMIT, || {
         let pods = loyal::pods(bench)?;
         loyal.look(&pods);
-        let voters = |pod: &&Value| super::observers::role(pod) == Some("voter");
+        let voters = |pod: &&Value| role(pod) == Some("voter");
         let ready = pods
             .iter()
             .filter(voters)

@@ -2,7 +2,8 @@
 //!
 //! Pure: the same arguments give the same plan. At most one step at a time, and none that could cost
 //! the quorum while there is one: `formation.rs` begins an ensemble, `scale.rs` changes its members,
-//! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `conditions.rs` says what all of it means.
+//! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `conditions.rs` says what
+//! all of it means.
 //!
 //! Not here: replacing a server whose volume or node is lost for good.
 

@@ -3,8 +3,8 @@
 //! - an outdated pod that takes no part in the ensemble may go at once, since nothing is lost by
 //!   it; this also is how reverting a bad spec repairs the ensemble;
 //! - an outdated pod that takes part may go only when all voters take part, are ready and have
-//!   been so for a while, after the observers, followers before the leader. The leader passes on the lead when it is told
-//!   to stop.
+//!   been so for a while, after the observers, followers before the leader. The leader passes on the
+//!   lead when it is told to stop.
 
 use k8s_openapi::jiff::Timestamp;
 

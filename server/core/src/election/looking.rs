@@ -145,6 +145,10 @@ impl Looking {
         better && !self.this_round.has(from, self.cast(vote))
     }
 
+    fn own_in(&self, round: Round, ensemble: &Ensemble) -> Vote {
+        own_in(round, self.own, self.me, ensemble)
+    }
+
     fn cast(&self, vote: Vote) -> Cast {
         Cast {
             vote,
@@ -214,7 +218,7 @@ impl Looking {
             self.next_round_at = now.plus(self.next_round_ms);
             if ensemble.has_newcomers() {
                 let round = Round(self.round.0 + 1);
-                let own = own_in(round, self.own, self.me, ensemble);
+                let own = self.own_in(round, ensemble);
                 self.enter_round(round, own, ensemble, now, out);
             }
         }
@@ -246,7 +250,7 @@ impl Looking {
             .filter(|sid| electable(*sid) && ensemble.may_lead(*sid));
         // One for whom nobody votes, but whose support may be needed: it hears no earlier round.
         if leader.is_none() && is_looking && n.round > self.round {
-            let own = own_in(n.round, self.own, self.me, ensemble);
+            let own = self.own_in(n.round, ensemble);
             self.enter_round(n.round, own, ensemble, now, out);
         }
         let leader = leader?;
@@ -294,7 +298,7 @@ impl Looking {
             return None;
         }
         if round > self.round {
-            let own = own_in(round, self.own, self.me, ensemble);
+            let own = self.own_in(round, ensemble);
             let better = vote.beats(&own, self.ignore_zxid);
             let proposal = if better { vote } else { own };
             self.enter_round(round, proposal, ensemble, now, out);

@@ -77,16 +77,9 @@ impl EpochAcks {
 
 #[cfg(test)]
 mod tests {
-    use zk_wire::membership::Membership;
-
     use super::*;
     use crate::bugs::Bugs;
-
-    fn members(voters: &[i64], version: i64) -> Membership {
-        let line = |sid: &i64| format!("server.{sid}=h{sid}:1:2\n");
-        let text: String = voters.iter().map(line).collect();
-        Membership::parse(&format!("{text}version={version:x}")).unwrap()
-    }
+    use crate::ensemble::tests::members;
 
     /// Server 3 leads, its history ends at 9, and it has logged at 7 that 2 gets a vote.
     #[track_caller]
