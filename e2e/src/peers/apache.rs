@@ -17,15 +17,6 @@ pub const VERSION: &str = "3.9.5";
 /// Heap of a server: plenty for the tests, and little enough for five on one machine.
 const HEAP: &str = "-Xmx768m";
 
-/// What a learner of Apache says when it ends because its leader is gone: it brings its database
-/// up to its log while its commit processor still applies to it, and takes the hole that it sees for
-/// damage. Started again, it is well. A hole that it reads at its start is another matter, and has
-/// the first of these lines only.
-pub const ENDS_ITSELF: [&str; 2] = [
-    "Committed proposal cached out of order",
-    "ZKDatabase.fastForwardDataBase",
-];
-
 /// Holds the list that was fetched; written last, so that an interrupted fetch is done again.
 const COMPLETE: &str = "complete";
 

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use super::apache_ends::End;
 use super::{Kind, Server, four_letter, wait_for};
 
 /// How long a start may take: an election of five Java servers on a machine that compiles, and more.
@@ -144,15 +145,34 @@ impl Ensemble {
         Ok(())
     }
 
-    /// Starts the servers again that ended as [`super::apache::ENDS_ITSELF`] tells, and returns how
-    /// many did.
+    /// Starts the servers of Apache again that ended by a defect of their own ([`End`]), and returns how
+    /// many did. One that has to be emptied for that is emptied once the others have a leader: what it
+    /// acknowledged is safe with those.
     ///
     /// # Errors
-    /// As [`Ensemble::start_all`].
+    /// As [`Ensemble::start_all`]; or when one would have to be emptied for what a leader of ours sent.
     pub fn start_ended(&mut self) -> Result<u32> {
         let mut started = 0;
-        for server in &mut self.servers {
-            started += u32::from(server.start_if_ended_itself()?);
+        for index in 0..self.servers.len() {
+            let server = self.servers.get_mut(index).context("a server")?;
+            let Some(end) = server.ended_itself()? else {
+                continue;
+            };
+            if let End::LoggedBeforeSnapshot(leader) = end {
+                let mut all = self.servers.iter();
+                let sender = all.find(|server| server.quorum_address() == leader);
+                if sender.is_none_or(|sender| sender.kind != Kind::Apache) {
+                    bail!(
+                        "a server ended for what was sent by {leader}, not one of Apache: {end:?}"
+                    );
+                }
+                self.leader()?;
+                let server = self.servers.get_mut(index).context("a server")?;
+                server.empty()?;
+                self.configure()?;
+            }
+            self.servers.get_mut(index).context("a server")?.start()?;
+            started += 1;
         }
         Ok(started)
     }

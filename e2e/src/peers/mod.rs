@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod apache;
+pub mod apache_ends;
 pub mod client;
 pub mod ensemble;
 pub mod four_letter;

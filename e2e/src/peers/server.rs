@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::ensemble::Settings;
-use super::{Process, apache, four_letter, ports, quorate, wait_for};
+use super::{Process, apache, apache_ends, four_letter, ports, quorate, wait_for};
 
 /// Which program serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -275,24 +275,31 @@ impl Server {
         Ok(status)
     }
 
-    /// Starts it again if it ended as [`apache::ENDS_ITSELF`] tells, and returns whether it did.
+    /// Why it ended, for a server of Apache that did so by a defect that is known; else `None`.
+    /// It counts as not started then.
     ///
     /// # Errors
-    /// As [`Server::start`].
-    pub fn start_if_ended_itself(&mut self) -> Result<bool> {
+    /// As the system's.
+    pub fn ended_itself(&mut self) -> Result<Option<apache_ends::End>> {
+        let log = self.log_path();
         let Some(process) = self.process.as_mut() else {
-            return Ok(false);
+            return Ok(None);
         };
         if self.kind != Kind::Apache || process.ended()?.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
-        let said = process.said()?;
-        if !apache::ENDS_ITSELF.iter().all(|line| said.contains(line)) {
-            return Ok(false);
+        let all = fs::read(log)?;
+        let end = apache_ends::why(&process.said()?, &String::from_utf8_lossy(&all));
+        if end.is_some() {
+            self.process = None;
         }
-        self.process = None;
-        self.start()?;
-        Ok(true)
+        Ok(end)
+    }
+
+    /// Where learners connect to it while it leads.
+    #[must_use]
+    pub fn quorum_address(&self) -> SocketAddr {
+        (self.host, self.ports.quorum).into()
     }
 
     /// Lets the other program serve from now on, with the same directory and ports.
