@@ -4,7 +4,7 @@
 mod config_map;
 mod fingerprint;
 mod labels;
-mod pdb;
+pub(super) mod pdb;
 mod servers;
 mod services;
 mod statefulset;

@@ -12,14 +12,19 @@ use crate::ensemble::validate::ValidatedEnsemble;
 /// Of the observers, as many may be away as a rollout may restart at once.
 const OBSERVERS_AWAY_MAX: &str = "25%";
 
-/// Returns `None` for a single voter: any budget would either say nothing or block drains for ever.
-/// Where there will be more, it is there from the beginning.
+/// Whether voters have a budget, where `members` of them are in the config: not for a single one, where
+/// any budget would either say nothing or block drains for ever. Where there will be more, it is there
+/// from the beginning.
+pub(in crate::ensemble) fn for_voters(ensemble: &ValidatedEnsemble, members: usize) -> bool {
+    ensemble.replicas > 1 || members > 1
+}
+
+/// Returns the budget of the voters, where they have one.
 pub(super) fn voters(
     ensemble: &ValidatedEnsemble,
     members: &Membership,
 ) -> Option<PodDisruptionBudget> {
-    let alone = ensemble.replicas == 1 && members.voters.len() == 1;
-    (!alone).then(|| {
+    for_voters(ensemble, members.voters.len()).then(|| {
         let away = IntOrString::Int(1);
         budget(ensemble, ensemble.voter_set_name(), Role::Voter, away)
     })

@@ -3,12 +3,14 @@
 //! All of it is read anew in each reconcile, past any cache, because the planner takes pods away
 //! by it. A server that stays silent is part of the observation.
 
+mod pods;
+mod surplus;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
@@ -16,6 +18,10 @@ use kube::api::{Api, ListParams};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
+pub use self::pods::ServerPod;
+use self::pods::pods_of;
+use self::surplus::surplus;
+pub use self::surplus::{Surplus, SurplusKind};
 use super::build::{TEMPLATE_ANNOTATION, ensemble_selector};
 use super::error::{Called, ReconcileError};
 use super::observers::ObserverGroup;
@@ -25,9 +31,6 @@ use crate::members::{MemberReport, Members};
 
 /// Label of nodes, and with newer Kubernetes of pods, that names their zone.
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
-
-/// Longest piece of a container's last words that is shown in status.
-const TROUBLE_LEN_MAX: usize = 240;
 
 /// What was found of one ensemble.
 #[derive(Clone, Debug, Default)]
@@ -55,28 +58,6 @@ pub struct ObserverPods {
     pub pods: BTreeMap<u8, ServerPod>,
 }
 
-/// An object that is to go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Surplus {
-    /// Its kind.
-    pub kind: SurplusKind,
-    /// Its name.
-    pub name: String,
-    /// Its uid, the precondition of the deletion.
-    pub uid: String,
-}
-
-/// Kinds of objects that an ensemble may need no more while it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SurplusKind {
-    /// Of observers in a zone.
-    StatefulSet,
-    /// For clients in a zone.
-    Service,
-    /// Of voters or of observers.
-    PodDisruptionBudget,
-}
-
 /// The StatefulSet of a group of servers.
 #[derive(Clone, Debug)]
 pub struct ServerSet {
@@ -88,37 +69,6 @@ pub struct ServerSet {
     pub created: Option<Timestamp>,
     /// Number of pods that it is asked for: the ordinals from 0 on.
     pub slots: u8,
-}
-
-/// The pod of one server.
-#[derive(Clone, Debug)]
-pub struct ServerPod {
-    /// Name of the pod.
-    pub pod: String,
-    /// Its uid, the precondition of any deletion.
-    pub uid: String,
-    /// Node that it is bound to.
-    pub node: Option<String>,
-    /// Zone of that node.
-    pub zone: Option<String>,
-    /// Revision that it was made from.
-    pub revision: Option<String>,
-    /// When it was made.
-    pub created: Option<Timestamp>,
-    /// Since when the kubelet has called it ready; `None` while it is not.
-    pub ready_since: Option<Timestamp>,
-    /// Since when the kubelet has called it unready, from its creation on; `None` while it is ready.
-    pub unready_since: Option<Timestamp>,
-    /// Whether it is on its way out.
-    pub terminating: bool,
-    /// Address, once it runs.
-    pub ip: Option<IpAddr>,
-    /// Whether its container ends again and again.
-    pub crashing: bool,
-    /// What Kubernetes says keeps it from running.
-    pub trouble: Option<String>,
-    /// What the server says; `None` when it did not answer.
-    pub report: Option<MemberReport>,
 }
 
 /// Reads the object itself; `None` when there is nothing to do for it any more.
@@ -231,16 +181,6 @@ fn zones(ensemble: &ValidatedEnsemble) -> BTreeMap<String, u8> {
     recorded.chain(wanted).collect()
 }
 
-/// The pods of a set by server id.
-fn pods_of(pods: &[Pod], set_name: &str, id_base: u8) -> BTreeMap<u8, ServerPod> {
-    let id_of = |pod: &str| {
-        let ordinal = pod.strip_prefix(set_name)?.strip_prefix('-')?;
-        id_base.checked_add(ordinal.parse().ok()?)
-    };
-    let read = |pod: &Pod| Some((id_of(pod.metadata.name.as_deref()?)?, read_pod(pod)?));
-    pods.iter().filter_map(read).collect()
-}
-
 /// The StatefulSets of the ensemble, and whatever has the name of one that is wanted.
 async fn server_sets(
     client: &Client,
@@ -276,52 +216,6 @@ where
     let api: Api<K> = Api::namespaced(client.clone(), &ensemble.namespace);
     let params = ListParams::default().labels(&ensemble_selector(ensemble));
     Ok(api.list(&params).await.called(call)?.items)
-}
-
-/// What is there of the ensemble and not wanted: of zones without observers, and budgets that would pin
-/// a single voter.
-fn surplus(
-    ensemble: &ValidatedEnsemble,
-    sets: &[StatefulSet],
-    services: &[Service],
-    budgets: &[PodDisruptionBudget],
-) -> Vec<Surplus> {
-    let groups = ensemble.observers.groups.iter();
-    let zones: Vec<String> = groups
-        .map(|group| ensemble.observer_set_name(&group.zone))
-        .collect();
-    let to_go = |kind, metadata: &ObjectMeta, wanted: &[String]| {
-        let (name, uid) = (metadata.name.clone()?, metadata.uid.clone()?);
-        let goes = is_ours(metadata, ensemble)
-            && metadata.deletion_timestamp.is_none()
-            && !wanted.contains(&name);
-        goes.then_some(Surplus { kind, name, uid })
-    };
-    let mut wanted = zones;
-    wanted.push(ensemble.voter_set_name());
-    let mut services_wanted = wanted.clone();
-    services_wanted.extend([ensemble.peers_name(), ensemble.client_name()]);
-    let mut budgets_wanted = Vec::new();
-    if ensemble.replicas > 1 || ensemble.members() > 1 {
-        budgets_wanted.push(ensemble.voter_set_name());
-    }
-    if !ensemble.observers.groups.is_empty() {
-        budgets_wanted.push(ensemble.observer_budget_name());
-    }
-    let sets = sets
-        .iter()
-        .filter_map(|set| to_go(SurplusKind::StatefulSet, &set.metadata, &wanted));
-    let services = services
-        .iter()
-        .filter_map(|service| to_go(SurplusKind::Service, &service.metadata, &services_wanted));
-    let budgets = budgets.iter().filter_map(|budget| {
-        to_go(
-            SurplusKind::PodDisruptionBudget,
-            &budget.metadata,
-            &budgets_wanted,
-        )
-    });
-    sets.chain(services).chain(budgets).collect()
 }
 
 impl From<StatefulSet> for ServerSet {
@@ -431,96 +325,6 @@ where
     Ok(found.map(|object| object.metadata))
 }
 
-fn read_pod(pod: &Pod) -> Option<ServerPod> {
-    let metadata = &pod.metadata;
-    let status = pod.status.as_ref();
-    let conditions = status
-        .and_then(|s| s.conditions.as_deref())
-        .unwrap_or_default();
-    let container = status
-        .and_then(|s| s.container_statuses.as_deref())
-        .and_then(<[ContainerStatus]>::first);
-    let ready = conditions.iter().find(|c| c.type_ == "Ready");
-    let is_ready = ready.is_some_and(|c| c.status == "True");
-    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let changed = ready
-        .and_then(|c| c.last_transition_time.as_ref())
-        .map(|time| time.0);
-    let labels = metadata.labels.as_ref();
-    let label = |key: &str| labels.and_then(|labels| labels.get(key)).cloned();
-    let unscheduled = conditions
-        .iter()
-        .find(|c| c.type_ == "PodScheduled" && c.status == "False")
-        .and_then(|c| c.message.clone());
-    Some(ServerPod {
-        pod: metadata.name.clone()?,
-        uid: metadata.uid.clone()?,
-        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-        zone: label(ZONE_LABEL),
-        revision: label("controller-revision-hash"),
-        created,
-        ready_since: changed.filter(|_| is_ready),
-        unready_since: changed.or(created).filter(|_| !is_ready),
-        terminating: metadata.deletion_timestamp.is_some(),
-        ip: status
-            .and_then(|s| s.pod_ip.as_deref())
-            .and_then(|ip| ip.parse().ok()),
-        crashing: container.is_some_and(is_crashing),
-        trouble: container.and_then(container_trouble).or(unscheduled),
-        report: None,
-    })
-}
-
-/// A container that has ended and is not running now; the first end counts, whatever its code,
-/// because a server never ends by itself.
-fn is_crashing(container: &ContainerStatus) -> bool {
-    let state = container.state.as_ref();
-    let running = state.is_some_and(|state| state.running.is_some());
-    !running && (container.restart_count > 0 || state.is_some_and(|s| s.terminated.is_some()))
-}
-
-fn container_trouble(container: &ContainerStatus) -> Option<String> {
-    let state = container.state.as_ref()?;
-    if state.running.is_some() {
-        return None;
-    }
-    let last = container
-        .last_state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref());
-    if let Some(end) = state.terminated.as_ref().or(last) {
-        let words = end
-            .message
-            .as_deref()
-            .and_then(last_line)
-            .unwrap_or("it left no message");
-        return Some(shorten(&format!(
-            "ended with code {}: {words}",
-            end.exit_code
-        )));
-    }
-    let waiting = state.waiting.as_ref()?;
-    let reason = waiting.reason.as_deref().unwrap_or("Waiting");
-    Some(match waiting.message.as_deref().and_then(last_line) {
-        Some(message) => shorten(&format!("{reason}: {message}")),
-        None => reason.to_owned(),
-    })
-}
-
-/// The last line of a server that does not take its settings, as with Apache's; the reason stands
-/// before it.
-const INVALID_CONFIG: &str = "Invalid config, exiting abnormally";
-
-fn last_line(text: &str) -> Option<&str> {
-    text.lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty() && *line != INVALID_CONFIG)
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(TROUBLE_LEN_MAX).collect()
-}
-
 /// Zones of the nodes that servers are bound to and whose pods do not carry the zone themselves.
 async fn zones_of_nodes(
     client: &Client,
@@ -564,73 +368,4 @@ async fn ask_all<M: Members>(members: &M, observed: &Observed) -> BTreeMap<u8, M
     }))
     .await;
     answers.into_iter().flatten().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ensemble::observers::ObserverSpec;
-    use crate::fixtures::{valid, valid_with_observers};
-
-    #[test]
-    fn surplus_is_what_no_zone_needs_and_nothing_of_the_voters() {
-        let ensemble = valid_with_observers(3);
-        let named = |name: &str, ours: bool| ObjectMeta {
-            name: Some(name.to_owned()),
-            uid: Some(format!("uid-of-{name}")),
-            owner_references: ours.then(|| vec![ensemble.owner.clone()]),
-            ..ObjectMeta::default()
-        };
-        let sets = ["demo-voter", "demo-observer-a", "demo-observer-z"].map(|name| StatefulSet {
-            metadata: named(name, true),
-            ..StatefulSet::default()
-        });
-        let services = [
-            ("demo-peers", true),
-            ("demo-client", true),
-            ("demo-observer-b", true),
-            ("demo-observer-y", true),
-            ("demo-observer-x", false),
-        ]
-        .map(|(name, ours)| Service {
-            metadata: named(name, ours),
-            ..Service::default()
-        });
-        let budgets = ["demo-voter", "demo-observer"].map(|name| PodDisruptionBudget {
-            metadata: named(name, true),
-            ..PodDisruptionBudget::default()
-        });
-        let names = |ensemble: &ValidatedEnsemble| -> Vec<String> {
-            let surplus = surplus(ensemble, &sets, &services, &budgets);
-            surplus.into_iter().map(|object| object.name).collect()
-        };
-        assert_eq!(names(&ensemble), ["demo-observer-z", "demo-observer-y"]);
-        let single = ValidatedEnsemble {
-            observers: ObserverSpec::default(),
-            ..valid(1)
-        };
-        let all = names(&single);
-        assert!(
-            all.contains(&"demo-voter".to_owned()),
-            "its budget: {all:?}"
-        );
-        assert_eq!(
-            surplus(&single, &sets, &[], &[])
-                .iter()
-                .filter(|object| object.name == "demo-voter")
-                .count(),
-            0,
-            "and not its StatefulSet"
-        );
-    }
-
-    #[test]
-    fn last_words_are_the_reason() {
-        let words = "2026 INFO starts\nzoo.cfg: tickTime=soon: not a number\nInvalid config, exiting abnormally\n\n";
-        assert_eq!(
-            last_line(words),
-            Some("zoo.cfg: tickTime=soon: not a number")
-        );
-        assert_eq!(last_line("\n"), None);
-    }
 }
