@@ -4,6 +4,7 @@
 mod broken;
 mod clients;
 mod deletion;
+mod disks;
 mod faults;
 mod losses;
 mod loyal;
@@ -87,7 +88,20 @@ const CHECKS: &[Check] = &[
 /// Checks that take long, and that have a command of their own.
 const LONG_CHECKS: &[Check] = &[
     ("a node is lost and comes back", losses::node_is_lost),
-    ("many rolling restarts", rolls::many_rolling_restarts),
+    (
+        "a zone with observers is lost and comes back",
+        losses::zone_with_observers_is_lost,
+    ),
+    (
+        "each voter loses its volume",
+        disks::each_voter_loses_its_volume,
+    ),
+    (
+        "all pods and all operators die",
+        operators::all_pods_and_operators_die,
+    ),
+    ("many rolling restarts of three voters", rolls::three_voters),
+    ("many rolling restarts of five voters", rolls::five_voters),
     (
         "the number of voters walks at random",
         walks::number_of_voters_walks,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::clients::equal_digests;
 use super::{Bench, READY_LIMIT};
+use crate::kube::Kubectl;
 use crate::kube::load::Load;
 use crate::kube::zke;
 use crate::peers::Client;
@@ -17,7 +18,7 @@ const WARM: usize = 200;
 /// After the death of the leader.
 const LEADER_LIMIT: Duration = Duration::from_secs(5);
 /// After the death of everyone.
-const ALL_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const ALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// The leader's pod is deleted by force.
 pub(super) fn leader_pod_dies(bench: &Bench<'_>) -> Result<String> {
@@ -37,13 +38,32 @@ fn under_load(
     victims: &[String],
     limit: Duration,
 ) -> Result<String> {
+    under_load_when(bench, base, limit, || {
+        delete_by_force(bench.zke.kubectl, bench.zke.namespace, victims)
+    })
+}
+
+/// Deletes pods as if their nodes had lost them.
+pub(super) fn delete_by_force(kubectl: &Kubectl, namespace: &str, pods: &[String]) -> Result<()> {
+    let mut words = vec!["delete", "pod", "--namespace", namespace];
+    words.extend(["--force", "--grace-period=0", "--wait=false"]);
+    words.extend(pods.iter().map(String::as_str));
+    kubectl.run(&words)?;
+    Ok(())
+}
+
+/// Lets something happen under load, and sees that writes go on within `limit` and that all voters come
+/// back with everything that was acknowledged.
+pub(super) fn under_load_when(
+    bench: &Bench<'_>,
+    base: &str,
+    limit: Duration,
+    happens: impl Fn() -> Result<()>,
+) -> Result<String> {
     let load = Load::start(bench.service()?, base, WRITERS)?;
     load.wait_more(WARM, Duration::from_secs(20))?;
-    let mut words = vec!["delete", "pod", "--namespace", bench.zke.namespace];
-    words.extend(["--force", "--grace-period=0", "--wait=false"]);
-    words.extend(victims.iter().map(String::as_str));
     let killed = Instant::now();
-    bench.zke.kubectl.run(&words)?;
+    happens()?;
     // Long enough for the limit to be exceeded if it is going to be.
     load.wait_more(WARM, limit * 3)?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;

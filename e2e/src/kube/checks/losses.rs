@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::clients::equal_digests;
 use super::faults::check_all_there;
-use super::{Bench, READY_LIMIT};
+use super::observers::{with_observers, zones};
+use super::{Bench, READY_LIMIT, manifest};
 use crate::cluster::{Node, foreign_kubeconfig, lost};
 use crate::kube::load::Load;
 use crate::kube::zke::{condition, pod_name};
@@ -48,6 +49,27 @@ pub(super) fn node_is_lost(bench: &Bench<'_>) -> Result<String> {
         said.push(format!("{name} node: {figures}"));
     }
     Ok(said.join("\n      "))
+}
+
+/// The leader's zone goes, with its voter and its two observers of six.
+pub(super) fn zone_with_observers_is_lost(bench: &Bench<'_>) -> Result<String> {
+    if foreign_kubeconfig(bench.layout).is_some() {
+        bail!("the nodes of a cluster of somebody else are not taken away");
+    }
+    let wanted = with_observers(&zones(bench)?, 6)?;
+    bench.zke.kubectl.apply(bench.zke.namespace, &wanted)?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    let node = victim(bench, true)?;
+    let figures = lose(bench, &node, "/lost-zone")?;
+    let object = bench.zke.get()?;
+    let serve = object.pointer("/status/observers/readyReplicas");
+    ensure!(
+        serve == Some(&Value::from(6)),
+        "of six observers {serve:?} serve"
+    );
+    bench.zke.kubectl.apply(bench.zke.namespace, &manifest())?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    Ok(format!("the zone of {}: {figures}", node.name))
 }
 
 /// A node with or without the leader, and not the one in which this program runs.

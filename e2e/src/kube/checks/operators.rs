@@ -1,11 +1,14 @@
-//! The operator's pod dies: another one works within seconds.
+//! The operator's pod dies: another one works within seconds. All of them die with all servers: the servers
+//! need none of them, and the next operator goes on.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::Bench;
+use super::faults::{ALL_LIMIT, delete_by_force, under_load_when};
+use super::{Bench, READY_LIMIT};
+use crate::kube::zke::pod_name;
 use crate::kube::{Kubectl, OPERATOR_NAMESPACE};
 use crate::peers::wait_for;
 
@@ -42,10 +45,8 @@ pub(super) fn operator_pod_dies(bench: &Bench<'_>) -> Result<String> {
     let kubectl = bench.zke.kubectl;
     let before = holder(kubectl)?;
     let (pod, _) = before.rsplit_once('_').context("no pod's name")?;
-    let mut words = vec!["delete", "pod", "--namespace", OPERATOR_NAMESPACE, pod];
-    words.extend(["--force", "--grace-period=0", "--wait=false"]);
     let killed = Instant::now();
-    kubectl.run(&words)?;
+    delete_by_force(kubectl, OPERATOR_NAMESPACE, &[pod.to_owned()])?;
     let after = wait_for(
         "another operator in the Lease",
         TAKE_OVER_MAX,
@@ -74,5 +75,29 @@ pub(super) fn operator_pod_dies(bench: &Bench<'_>) -> Result<String> {
     Ok(format!(
         "{after} works {:.1} s after the death of the one before",
         took.as_secs_f32()
+    ))
+}
+
+/// All servers and all operators are deleted by force at once, and one of the operators works again.
+pub(super) fn all_pods_and_operators_die(bench: &Bench<'_>) -> Result<String> {
+    let kubectl = bench.zke.kubectl;
+    let before = holder(kubectl)?;
+    let operators = kubectl.get(OPERATOR_NAMESPACE, &["pods"])?;
+    let operators = operators.pointer("/items").and_then(Value::as_array);
+    let operators: Vec<String> = operators.into_iter().flatten().map(pod_name).collect();
+    let servers: Vec<String> = bench.zke.pods()?.iter().map(pod_name).collect();
+    let killed = Instant::now();
+    let figures = under_load_when(bench, "/everybody-dies", ALL_LIMIT, || {
+        delete_by_force(kubectl, OPERATOR_NAMESPACE, &operators)?;
+        delete_by_force(kubectl, bench.zke.namespace, &servers)
+    })?;
+    wait_for("another operator in the Lease", TAKE_OVER_MAX, || {
+        let now = holder(kubectl).map_err(|error| error.to_string())?;
+        (now != before).then_some(()).ok_or(now)
+    })?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    Ok(format!(
+        "{figures}; an operator works at the latest {:.0} s after",
+        killed.elapsed().as_secs_f32()
     ))
 }
