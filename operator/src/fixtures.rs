@@ -56,6 +56,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
                 },
                 resources: None,
                 spread: Spread::Preferred,
+                replace_unavailable_after: None,
                 template: None,
             },
             observers: None,

@@ -11,6 +11,7 @@ mod loyal;
 mod observers;
 mod operators;
 mod refusals;
+mod replaced;
 mod rest;
 mod restarts;
 mod rolls;
@@ -91,6 +92,10 @@ const LONG_CHECKS: &[Check] = &[
     (
         "a zone with observers is lost and comes back",
         losses::zone_with_observers_is_lost,
+    ),
+    (
+        "a lost voter is replaced until it is back",
+        replaced::lost_voter_is_replaced,
     ),
     (
         "each voter loses its volume",

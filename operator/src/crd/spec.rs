@@ -165,6 +165,24 @@ pub struct Voters {
     #[serde(default, skip_serializing_if = "Spread::is_default")]
     pub spread: Spread,
 
+    /// How long a voter may be unavailable, e.g. `15m`, before another server gets its vote, until it is
+    /// back: where its node or its zone is lost, the ensemble survives the next loss too. Without it, the
+    /// operator waits. The volume of the lost one stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 16),
+        regex(pattern = "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
+    )]
+    #[x_kube(
+        validation = Rule::new(
+            "duration(self) >= duration('1m') && duration(self) <= duration('720h')"
+        ).message(
+            "voters.replaceUnavailableAfter must be from 1m to 720h: shorter is a restart; write for \
+             example 15m"
+        )
+    )]
+    pub replace_unavailable_after: Option<String>,
+
     /// Additions to the pods of voters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,

@@ -56,6 +56,17 @@ pub(super) async fn carry_out<M: Members>(
             let joining = vec![server_line(ensemble, *server_id)];
             reconfigure(context, &credential, via, *from, joining, Vec::new()).await
         }
+        Step::ReplaceVoter {
+            via,
+            from,
+            joining,
+            leaving,
+            ..
+        } => {
+            let joining = vec![server_line(ensemble, *joining)];
+            let leaving = vec![*leaving];
+            reconfigure(context, &credential, via, *from, joining, leaving).await
+        }
         Step::RemoveVoter {
             via,
             from,

@@ -43,7 +43,9 @@ fn action(step: &Step) -> &'static str {
     match step {
         Step::Form { .. } => "Form",
         Step::Restart { .. } => "Restart",
-        Step::AddVoter { .. } | Step::RemoveVoter { .. } => "Reconfigure",
+        Step::AddVoter { .. } | Step::ReplaceVoter { .. } | Step::RemoveVoter { .. } => {
+            "Reconfigure"
+        }
     }
 }
 

@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
 use super::error::ReconcileError;
 use super::membership::Membership;
 use super::observers::{ObserverGroup, ObserverSpec};
 use crate::crd::{
-    Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes, ZkEnsemble,
-    ZkEnsembleStatus,
+    Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes, Voters,
+    ZkEnsemble, ZkEnsembleStatus,
 };
 use crate::members::{ConfigVersion, MasterKey};
 
@@ -66,6 +67,8 @@ pub struct ValidatedEnsemble {
     pub restarted_at: Option<String>,
     /// Number of voters that is wanted: 1, 3, 5 or 7.
     pub replicas: u8,
+    /// How long a voter may be unavailable before another one stands in for it, s; `None` for ever.
+    pub replace_after_s: Option<i64>,
     /// How the ensemble begins or began; the spec has a say in it only before its first object.
     pub formation: Formation,
     /// The members that were seen last, in an earlier look.
@@ -99,6 +102,9 @@ pub enum InvalidSpec {
     /// Not an allowed number of voters.
     #[error("voters.replicas is {0}; set 1, 3, 5 or 7")]
     Replicas(i32),
+    /// Not a time that voters may be unavailable for.
+    #[error("voters.replaceUnavailableAfter is {0:?}; set a time from 1m to 720h, such as 15m")]
+    ReplaceAfter(String),
     /// Not a number of observers that these zones can have.
     #[error(
         "observers.replicas is {0}; set a number that is not below the minReplicas of all zones \
@@ -233,12 +239,14 @@ pub fn validate(
         .and_then(|()| ObserverSpec::read(spec.observers.as_ref(), status))
         .and_then(|observers| {
             let replicas = parse_replicas(spec.voters.replicas)?;
+            let replace_after_s = parse_replace_after(&spec.voters)?;
             let formation = read_formation(replicas, status)?;
-            Ok((replicas, formation, read_membership(status)?, observers))
+            let numbers = (replicas, replace_after_s);
+            Ok((numbers, formation, read_membership(status)?, observers))
         });
     let restarted_at = object.annotations().get(RESTARTED_AT_ANNOTATION).cloned();
     Ok(checked.map(
-        |(replicas, formation, recorded, observers)| ValidatedEnsemble {
+        |((replicas, replace_after_s), formation, recorded, observers)| ValidatedEnsemble {
             name,
             namespace,
             generation: object.metadata.generation,
@@ -255,6 +263,7 @@ pub fn validate(
             suspend: spec.suspend,
             restarted_at,
             replicas,
+            replace_after_s,
             formation,
             recorded,
             storage_size: Quantity(spec.voters.storage.size.clone()),
@@ -277,6 +286,21 @@ fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
         5 => Ok(5),
         7 => Ok(7),
         other => Err(InvalidSpec::Replicas(other)),
+    }
+}
+
+/// Bounds of the time that voters may be unavailable for, s: a restart is no loss.
+const REPLACE_AFTER_S: std::ops::RangeInclusive<i64> = 60..=720 * 3600;
+
+fn parse_replace_after(voters: &Voters) -> Result<Option<i64>, InvalidSpec> {
+    let Some(text) = &voters.replace_unavailable_after else {
+        return Ok(None);
+    };
+    let time: Option<SignedDuration> = text.parse().ok();
+    let seconds = time.map(|time| time.as_secs());
+    match seconds.filter(|seconds| REPLACE_AFTER_S.contains(seconds)) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(InvalidSpec::ReplaceAfter(text.clone())),
     }
 }
 
@@ -379,6 +403,15 @@ mod tests {
             |o| o.spec.voters.replicas = -1,
             Err(InvalidSpec::Replicas(-1)),
         );
+        let after = |text: &'static str| {
+            move |o: &mut ZkEnsemble| {
+                o.spec.voters.replace_unavailable_after = Some(text.to_owned())
+            }
+        };
+        check(after("1h30m"), Ok(()));
+        for text in ["", "soon", "59s", "-5m", "9999999999999h"] {
+            check(after(text), Err(InvalidSpec::ReplaceAfter(text.to_owned())));
+        }
         let long = "a".repeat(31);
         check(
             |o| o.metadata.name = Some(long.clone()),

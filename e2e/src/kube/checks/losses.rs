@@ -73,7 +73,7 @@ pub(super) fn zone_with_observers_is_lost(bench: &Bench<'_>) -> Result<String> {
 }
 
 /// A node with or without the leader, and not the one in which this program runs.
-fn victim(bench: &Bench<'_>, of_leader: bool) -> Result<Node> {
+pub(super) fn victim(bench: &Bench<'_>, of_leader: bool) -> Result<Node> {
     let usable: Vec<Node> = bench.layout.nodes().into_iter().skip(1).collect();
     wait_for("a leader on the right node", READY_LIMIT, || {
         let leader = bench.zke.leader_pod().map_err(|error| error.to_string())?;

@@ -189,3 +189,17 @@ fn observers_that_cannot_be_are_refused() {
     create(limited("8Gi"), None);
     create(limited("much"), Some("write a number with a unit"));
 }
+
+#[test]
+fn a_time_after_which_voters_are_replaced_is_more_than_a_restart() {
+    let after = |text: &str| {
+        let text = text.to_owned();
+        move |object: &mut ZkEnsemble| object.spec.voters.replace_unavailable_after = Some(text)
+    };
+    for good in ["1m", "90s", "15m", "1h30m", "720h"] {
+        check_create(after(good), None);
+    }
+    for bad in ["59s", "1s", "721h"] {
+        check_create(after(bad), Some("from 1m to 720h"));
+    }
+}

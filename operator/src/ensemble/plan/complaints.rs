@@ -421,6 +421,7 @@ fn every_field_of_the_spec_has_an_effect() {
                     },
                 resources: _,
                 spread: _,
+                replace_unavailable_after: _,
                 template: _,
             },
         observers: Some(of_observers),
@@ -459,4 +460,10 @@ fn every_field_of_the_spec_has_an_effect() {
     suspended.suspend = true;
     let outdated = healthy(&suspended, 2).outdated(&[1]);
     assert_eq!(plan(&suspended, &outdated, now()).step, None);
+    // This one makes another pod when a voter is away.
+    let mut replacing = valid(3);
+    let away = healthy(&replacing, 2).starting(1, 100);
+    assert_eq!(plan(&replacing, &away, now()).slots, 3);
+    replacing.replace_after_s = Some(60);
+    assert_eq!(plan(&replacing, &away, now()).slots, 4);
 }

@@ -1,5 +1,7 @@
 //! What the observation means, as conditions. Reasons are constants; messages say what is awaited.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
@@ -71,6 +73,8 @@ pub(super) struct Facts<'a> {
     pub(super) rollout: &'a Rollout,
     pub(super) observers: &'a Observers,
     pub(super) scaling: &'a Scaling,
+    /// Voters that others stand in for, or will.
+    pub(super) lost: &'a BTreeSet<u8>,
     pub(super) now: Timestamp,
 }
 
@@ -196,6 +200,10 @@ impl Facts<'_> {
                 let message = format!("{all} voters serve, {wanted} are wanted");
                 verdict(Truth::False, "ScalingUp", message)
             }
+            (Rollout::Done, Scaling::Replacing { number, .. }) => {
+                let message = format!("{} to be replaced", counted(*number, "voter"));
+                verdict(Truth::False, "ReplacingVoter", message)
+            }
             (Rollout::Done, Scaling::Down { .. }) => {
                 let message = format!("{all} voters serve, {wanted} are wanted");
                 verdict(Truth::False, "ScalingDown", message)
@@ -314,6 +322,11 @@ impl Facts<'_> {
                 let message = format!("{} to come; {hold}", counted(*missing, "voter"));
                 return verdict(Truth::True, "ScalingUp", message);
             }
+            Scaling::Replacing { number, hold } => {
+                let hold = hold.as_deref().unwrap_or("goes on");
+                let message = format!("{} to be replaced; {hold}", counted(*number, "voter"));
+                return verdict(Truth::True, "ReplacingVoter", message);
+            }
             Scaling::Down { surplus, hold } => {
                 let hold = hold.as_deref().unwrap_or("goes on");
                 let message = format!("{} to go; {hold}", counted(*surplus, "voter"));
@@ -345,6 +358,7 @@ impl Facts<'_> {
             (_, Rollout::Outdated { .. }, _) => "RollingUpdate",
             _ if self.observers.outdated > 0 => "RollingUpdate",
             (_, _, Scaling::Up { .. }) => "ScalingUp",
+            (_, _, Scaling::Replacing { .. }) => "Replacing",
             (_, _, Scaling::Down { .. }) => "ScalingDown",
             (_, Rollout::ObjectsPending | Rollout::Done, Scaling::Done) => return None,
         };
@@ -363,6 +377,9 @@ impl Facts<'_> {
         }
         if self.observed.servers().any(|(_, server)| server.crashing) {
             return verdict(Truth::True, "ObserverCrashing", self.missing_text());
+        }
+        if let Some(replaced) = self.replaced() {
+            return verdict(Truth::True, "VoterReplaced", replaced);
         }
         if self.stalled().is_some() {
             return verdict(Truth::True, "DeadlineExceeded", self.missing_text());
@@ -387,6 +404,20 @@ impl Facts<'_> {
             return verdict(Truth::True, "ObserversUnavailable", self.missing_text());
         }
         verdict(Truth::False, "AsExpected", "nothing is wrong".to_owned())
+    }
+
+    /// What to do about voters that others stand in for.
+    fn replaced(&self) -> Option<String> {
+        let members = &self.quorum.members.voters;
+        let mut replaced = self.lost.difference(members).peekable();
+        replaced.peek()?;
+        let pods: Vec<String> = replaced.map(|id| self.pod_of(*id)).collect();
+        let pods = pods.join(", ");
+        Some(format!(
+            "{pods} has been unavailable for too long, and another server has its vote; it gets the vote \
+             back when it is back. If its node is lost for good, delete the pod by force, and its volume \
+             claim if the volume is lost with the node"
+        ))
     }
 
     /// A pod that has been unready for too long, if there is one.

@@ -5,12 +5,13 @@
 //! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `conditions.rs` says what
 //! all of it means.
 //!
-//! Not here: replacing a server whose volume or node is lost for good.
+//! `replace.rs` says who is to vote while a voter is lost.
 
 mod conditions;
 mod formation;
 mod observers;
 mod quorum;
+mod replace;
 mod rollout;
 mod safety;
 mod scale;
@@ -117,6 +118,19 @@ pub enum Step {
         /// Name of its pod.
         pod: String,
     },
+    /// Give a server the vote of another one, in one change.
+    ReplaceVoter {
+        /// Where it is asked for.
+        via: Place,
+        /// The config that is changed, and no other.
+        from: ConfigVersion,
+        /// Id of the server that gets the vote.
+        joining: u8,
+        /// Id of the one that loses it.
+        leaving: u8,
+        /// Names of their pods.
+        pods: [String; 2],
+    },
     /// Take a server out of the members.
     RemoveVoter {
         /// Where it is asked for.
@@ -137,6 +151,7 @@ impl Step {
             Self::Form { .. } => "Forming",
             Self::Restart { why, .. } => why.as_str(),
             Self::AddVoter { .. } => "AddingVoter",
+            Self::ReplaceVoter { .. } => "ReplacingVoter",
             Self::RemoveVoter { .. } => "RemovingVoter",
         }
     }
@@ -150,6 +165,10 @@ impl Step {
             }
             Self::Restart { pod, .. } => format!("restarts {pod} with the new spec"),
             Self::AddVoter { pod, .. } => format!("gives {pod} a vote"),
+            Self::ReplaceVoter {
+                pods: [joining, leaving],
+                ..
+            } => format!("gives {joining} the vote of {leaving}"),
             Self::RemoveVoter { pod, .. } => format!("takes {pod} out of the members"),
         }
     }
@@ -223,12 +242,14 @@ fn plan_towards(
         rollout: &rollout,
         observers: &observers,
         scaling: &scale.state,
+        lost: &replace::lost(ensemble, observed, &quorum, now),
         now,
     };
     let conditions = facts.verdicts(step.as_ref());
     let resting = conditions::at_rest(&conditions);
     let look_again = match &step {
-        Some(Step::Form { .. } | Step::AddVoter { .. } | Step::RemoveVoter { .. }) => PACE_STEP,
+        Some(Step::Restart { .. }) => PACE_MOVING,
+        Some(_) => PACE_STEP,
         _ if resting => PACE_RESTING,
         _ => PACE_MOVING,
     };
@@ -247,8 +268,8 @@ fn plan_towards(
     }
 }
 
-/// One at a time. Who is to go need not be restarted first; who is to come waits until nothing else
-/// is in motion.
+/// One at a time. Who is to go, or to be replaced, need not be restarted first; who is to come waits until
+/// nothing else is in motion.
 fn choose_step(
     form: Option<Step>,
     restart: Option<Step>,
@@ -258,7 +279,7 @@ fn choose_step(
     let change = scale.step.clone();
     let removal = change
         .clone()
-        .filter(|step| matches!(step, Step::RemoveVoter { .. }));
+        .filter(|step| !matches!(step, Step::AddVoter { .. }));
     let addition = change.filter(|_| *rollout == Rollout::Done);
     form.or(removal).or(restart).or(addition)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::jiff::Timestamp;
 
 use super::quorum::{learner_of, report_of};
-use super::{Place, Quorum, Step, wait_for_voter};
+use super::{Place, Quorum, Step, replace, wait_for_voter};
 use crate::ensemble::observe::Observed;
 use crate::ensemble::validate::ValidatedEnsemble;
 use crate::members::History;
@@ -24,6 +24,8 @@ pub(crate) enum Scaling {
         missing: usize,
         hold: Option<String>,
     },
+    /// Voters get the votes of others; `hold` says why none does now.
+    Replacing { number: usize, hold: Option<String> },
     /// Voters, or pods of former voters, are to go; `hold` says why none goes now.
     Down {
         surplus: usize,
@@ -51,11 +53,24 @@ pub(super) fn plan(
     let set = observed.voter_set.as_ref();
     // A pod for each member, whatever somebody did to the StatefulSet.
     let kept = set.map_or(founders, |set| set.slots).max(quorum.highest);
-    let (members, wanted) = (&quorum.members.voters, ensemble.wanted());
+    let members = &quorum.members.voters;
+    let wanted = replace::wanted(ensemble, observed, quorum, now);
     let surplus: BTreeSet<u8> = members - &wanted;
     let missing: BTreeSet<u8> = &wanted - members;
+    // A pod for each voter, those too that others stand in for.
+    let slots = wanted.last().copied().unwrap_or(1).max(ensemble.replicas);
     if quorum.leader.is_none() {
         return without_leader(ensemble, kept, surplus.len(), missing.len());
+    }
+    if let Some(next) = missing.first().filter(|_| !surplus.is_empty()) {
+        let chosen = choose_replacement(ensemble, observed, quorum, (*next, &surplus), now);
+        let (hold, step) = split(chosen);
+        let number = missing.len().min(surplus.len());
+        return Scale {
+            slots: kept.max(slots),
+            state: Scaling::Replacing { number, hold },
+            step,
+        };
     }
     if let Some(victim) = surplus.last() {
         let (hold, step) = split(choose_removal(ensemble, observed, quorum, *victim));
@@ -70,12 +85,12 @@ pub(super) fn plan(
         let (hold, step) = split(choose_addition(ensemble, observed, quorum, *next, now));
         let missing = missing.len();
         return Scale {
-            slots: kept.max(ensemble.replicas),
+            slots: kept.max(slots),
             state: Scaling::Up { missing, hold },
             step,
         };
     }
-    shrink(ensemble, observed, quorum, kept)
+    shrink(ensemble, observed, quorum, (kept, slots))
 }
 
 /// Nobody can change the members: everything stays as it is.
@@ -94,8 +109,12 @@ fn without_leader(ensemble: &ValidatedEnsemble, kept: u8, surplus: usize, missin
 }
 
 /// The members are as wanted: pods beyond them may go.
-fn shrink(ensemble: &ValidatedEnsemble, observed: &Observed, quorum: &Quorum, kept: u8) -> Scale {
-    let wanted = ensemble.replicas;
+fn shrink(
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+    quorum: &Quorum,
+    (kept, wanted): (u8, u8),
+) -> Scale {
     let surplus = usize::from(kept.saturating_sub(wanted));
     let (slots, state) = if surplus == 0 {
         (wanted, Scaling::Done)
@@ -179,6 +198,36 @@ fn choose_removal(
     })
 }
 
+/// One gets the vote of another one in one change, so that there is no config in between that survives
+/// less: when it has what the others have, and nobody is away but those that are to go.
+fn choose_replacement(
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+    quorum: &Quorum,
+    (joining, surplus): (u8, &BTreeSet<u8>),
+    now: Timestamp,
+) -> Result<Step, String> {
+    let via = via(observed, quorum)?;
+    let absent = quorum.absent();
+    if let Some(other) = absent.difference(surplus).next() {
+        return Err(format!(
+            "waits until {} takes part",
+            ensemble.pod_of(*other)
+        ));
+    }
+    wait_until_level(ensemble, observed, quorum, joining, now)?;
+    let away = absent.intersection(surplus).next();
+    let leaving = away.or(surplus.last()).copied();
+    let leaving = leaving.ok_or("waits for nothing")?;
+    Ok(Step::ReplaceVoter {
+        via,
+        from: quorum.members.version,
+        joining,
+        leaving,
+        pods: [joining, leaving].map(|id| ensemble.pod_of(id)),
+    })
+}
+
 /// A voter may come when all others take part, and it has what they have.
 fn choose_addition(
     ensemble: &ValidatedEnsemble,
@@ -194,6 +243,23 @@ fn choose_addition(
             ensemble.pod_of(*absent)
         ));
     }
+    wait_until_level(ensemble, observed, quorum, id, now)?;
+    Ok(Step::AddVoter {
+        via,
+        from: quorum.members.version,
+        server_id: id,
+        pod: ensemble.pod_of(id),
+    })
+}
+
+/// Says what is still missing before a server without a vote has what the others have, and stays.
+fn wait_until_level(
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+    quorum: &Quorum,
+    id: u8,
+    now: Timestamp,
+) -> Result<(), String> {
     let pod = ensemble.pod_of(id);
     wait_for_voter(observed.voters.get(&id), &pod, now)?;
     let whole = report_of(observed, id).is_some_and(|r| r.history == History::Whole);
@@ -202,12 +268,7 @@ fn choose_addition(
     if !whole || !level {
         return Err(format!("waits until {pod} has what the others have"));
     }
-    Ok(Step::AddVoter {
-        via,
-        from: quorum.members.version,
-        server_id: id,
-        pod,
-    })
+    Ok(())
 }
 
 /// Pods of former voters go when a quorum of the voters runs by the config without them, and

@@ -11,6 +11,9 @@ fn conclusion(plan: &Plan) -> String {
         Some(Step::AddVoter { pod, .. } | Step::RemoveVoter { pod, .. }) => {
             format!("{pod} {}", plan.step.as_ref().unwrap().reason())
         }
+        Some(step @ Step::ReplaceVoter { pods, .. }) => {
+            format!("{} {}", pods.join(" "), step.reason())
+        }
         Some(step @ Step::Form { servers }) => format!("{} {}", servers.len(), step.reason()),
         None => reason(plan, PROGRESSING).to_owned(),
     }

@@ -1,5 +1,5 @@
 //! Random walks of the planner over a simulated cluster: looks that are old when they are acted upon,
-//! operators that stop anywhere or do not know that they were replaced, servers, pods and volumes
+//! operators that stop anywhere or do not know that they were replaced, servers, pods, nodes and volumes
 //! that go, people who change their minds. Whatever happens,
 //!
 //! - nothing acknowledged is lost (`servers.rs` checks each election),
@@ -30,6 +30,9 @@ const EVENTS: u64 = 120;
 
 /// Walks in which each known mistake must be found.
 const FOLLY_WALKS_MAX: u64 = 10_000;
+
+/// How long a voter may be unavailable in every second walk: a part of a walk's time.
+const REPLACE_AFTER_S: i64 = 40;
 
 /// Rounds without a disturbance in which everything must be as wished.
 const ROUNDS_MAX: u32 = 400;
@@ -94,8 +97,7 @@ impl Operator {
             3 => {
                 // A change of the members that was asked for may come very late; it is conditional.
                 // Everything else is over before another operator can hold the Lease.
-                let late =
-                    |step: &Step| matches!(step, Step::AddVoter { .. } | Step::RemoveVoter { .. });
+                let late = |step: &Step| !matches!(step, Step::Form { .. } | Step::Restart { .. });
                 if let Some(step) = &plan.step
                     && (works || (late(step) && dice.percent(50)))
                 {
@@ -168,6 +170,12 @@ fn disturb(world: &mut World, dice: &mut Dice, operators: &mut [Operator; 2], wo
         }
         93 => world.wish(|wish| wish.suspend = !wish.suspend),
         94 if dice.percent(30) => world.meddle(u8::try_from(dice.below(6)).unwrap()),
+        94 => {
+            if let Some(id) = dice.of(&ids) {
+                world.tell(&format!("the node of {id} is lost, or is back"));
+                world.toggle_node(id);
+            }
+        }
         95 => world.copy_volumes(),
         96 => world.bring_back_volumes(),
         event @ 97..100 => disturb_observers(world, dice, event),
@@ -222,6 +230,20 @@ fn failure(world: &World, what: &str) -> String {
     format!("{what}:\n{}\n{:#?}", world.story.join("\n"), world.servers)
 }
 
+/// Five seconds in which what runs does what it should.
+fn calm(world: &mut World, dice: &mut Dice, operator: &mut Operator) -> Result<(), String> {
+    world.now += 5;
+    world.kubernetes(dice, true);
+    world.servers.elect(dice);
+    for id in world.pods.keys().copied().collect::<Vec<_>>() {
+        world.servers.level(id);
+    }
+    for _ in 0..4 {
+        operator.go_on(world, dice, 0, true);
+    }
+    check(world)
+}
+
 /// Everything works, and nobody wants anything new: it must come to be as wished, and rest.
 fn settle(world: &mut World, dice: &mut Dice, folly: Option<Folly>) -> Result<(), String> {
     let mut operator = Operator::with(folly);
@@ -231,18 +253,10 @@ fn settle(world: &mut World, dice: &mut Dice, folly: Option<Folly>) -> Result<()
     world.broken.clear();
     world.wish.suspend = false;
     world.observers.lost = None;
+    world.nodes_lost.clear();
     let mut homeless = 0;
     for _ in 0..ROUNDS_MAX {
-        world.now += 5;
-        world.kubernetes(dice, true);
-        world.servers.elect(dice);
-        for id in world.pods.keys().copied().collect::<Vec<_>>() {
-            world.servers.level(id);
-        }
-        for _ in 0..4 {
-            operator.go_on(world, dice, 0, true);
-        }
-        check(world)?;
+        calm(world, dice, &mut operator)?;
         let members = world.servers.members();
         let highest = members.voters.last().copied().unwrap_or(0);
         // A change that was asked for under the last wish may have come very late, or a person have
@@ -284,6 +298,7 @@ fn rests(world: &World, dice: &mut Dice) -> bool {
 fn walk(seed: u64, folly: Option<Folly>) -> Result<(), String> {
     let mut dice = Dice::new(seed);
     let mut world = World::new(dice.of(&[1, 3, 5]).unwrap());
+    world.wish.replace_after_s = dice.percent(50).then_some(REPLACE_AFTER_S);
     let mut operators = [Operator::with(folly), Operator::with(folly)];
     let mut works = 0;
     for _ in 0..EVENTS {
@@ -357,6 +372,22 @@ fn volumes_of_former_voters_do_not_vote() {
     assert_eq!(volumes_come_back(None), Ok(()));
     let lost = volumes_come_back(Some(Folly::ForgetsMembers)).unwrap_err();
     assert!(lost.contains("is elected"), "{lost}");
+}
+
+#[test]
+fn lost_node_is_replaced_until_it_is_back() {
+    let mut world = World::new(3);
+    let mut dice = Dice::new(1);
+    settle(&mut world, &mut dice, None).unwrap();
+    world.wish.replace_after_s = Some(REPLACE_AFTER_S);
+    world.toggle_node(2);
+    let mut operator = Operator::default();
+    for _ in 0..40 {
+        calm(&mut world, &mut dice, &mut operator).unwrap();
+    }
+    assert_eq!(world.servers.members().voters, [1, 3, 4].into());
+    settle(&mut world, &mut dice, None).unwrap();
+    assert_eq!(world.servers.members().voters, [1, 2, 3].into());
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(super) struct Wish {
     pub(super) observers: u8,
     pub(super) template: u32,
     pub(super) suspend: bool,
+    pub(super) replace_after_s: Option<i64>,
 }
 
 /// The StatefulSet.
@@ -92,6 +93,8 @@ pub(super) struct World {
     pub(super) pods: BTreeMap<u8, Pod>,
     pub(super) servers: Servers,
     pub(super) observers: Observers,
+    /// Voters whose nodes are lost.
+    pub(super) nodes_lost: BTreeSet<u8>,
     /// Voters that are away because the operator restarted them.
     pub(super) away: Vec<u8>,
     /// Version of the object of the ensemble.
@@ -122,6 +125,7 @@ impl World {
                 observers: 0,
                 template: 0,
                 suspend: false,
+                replace_after_s: None,
             },
             broken: Vec::new(),
             set: None,
@@ -131,6 +135,7 @@ impl World {
             pods: BTreeMap::new(),
             servers: Servers::default(),
             observers: Observers::default(),
+            nodes_lost: BTreeSet::new(),
             away: Vec::new(),
             object: 0,
             copies: BTreeMap::new(),
@@ -172,6 +177,7 @@ impl World {
         });
         ValidatedEnsemble {
             replicas: self.wish.replicas,
+            replace_after_s: self.wish.replace_after_s,
             suspend: self.wish.suspend,
             formation,
             recorded: self.recorded.clone(),
@@ -219,7 +225,7 @@ impl World {
         ServerPod {
             pod: self.spare.pod_of(id),
             uid: pod.uid.to_string(),
-            node: None,
+            node: Some(format!("node-{id}")),
             zone: None,
             revision: Some(name(pod.template)),
             created: Some(at(pod.created)),
@@ -375,6 +381,17 @@ impl World {
                 let add = |voters: &mut BTreeSet<u8>| voters.insert(*server_id);
                 self.servers.reconfigure(via.server_id, *from, add, dice);
             }
+            Step::ReplaceVoter {
+                via,
+                from,
+                joining,
+                leaving,
+                ..
+            } => {
+                let swap =
+                    |voters: &mut BTreeSet<u8>| voters.remove(leaving) && voters.insert(*joining);
+                self.servers.reconfigure(via.server_id, *from, swap, dice);
+            }
             Step::RemoveVoter {
                 via,
                 from,
@@ -412,7 +429,8 @@ impl World {
         }
         let list = self.list.clone().unwrap_or_default();
         for (id, pod) in &mut self.pods {
-            let may_run = pod.ends_at.is_none() && !self.broken.contains(&pod.template);
+            let has_place = pod.ends_at.is_none() && !self.nodes_lost.contains(id);
+            let may_run = has_place && !self.broken.contains(&pod.template);
             if may_run && !pod.running && (promptly || dice.percent(50)) {
                 pod.running = true;
                 self.servers.start(*id, &list);
@@ -442,6 +460,14 @@ impl World {
             pod.ready_since = None;
             pod.unready_since = self.now;
             self.servers.stop(id);
+        }
+    }
+
+    /// The node of a voter is lost with all that runs on it, or comes back.
+    pub(super) fn toggle_node(&mut self, id: u8) {
+        if !self.nodes_lost.remove(&id) {
+            self.nodes_lost.insert(id);
+            self.crash(id);
         }
     }
 
