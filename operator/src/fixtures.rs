@@ -11,7 +11,9 @@ use crate::crd::{
     ZkEnsembleStatus,
 };
 use crate::ensemble::build::{self, Servers};
-use crate::ensemble::observe::{Observed, ObserverPods, ServerPod, ServerSet};
+use crate::ensemble::observe::{
+    Observed, ObserverPods, ServerPod, ServerSet, ServerVolume, SetIdentity,
+};
 use crate::ensemble::observers::ObserverGroup;
 use crate::ensemble::validate::{Defaults, ValidatedEnsemble, validate};
 use crate::members::{
@@ -32,6 +34,7 @@ pub(crate) fn defaults() -> Defaults {
         key: MasterKey::from_bytes(&[7; 32]).unwrap(),
         server_image: "registry.example/quorate:1".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
+        operator_namespace: "quorate-system".to_owned(),
     }
 }
 
@@ -61,6 +64,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
             },
             observers: None,
             volumes: None,
+            network_policy: None,
             config: std::collections::BTreeMap::new(),
         },
         status: Some(ZkEnsembleStatus {
@@ -106,8 +110,18 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
             slots: ensemble.formation.voters,
+            identity: SetIdentity {
+                uid: "uid-of-set".to_owned(),
+                version: "7".to_owned(),
+            },
+            claim_size: Some(ensemble.storage_size.clone()),
+            terminating: false,
         }),
         voters: voters.collect(),
+        volumes: members
+            .iter()
+            .map(|id| (*id, volume(ensemble, *id)))
+            .collect(),
         observers: ensemble
             .observers
             .groups
@@ -149,6 +163,9 @@ fn observers(
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
             slots: group.replicas,
+            identity: SetIdentity::default(),
+            claim_size: None,
+            terminating: false,
         }),
         pods: group.wanted().map(|id| (id, pod(id))).collect(),
     }
@@ -206,6 +223,21 @@ pub(crate) fn voter(
                 })
                 .collect(),
         }),
+    }
+}
+
+/// A volume that is as wanted, of a class that lets it grow.
+pub(crate) fn volume(ensemble: &ValidatedEnsemble, id: u8) -> ServerVolume {
+    ServerVolume {
+        claim: ensemble.claim_of(id),
+        version: "5".to_owned(),
+        requested: ensemble.storage_size.clone(),
+        capacity: Some(ensemble.storage_size.clone()),
+        class: Some("fast".to_owned()),
+        expandable: Some(true),
+        pending_since: None,
+        trouble: None,
+        owned: false,
     }
 }
 

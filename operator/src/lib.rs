@@ -4,6 +4,7 @@
 //! - `ensemble`: one reconcile as a pipeline of stages, a file each, the middle ones pure;
 //! - `members`: how servers are asked for their role, and to change the members;
 //! - `key`: what the operator shows to the servers follows from it;
+//! - `quantity`: sizes of volumes, compared;
 //! - `leadership`: which of several operators works;
 //! - `health`, `metrics`: the operator's own HTTP port.
 //!
@@ -19,3 +20,4 @@ pub mod key;
 pub mod leadership;
 pub mod members;
 pub mod metrics;
+pub mod quantity;

@@ -153,6 +153,7 @@ async fn work(
             key,
             server_image: arguments.server_image.clone(),
             cluster_domain: arguments.cluster_domain.clone(),
+            operator_namespace: namespace,
         },
         metrics: metrics.clone(),
         recorder: Recorder::new(client, reporter(arguments)),

@@ -8,6 +8,7 @@ mod disks;
 mod faults;
 mod losses;
 mod loyal;
+mod network;
 mod observers;
 mod operators;
 mod refusals;
@@ -16,6 +17,7 @@ mod rest;
 mod restarts;
 mod rolls;
 mod scaling;
+mod volumes;
 mod walks;
 
 use std::process::ExitCode;
@@ -74,6 +76,11 @@ const CHECKS: &[Check] = &[
     (
         "observers over three zones",
         observers::observers_come_and_go,
+    ),
+    ("volumes grow", volumes::volumes_grow),
+    (
+        "a NetworkPolicy comes and goes",
+        network::policy_comes_and_goes,
     ),
     (
         "a spec that does not run stops at one pod",

@@ -8,6 +8,11 @@ mod manifest;
     unreachable_pub,
     reason = "the schema derive copies each struct into a private place"
 )]
+mod network;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
 mod observers;
 #[expect(
     unreachable_pub,
@@ -22,6 +27,7 @@ mod status;
 mod template;
 
 pub use manifest::{crd, crd_yaml};
+pub use network::NetworkAccess;
 pub use observers::{
     Ephemeral, OBSERVER_ZONES_MAX, OBSERVERS_PER_ZONE_MAX, ObserverStorage, ObserverZone, Observers,
 };

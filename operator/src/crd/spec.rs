@@ -10,6 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::network::NetworkAccess;
 use super::observers::Observers;
 use super::status::ZkEnsembleStatus;
 use super::template::Template;
@@ -129,6 +130,10 @@ pub struct ZkEnsembleSpec {
     /// What becomes of volumes that no server uses any more; by default they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Volumes>,
+
+    /// Who may reach the servers over the network; everybody without this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkAccess>,
 
     /// Settings of `zoo.cfg`, added to those that the operator writes, e.g. `maxClientCnxns: "200"`.
     /// A change restarts the voters one at a time, the leader last.
@@ -251,14 +256,11 @@ impl Retention {
     validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0").message(
         "storage.size cannot shrink: a volume cannot be made smaller without losing data; set it \
          back to its old value, or create a new ZkEnsemble with smaller volumes and move the data"
-    ),
-    validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) <= 0").message(
-        "storage.size cannot grow in this version: set it back to its old value, or create a new \
-         ZkEnsemble with larger volumes and move the data"
     )
 )]
 pub struct Storage {
-    /// Size of each voter's volume, e.g. `10Gi`.
+    /// Size of each voter's volume, e.g. `10Gi`. It may grow, where the storage class allows it: the
+    /// volumes do so one at a time.
     #[x_kube(
         validation = Rule::new("isQuantity(self)").message(
             "storage.size must be a quantity: write a number with a unit, such as 10Gi"

@@ -92,7 +92,7 @@ pub struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Forming, ScalingUp, ScalingDown or RollingUpdate.
+    /// Forming, ScalingUp, ScalingDown, RollingUpdate or GrowingVolumes.
     #[serde(rename = "type")]
     pub kind: String,
     /// How far it is, or what it waits for.

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
@@ -71,6 +72,7 @@ pub async fn objects(
         peers,
         client: clients,
         disruption_budget,
+        network_policy,
         voters,
         observer_budget,
         zones,
@@ -88,7 +90,13 @@ pub async fn objects(
     if let Some(budget) = disruption_budget {
         to.apply(budget, "apply the PodDisruptionBudget").await?;
     }
-    to.apply(voters, "apply the StatefulSet").await?;
+    if let Some(policy) = network_policy {
+        to.apply(policy, "apply the NetworkPolicy").await?;
+    }
+    // One that is on its way out is made again when it is gone.
+    if !seen.voter_set.as_ref().is_some_and(|set| set.terminating) {
+        to.apply(voters, "apply the StatefulSet").await?;
+    }
     if let Some(budget) = observer_budget {
         let call = "apply the PodDisruptionBudget of the observers";
         to.apply(budget, call).await?;
@@ -118,6 +126,9 @@ pub async fn remove(
             SurplusKind::Service => delete::<Service>(client, namespace, object).await?,
             SurplusKind::PodDisruptionBudget => {
                 delete::<PodDisruptionBudget>(client, namespace, object).await?;
+            }
+            SurplusKind::NetworkPolicy => {
+                delete::<NetworkPolicy>(client, namespace, object).await?;
             }
         }
         tracing::info!(namespace, kind = ?object.kind, name = %object.name, "not wanted any more");

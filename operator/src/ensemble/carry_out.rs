@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Client;
-use kube::api::{Api, DeleteParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use tokio::time::timeout;
 
 use super::Context;
@@ -14,8 +15,9 @@ use super::error::{Called, ReconcileError};
 use super::plan::{Place, Step};
 use super::validate::ValidatedEnsemble;
 use crate::members::{Change, ConfigVersion, Credential, Members};
+use crate::quantity::Size;
 
-/// How long the deletion of a pod may take: less than another operator waits for the Lease, for a
+/// How long a deletion may take: less than another operator waits for the Lease, for a
 /// deletion that comes late could be a second one.
 const DELETE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -75,6 +77,21 @@ pub(super) async fn carry_out<M: Members>(
         } => {
             let leaving = vec![*server_id];
             reconfigure(context, &credential, via, *from, Vec::new(), leaving).await
+        }
+        Step::GrowVolume {
+            claim,
+            version,
+            size,
+            ..
+        } => grow_volume(&context.client, &ensemble.namespace, (claim, version), size).await?,
+        Step::RecreateSet { name, uid, version } => {
+            let api: Api<StatefulSet> =
+                Api::namespaced(context.client.clone(), &ensemble.namespace);
+            let params = DeleteParams::orphan().preconditions(Preconditions {
+                uid: Some(uid.clone()),
+                resource_version: Some(version.clone()),
+            });
+            deleted(api.delete(name, &params), "delete the StatefulSet").await?
         }
     };
     match &outcome {
@@ -146,17 +163,47 @@ async fn delete_pod(
         uid: Some(uid.to_owned()),
         resource_version: None,
     };
-    let params = DeleteParams {
-        preconditions: Some(preconditions),
-        ..DeleteParams::default()
-    };
-    let deleted = timeout(DELETE_WITHIN, api.delete(pod, &params)).await;
-    match deleted {
+    let params = DeleteParams::default().preconditions(preconditions);
+    deleted(api.delete(pod, &params), "delete a pod").await
+}
+
+/// Asks for a larger volume, over the version of the claim that was seen.
+async fn grow_volume(
+    client: &Client,
+    namespace: &str,
+    (claim, version): (&str, &str),
+    size: &Size,
+) -> Result<Outcome, ReconcileError> {
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let patch = serde_json::json!({
+        "metadata": {"resourceVersion": version},
+        "spec": {"resources": {"requests": {"storage": size.quantity()}}},
+    });
+    let patched = api
+        .patch(claim, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    match patched {
+        Ok(_) => Ok(Outcome::Done),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Outcome::Overtaken),
+        // A quota or a rule of the cluster: that stops nothing else.
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
+            Ok(Outcome::Refused(status.message))
+        }
+        Err(error) => Err(error).called("patch the claim of a volume"),
+    }
+}
+
+/// Waits for a deletion that has preconditions.
+async fn deleted<T>(
+    deletion: impl Future<Output = Result<T, kube::Error>>,
+    call: &'static str,
+) -> Result<Outcome, ReconcileError> {
+    match timeout(DELETE_WITHIN, deletion).await {
         Ok(Ok(_)) => Ok(Outcome::Done),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
             Ok(Outcome::Overtaken)
         }
-        Ok(Err(error)) => Err(error).called("delete a pod"),
+        Ok(Err(error)) => Err(error).called(call),
         Err(_) => {
             let within = DELETE_WITHIN.as_secs();
             Ok(Outcome::Refused(format!(

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::Api;
 use kube::runtime::controller::{Action, Config, Controller};
@@ -60,6 +61,7 @@ pub async fn run<M: Members>(
         .owns(all::<Service>(&client), ours.clone())
         .owns(all::<ConfigMap>(&client), ours.clone())
         .owns(all::<PodDisruptionBudget>(&client), ours.clone())
+        .owns(all::<NetworkPolicy>(&client), ours.clone())
         .watches(all::<Pod>(&client), ours, |pod| ensemble_of(&pod))
         .graceful_shutdown_on(shutdown)
         .run(run_one, back_off, state)

@@ -46,6 +46,8 @@ fn action(step: &Step) -> &'static str {
         Step::AddVoter { .. } | Step::ReplaceVoter { .. } | Step::RemoveVoter { .. } => {
             "Reconfigure"
         }
+        Step::GrowVolume { .. } => "Grow",
+        Step::RecreateSet { .. } => "Recreate",
     }
 }
 

@@ -11,6 +11,7 @@ pub mod controller;
 pub mod error;
 mod events;
 pub mod membership;
+mod network;
 pub mod observe;
 pub mod observers;
 pub mod plan;
@@ -109,7 +110,7 @@ async fn go_on<M: Members>(
     let latched = status::latch(before.as_ref(), ensemble, &plan);
     let object = write(context, object, namespace, name, &latched).await?;
     if !ensemble.suspend {
-        let wanted = build::build(ensemble, &plan.members, plan.slots);
+        let wanted = build::build(ensemble, &plan.members, plan.slots, &plan.claims);
         apply::objects(
             &context.client,
             namespace,

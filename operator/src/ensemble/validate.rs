@@ -12,14 +12,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
+use super::build::DATA_VOLUME;
 use super::error::ReconcileError;
 use super::membership::Membership;
+use super::network;
 use super::observers::{ObserverGroup, ObserverSpec};
 use crate::crd::{
-    Formation, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes, Voters,
-    ZkEnsemble, ZkEnsembleStatus,
+    Formation, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes,
+    Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
 };
 use crate::members::{ConfigVersion, MasterKey};
+use crate::quantity::Size;
 
 /// Longest name of an ensemble, see the rule of the CRD.
 const NAME_LEN_MAX: usize = 30;
@@ -42,6 +45,8 @@ pub struct Defaults {
     pub server_image: String,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// The namespace that operators run in.
+    pub operator_namespace: String,
 }
 
 /// An ensemble whose every field is known to be usable.
@@ -74,7 +79,7 @@ pub struct ValidatedEnsemble {
     /// The members that were seen last, in an earlier look.
     pub recorded: Option<Membership>,
     /// Size of a voter's volume.
-    pub storage_size: Quantity,
+    pub storage_size: Size,
     /// Class of the volumes; `None` for the cluster's default.
     pub storage_class: Option<String>,
     /// CPU and memory of a voter.
@@ -91,6 +96,10 @@ pub struct ValidatedEnsemble {
     pub config: BTreeMap<String, String>,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// The namespace that operators run in.
+    pub operator_namespace: String,
+    /// Who may reach the servers; `None` where everybody may.
+    pub network: Option<NetworkAccess>,
 }
 
 /// Why a spec cannot be carried out; shown in the Degraded condition.
@@ -105,6 +114,9 @@ pub enum InvalidSpec {
     /// Not a time that voters may be unavailable for.
     #[error("voters.replaceUnavailableAfter is {0:?}; set a time from 1m to 720h, such as 15m")]
     ReplaceAfter(String),
+    /// Not a size.
+    #[error("voters.storage.size is {0:?}; write a number with a unit, such as 10Gi")]
+    StorageSize(String),
     /// Not a number of observers that these zones can have.
     #[error(
         "observers.replicas is {0}; set a number that is not below the minReplicas of all zones \
@@ -126,6 +138,12 @@ pub enum InvalidSpec {
     /// A key that belongs to the operator.
     #[error("config key {0:?} is written by the operator; remove it")]
     ConfigKeyOwned(String),
+    /// Not the key of a label.
+    #[error(
+        "networkPolicy chooses by the label {0:?}, which nothing can have: a key is letters, digits, '.', \
+         '_' and '-', at most 63, with a domain and '/' before it or not; correct it"
+    )]
+    LabelKey(String),
     /// A value with a line break.
     #[error("the value of config key {0:?} has a line break; make it one line")]
     ConfigValue(String),
@@ -194,6 +212,16 @@ impl ValidatedEnsemble {
         format!("{}-client", self.name)
     }
 
+    /// Name of the claim of a voter's volume.
+    pub fn claim_of(&self, server_id: u8) -> String {
+        format!("{DATA_VOLUME}-{}", self.pod_of(server_id))
+    }
+
+    /// Name of the NetworkPolicy around all servers.
+    pub fn network_policy_name(&self) -> String {
+        format!("{}-servers", self.name)
+    }
+
     /// Name of the ConfigMap with `zoo.cfg`.
     pub fn config_name(&self) -> String {
         format!("{}-config", self.name)
@@ -233,50 +261,70 @@ pub fn validate(
         .as_ref()
         .and_then(|status| status.ensemble_id.clone());
     let spec = &object.spec;
-    let status = object.status.as_ref();
-    let checked = check_name(&name)
-        .and_then(|()| check_config(&spec.config))
-        .and_then(|()| ObserverSpec::read(spec.observers.as_ref(), status))
-        .and_then(|observers| {
-            let replicas = parse_replicas(spec.voters.replicas)?;
-            let replace_after_s = parse_replace_after(&spec.voters)?;
-            let formation = read_formation(replicas, status)?;
-            let numbers = (replicas, replace_after_s);
-            Ok((numbers, formation, read_membership(status)?, observers))
-        });
+    let checked = check(&name, spec, object.status.as_ref());
     let restarted_at = object.annotations().get(RESTARTED_AT_ANNOTATION).cloned();
-    Ok(checked.map(
-        |((replicas, replace_after_s), formation, recorded, observers)| ValidatedEnsemble {
-            name,
-            namespace,
-            generation: object.metadata.generation,
-            owner,
-            ensemble_id: latched.unwrap_or(uid),
-            image: spec
-                .image
-                .clone()
-                .unwrap_or_else(|| defaults.server_image.clone()),
-            operator_digest: defaults
-                .key
-                .credential(&owner_uid)
-                .digest(digest_algorithm(&spec.config)),
-            suspend: spec.suspend,
-            restarted_at,
-            replicas,
-            replace_after_s,
-            formation,
-            recorded,
-            storage_size: Quantity(spec.voters.storage.size.clone()),
-            storage_class: spec.voters.storage.storage_class_name.clone(),
-            resources: spec.voters.resources.as_ref().map(requirements),
-            spread: spec.voters.spread,
-            template: spec.voters.template.clone().unwrap_or_default(),
-            observers,
-            volumes: spec.volumes.clone().unwrap_or_default(),
-            config: spec.config.clone(),
-            cluster_domain: defaults.cluster_domain.clone(),
-        },
-    ))
+    Ok(checked.map(|checked| ValidatedEnsemble {
+        name,
+        namespace,
+        generation: object.metadata.generation,
+        owner,
+        ensemble_id: latched.unwrap_or(uid),
+        image: spec
+            .image
+            .clone()
+            .unwrap_or_else(|| defaults.server_image.clone()),
+        operator_digest: defaults
+            .key
+            .credential(&owner_uid)
+            .digest(digest_algorithm(&spec.config)),
+        suspend: spec.suspend,
+        restarted_at,
+        replicas: checked.replicas,
+        replace_after_s: checked.replace_after_s,
+        formation: checked.formation,
+        recorded: checked.recorded,
+        storage_size: checked.storage_size,
+        storage_class: spec.voters.storage.storage_class_name.clone(),
+        resources: spec.voters.resources.as_ref().map(requirements),
+        spread: spec.voters.spread,
+        template: spec.voters.template.clone().unwrap_or_default(),
+        observers: checked.observers,
+        volumes: spec.volumes.clone().unwrap_or_default(),
+        config: spec.config.clone(),
+        cluster_domain: defaults.cluster_domain.clone(),
+        operator_namespace: defaults.operator_namespace.clone(),
+        network: checked.network,
+    }))
+}
+
+/// What of the spec and the status had to be looked at more closely.
+struct Checked {
+    replicas: u8,
+    replace_after_s: Option<i64>,
+    formation: Formation,
+    recorded: Option<Membership>,
+    storage_size: Size,
+    observers: ObserverSpec,
+    network: Option<NetworkAccess>,
+}
+
+fn check(
+    name: &str,
+    spec: &ZkEnsembleSpec,
+    status: Option<&ZkEnsembleStatus>,
+) -> Result<Checked, InvalidSpec> {
+    check_name(name)?;
+    check_config(&spec.config)?;
+    let replicas = parse_replicas(spec.voters.replicas)?;
+    Ok(Checked {
+        replicas,
+        replace_after_s: parse_replace_after(&spec.voters)?,
+        formation: read_formation(replicas, status)?,
+        recorded: read_membership(status)?,
+        storage_size: parse_size(&spec.voters.storage.size)?,
+        observers: ObserverSpec::read(spec.observers.as_ref(), status)?,
+        network: network::read(spec.network_policy.as_ref())?,
+    })
 }
 
 fn parse_replicas(replicas: i32) -> Result<u8, InvalidSpec> {
@@ -302,6 +350,10 @@ fn parse_replace_after(voters: &Voters) -> Result<Option<i64>, InvalidSpec> {
         Some(seconds) => Ok(Some(seconds)),
         None => Err(InvalidSpec::ReplaceAfter(text.clone())),
     }
+}
+
+fn parse_size(size: &str) -> Result<Size, InvalidSpec> {
+    Size::parse(&Quantity(size.to_owned())).ok_or_else(|| InvalidSpec::StorageSize(size.to_owned()))
 }
 
 pub(super) fn requirements(resources: &Resources) -> ResourceRequirements {
@@ -372,115 +424,4 @@ fn check_config(config: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::{defaults, ensemble};
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut ZkEnsemble), expected: Result<(), InvalidSpec>) {
-        let mut object = ensemble(3);
-        change(&mut object);
-        assert_eq!(
-            validate(&object, &defaults()).unwrap().map(|_| ()),
-            expected
-        );
-    }
-
-    #[test]
-    fn usable_specs_pass_and_others_name_the_field() {
-        let with = |key: &'static str, value: &'static str| {
-            move |object: &mut ZkEnsemble| {
-                object.spec.config.insert(key.to_owned(), value.to_owned());
-            }
-        };
-        check(|_| {}, Ok(()));
-        check(with("maxClientCnxns", "200"), Ok(()));
-        check(
-            |o| o.spec.voters.replicas = 2,
-            Err(InvalidSpec::Replicas(2)),
-        );
-        check(
-            |o| o.spec.voters.replicas = -1,
-            Err(InvalidSpec::Replicas(-1)),
-        );
-        let after = |text: &'static str| {
-            move |o: &mut ZkEnsemble| {
-                o.spec.voters.replace_unavailable_after = Some(text.to_owned())
-            }
-        };
-        check(after("1h30m"), Ok(()));
-        for text in ["", "soon", "59s", "-5m", "9999999999999h"] {
-            check(after(text), Err(InvalidSpec::ReplaceAfter(text.to_owned())));
-        }
-        let long = "a".repeat(31);
-        check(
-            |o| o.metadata.name = Some(long.clone()),
-            Err(InvalidSpec::Name(long.clone())),
-        );
-        check(
-            |o| o.metadata.name = Some("a.b".into()),
-            Err(InvalidSpec::Name("a.b".into())),
-        );
-        check(
-            with("dataDir", "/x"),
-            Err(InvalidSpec::ConfigKeyOwned("dataDir".into())),
-        );
-        check(
-            with("server.9", "x"),
-            Err(InvalidSpec::ConfigKeyOwned("server.9".into())),
-        );
-        check(with("a b", "1"), Err(InvalidSpec::ConfigKey("a b".into())));
-        check(
-            with("a", "1\nb=2"),
-            Err(InvalidSpec::ConfigValue("a".into())),
-        );
-    }
-
-    #[test]
-    fn ensemble_forms_with_the_number_that_was_recorded_first() {
-        let mut object = ensemble(5);
-        let fresh = validate(&object, &defaults()).unwrap().unwrap();
-        assert_eq!(fresh.founders().voters, BTreeSet::from([1, 2, 3, 4, 5]));
-        object.status.as_mut().unwrap().formation = Some(Formation {
-            voters: 3,
-            complete: false,
-        });
-        let later = validate(&object, &defaults()).unwrap().unwrap();
-        assert_eq!(later.founders().voters, BTreeSet::from([1, 2, 3]));
-        assert_eq!(later.wanted().len(), 5);
-    }
-
-    #[test]
-    fn records_of_the_status_are_not_guessed() {
-        let mut object = ensemble(3);
-        object.status.as_mut().unwrap().formation = Some(Formation {
-            voters: 2,
-            complete: true,
-        });
-        let found = validate(&object, &defaults()).unwrap().map(|_| ());
-        assert_eq!(found, Err(InvalidSpec::Record("formation")));
-        object.status.as_mut().unwrap().formation = None;
-        for (version, voters) in [("x", vec![1]), ("1", vec![]), ("1", vec![1, 32])] {
-            let version = version.to_owned();
-            object.status.as_mut().unwrap().membership = Some(crate::crd::Membership {
-                version,
-                voters,
-                lines: Vec::new(),
-            });
-            let found = validate(&object, &defaults()).unwrap().map(|_| ());
-            assert_eq!(found, Err(InvalidSpec::Record("membership")));
-        }
-    }
-
-    #[test]
-    fn identity_is_the_uid_until_status_has_latched_another() {
-        let mut object = ensemble(3);
-        let fresh = validate(&object, &defaults()).unwrap().unwrap();
-        assert_eq!(fresh.ensemble_id, "uid-of-demo");
-        object.status.as_mut().unwrap().ensemble_id = Some("restored".to_owned());
-        assert_eq!(
-            validate(&object, &defaults()).unwrap().unwrap().ensemble_id,
-            "restored"
-        );
-    }
-}
+mod tests;

@@ -36,6 +36,12 @@ pub(super) fn refused_with_a_remedy(bench: &Bench<'_>) -> Result<String> {
             says: "storageClassName",
         },
         Case {
+            name: "a peer that is nobody",
+            pointer: "/spec/networkPolicy",
+            value: json!({ "clientFrom": [{}] }),
+            says: "a peer must say who",
+        },
+        Case {
             name: "an unknown field",
             pointer: "/spec/voters/replica",
             value: json!(3),

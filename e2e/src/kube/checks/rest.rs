@@ -10,11 +10,13 @@ use super::{Bench, READY_LIMIT};
 const WATCHED: Duration = Duration::from_secs(65);
 
 /// What the operator writes but its Lease.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 7] = [
     "configmaps",
     "services",
     "statefulsets",
     "poddisruptionbudgets",
+    "networkpolicies",
+    "persistentvolumeclaims",
     "zkensembles",
 ];
 

@@ -78,7 +78,7 @@ pub(super) fn annotation_restarts_all(bench: &Bench<'_>) -> Result<String> {
     ))
 }
 
-fn uids(bench: &Bench<'_>) -> Result<BTreeSet<String>> {
+pub(super) fn uids(bench: &Bench<'_>) -> Result<BTreeSet<String>> {
     let pods = bench.zke.pods()?;
     Ok(pods.iter().filter_map(uid).map(str::to_owned).collect())
 }

@@ -125,7 +125,9 @@ fn update_is_refused_with_what_to_do() {
         |size: &'static str| move |o: &mut ZkEnsemble| o.spec.voters.storage.size = size.to_owned();
     check_update(size("1024Mi"), None);
     check_update(size("512Mi"), Some("cannot shrink"));
-    check_update(size("2Gi"), Some("cannot grow"));
+    check_update(size("1023Mi"), Some("cannot shrink"));
+    check_update(size("2Gi"), None);
+    check_update(size("1Ti"), None);
     let class = |class: Option<&'static str>| {
         move |o: &mut ZkEnsemble| {
             o.spec.voters.storage.storage_class_name = class.map(str::to_owned);
@@ -201,5 +203,65 @@ fn a_time_after_which_voters_are_replaced_is_more_than_a_restart() {
     }
     for bad in ["59s", "1s", "721h"] {
         check_create(after(bad), Some("from 1m to 720h"));
+    }
+}
+
+#[test]
+fn peers_that_no_policy_can_have_are_refused() {
+    use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+    let with = |peer: serde_json::Value| {
+        let peer: NetworkPolicyPeer = serde_json::from_value(peer).unwrap();
+        move |object: &mut ZkEnsemble| {
+            object.spec.network_policy = Some(NetworkAccess {
+                enabled: true,
+                client_from: vec![peer.clone()],
+                metrics_from: vec![peer],
+            });
+        }
+    };
+    let json = |text: &str| serde_json::from_str(text).unwrap();
+    for good in [
+        r#"{"namespaceSelector": {}}"#,
+        r#"{"podSelector": {"matchLabels": {"app": "shop"}}}"#,
+        r#"{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "shop"}}}"#,
+        r#"{"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["a"]}]}}"#,
+        r#"{"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}"#,
+        r#"{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}"#,
+        r#"{"ipBlock": {"cidr": "fd00::/8"}}"#,
+    ] {
+        check_create(with(json(good)), None);
+    }
+    for (bad, expected) in [
+        (r#"{}"#, "a peer must say who"),
+        (
+            r#"{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}"#,
+            "make it two peers",
+        ),
+        (
+            r#"{"ipBlock": {"cidr": "10.0.0.0"}}"#,
+            "write for example 10.0.0.0/8",
+        ),
+        (
+            r#"{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}"#,
+            "parts of ipBlock.cidr",
+        ),
+        (
+            r#"{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}}"#,
+            "parts of ipBlock.cidr",
+        ),
+        (
+            r#"{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["all"]}}"#,
+            "parts of ipBlock.cidr",
+        ),
+        (
+            r#"{"podSelector": {"matchExpressions": [{"key": "app", "operator": "In"}]}}"#,
+            "must have values",
+        ),
+        (
+            r#"{"podSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["x"]}]}}"#,
+            "must have values",
+        ),
+    ] {
+        check_create(with(json(bad)), Some(expected));
     }
 }

@@ -99,6 +99,11 @@ pub fn ensemble_selector(ensemble: &ValidatedEnsemble) -> String {
     format!("{MANAGED_BY_SELECTOR},{}", query(&all(ensemble)))
 }
 
+/// Returns the query for the pods of voters, and for the claims of their volumes.
+pub fn voter_selector(ensemble: &ValidatedEnsemble) -> String {
+    query(&selected(ensemble, Role::Voter, None))
+}
+
 /// Returns the query for the pods of observers.
 pub fn observer_selector(ensemble: &ValidatedEnsemble) -> String {
     query(&selected(ensemble, Role::Observer, None))

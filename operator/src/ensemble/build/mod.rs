@@ -4,6 +4,7 @@
 mod config_map;
 mod fingerprint;
 mod labels;
+mod network_policy;
 pub(super) mod pdb;
 mod servers;
 mod services;
@@ -11,14 +12,20 @@ mod statefulset;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub use config_map::server_line;
-pub use labels::{ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, ensemble_selector, observer_selector};
+pub use labels::{
+    ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, ensemble_selector, observer_selector, voter_selector,
+};
+pub(super) use servers::DATA_VOLUME;
 pub use servers::Servers;
 
 use super::membership::Membership;
 use super::validate::ValidatedEnsemble;
+use crate::crd::Retention;
 
 /// Annotation of the StatefulSet with the fingerprint of the pod template that was asked for.
 pub const TEMPLATE_ANNOTATION: &str = "quorate.dev/template-fingerprint";
@@ -34,6 +41,8 @@ pub struct Resources {
     pub client: Service,
     /// Keeps drains from taking two voters at once; absent for a single voter, which it would pin.
     pub disruption_budget: Option<PodDisruptionBudget>,
+    /// Keeps others from the ports that are not for them, where that is wanted.
+    pub network_policy: Option<NetworkPolicy>,
     /// The voters.
     pub voters: StatefulSet,
     /// Keeps drains from taking all observers at once.
@@ -44,14 +53,40 @@ pub struct Resources {
     pub observers: Vec<StatefulSet>,
 }
 
-/// Builds every object of the ensemble: with these members, and `slots` pods of voters.
-pub fn build(ensemble: &ValidatedEnsemble, members: &Membership, slots: u8) -> Resources {
+/// What the StatefulSet of the voters says about their volumes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claims {
+    /// The size of those that it makes. It cannot be changed in a StatefulSet that is there.
+    pub size: Quantity,
+    /// What becomes of all of them when it is deleted.
+    pub when_deleted: Retention,
+}
+
+impl Claims {
+    /// As the spec has it.
+    pub fn wanted(ensemble: &ValidatedEnsemble) -> Self {
+        Self {
+            size: ensemble.storage_size.quantity().clone(),
+            when_deleted: ensemble.volumes.when_deleted,
+        }
+    }
+}
+
+/// Builds every object of the ensemble: with these members, and `slots` pods of voters, whose
+/// StatefulSet has these claims.
+pub fn build(
+    ensemble: &ValidatedEnsemble,
+    members: &Membership,
+    slots: u8,
+    claims: &Claims,
+) -> Resources {
     Resources {
         config: config_map::config_map(ensemble, members),
         peers: services::peers(ensemble),
         client: services::client(ensemble),
         disruption_budget: pdb::voters(ensemble, members),
-        voters: statefulset::set(ensemble, Servers::Voters, slots),
+        network_policy: network_policy::network_policy(ensemble),
+        voters: statefulset::set(ensemble, Servers::Voters, slots, claims),
         observer_budget: pdb::observers(ensemble),
         zones: ensemble
             .observers
@@ -63,7 +98,10 @@ pub fn build(ensemble: &ValidatedEnsemble, members: &Membership, slots: u8) -> R
             .observers
             .groups
             .iter()
-            .map(|group| statefulset::set(ensemble, Servers::Observers(group), group.replicas))
+            .map(|group| {
+                let servers = Servers::Observers(group);
+                statefulset::set(ensemble, servers, group.replicas, claims)
+            })
             .collect(),
     }
 }

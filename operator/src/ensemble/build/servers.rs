@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec, ResourceRequirements,
     TopologySpreadConstraint, Volume, VolumeResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::labels::{self, Role};
@@ -23,7 +24,7 @@ const NODE_ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 const NODE_NAME_LABEL: &str = "kubernetes.io/hostname";
 
 /// Name of the volume with the data.
-pub(super) const DATA_VOLUME: &str = "data";
+pub(in crate::ensemble) const DATA_VOLUME: &str = "data";
 
 /// A set of servers that are alike but for their ids.
 #[derive(Clone, Copy, Debug)]
@@ -129,8 +130,12 @@ impl Servers<'_> {
         }
     }
 
-    /// The volume that outlives the pod: of voters.
-    pub(super) fn claim(self, ensemble: &ValidatedEnsemble) -> Option<PersistentVolumeClaim> {
+    /// The volume that outlives the pod, of this size: of voters.
+    pub(super) fn claim(
+        self,
+        ensemble: &ValidatedEnsemble,
+        size: &Quantity,
+    ) -> Option<PersistentVolumeClaim> {
         let Self::Voters = self else {
             return None;
         };
@@ -144,10 +149,7 @@ impl Servers<'_> {
                 access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
                 storage_class_name: ensemble.storage_class.clone(),
                 resources: Some(VolumeResourceRequirements {
-                    requests: Some(BTreeMap::from([(
-                        "storage".to_owned(),
-                        ensemble.storage_size.clone(),
-                    )])),
+                    requests: Some(BTreeMap::from([("storage".to_owned(), size.clone())])),
                     ..VolumeResourceRequirements::default()
                 }),
                 ..PersistentVolumeClaimSpec::default()

@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::servers::{DATA_VOLUME, Servers};
-use super::{TEMPLATE_ANNOTATION, config_map, fingerprint, labels};
+use super::{Claims, TEMPLATE_ANNOTATION, config_map, fingerprint, labels};
 use crate::ensemble::validate::{RESTARTED_AT_ANNOTATION, ValidatedEnsemble};
 use crate::members::ADMIN_PORT;
 
@@ -34,10 +34,15 @@ const SERVER_UID: i64 = 65532;
 /// Annotation that makes a changed configuration a changed template, so that pods get restarted.
 const CONFIG_ANNOTATION: &str = "quorate.dev/config-fingerprint";
 
-/// Returns the set with so many pods.
-pub(super) fn set(ensemble: &ValidatedEnsemble, servers: Servers<'_>, slots: u8) -> StatefulSet {
+/// Returns the set with so many pods; the claims are for those servers that have any.
+pub(super) fn set(
+    ensemble: &ValidatedEnsemble,
+    servers: Servers<'_>,
+    slots: u8,
+    claims: &Claims,
+) -> StatefulSet {
     let template = pod_template(ensemble, servers);
-    let claim = servers.claim(ensemble);
+    let claim = servers.claim(ensemble, &claims.size);
     let mut metadata = labels::metadata(ensemble, servers.set_name(ensemble));
     metadata.annotations = Some(BTreeMap::from([(
         TEMPLATE_ANNOTATION.to_owned(),
@@ -55,7 +60,7 @@ pub(super) fn set(ensemble: &ValidatedEnsemble, servers: Servers<'_>, slots: u8)
             }),
             persistent_volume_claim_retention_policy: claim.is_some().then(|| {
                 StatefulSetPersistentVolumeClaimRetentionPolicy {
-                    when_deleted: Some(ensemble.volumes.when_deleted.as_str().to_owned()),
+                    when_deleted: Some(claims.when_deleted.as_str().to_owned()),
                     when_scaled: Some(ensemble.volumes.when_scaled.as_str().to_owned()),
                 }
             }),

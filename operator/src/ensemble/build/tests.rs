@@ -21,7 +21,8 @@ fn built(replicas: i32) -> Resources {
 }
 
 fn build_of(ensemble: &ValidatedEnsemble) -> Resources {
-    build(ensemble, &ensemble.founders(), ensemble.replicas)
+    let claims = Claims::wanted(ensemble);
+    build(ensemble, &ensemble.founders(), ensemble.replicas, &claims)
 }
 
 #[test]
@@ -61,7 +62,7 @@ server.3=demo-voter-2.demo-peers.default.svc.cluster.local:2888:3888:participant
         version: ConfigVersion(0x2_0000_0007),
         ..ensemble.founders()
     };
-    let config = build(&ensemble, &members, 3).config;
+    let config = build(&ensemble, &members, 3, &Claims::wanted(&ensemble)).config;
     let digest = &ensemble.operator_digest;
     let expected = expected.replace("DIGEST", digest);
     assert_eq!(config.data.unwrap()["zoo.cfg"], expected);
@@ -71,11 +72,21 @@ server.3=demo-voter-2.demo-peers.default.svc.cluster.local:2888:3888:participant
 fn members_and_slots_change_no_template() {
     let ensemble = valid(3);
     let members = ensemble.founders().with([1, 2, 3, 4].into());
-    let (before, after) = (build_of(&ensemble), build(&ensemble, &members, 5));
+    let before = build_of(&ensemble);
+    // A StatefulSet that is there keeps the claims that it was made with.
+    let claims = Claims {
+        size: Quantity("512Mi".to_owned()),
+        when_deleted: Retention::Delete,
+    };
+    let after = build(&ensemble, &members, 5, &claims);
     assert_ne!(before.config.data, after.config.data);
     assert_eq!(at(&after.voters, "/spec/replicas"), json!(5));
     let template = |resources: &Resources| at(&resources.voters, "/spec/template");
     assert_eq!(template(&before), template(&after));
+    let claim = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
+    assert_eq!(at(&after.voters, claim), json!("512Mi"));
+    let when_deleted = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted";
+    assert_eq!(at(&after.voters, when_deleted), json!("Delete"));
     let mut restarted = valid(3);
     restarted.restarted_at = Some("now".to_owned());
     assert_ne!(template(&before), template(&build_of(&restarted)));

@@ -5,12 +5,14 @@
 
 mod pods;
 mod surplus;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
@@ -22,12 +24,14 @@ pub use self::pods::ServerPod;
 use self::pods::pods_of;
 use self::surplus::surplus;
 pub use self::surplus::{Surplus, SurplusKind};
+pub use self::volumes::ServerVolume;
 use super::build::{TEMPLATE_ANNOTATION, ensemble_selector};
 use super::error::{Called, ReconcileError};
 use super::observers::ObserverGroup;
 use super::validate::{VOTER_ID_MAX, ValidatedEnsemble};
 use crate::crd::ZkEnsemble;
 use crate::members::{MemberReport, Members};
+use crate::quantity::Size;
 
 /// Label of nodes, and with newer Kubernetes of pods, that names their zone.
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
@@ -39,6 +43,8 @@ pub struct Observed {
     pub voter_set: Option<ServerSet>,
     /// Pods of voters by server id.
     pub voters: BTreeMap<u8, ServerPod>,
+    /// Volumes of voters by server id.
+    pub volumes: BTreeMap<u8, ServerVolume>,
     /// The observers by zone: of all that are wanted, and of others that have pods still.
     pub observers: BTreeMap<String, ObserverPods>,
     /// Objects of the ensemble that are not wanted any more.
@@ -59,7 +65,7 @@ pub struct ObserverPods {
 }
 
 /// The StatefulSet of a group of servers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ServerSet {
     /// Fingerprint of the template that it was last asked for.
     pub template_fingerprint: Option<String>,
@@ -69,6 +75,21 @@ pub struct ServerSet {
     pub created: Option<Timestamp>,
     /// Number of pods that it is asked for: the ordinals from 0 on.
     pub slots: u8,
+    /// Its uid and its version, the preconditions of its deletion.
+    pub identity: SetIdentity,
+    /// Size of the volumes that it makes; `None` where it makes none.
+    pub claim_size: Option<Size>,
+    /// Whether it is on its way out.
+    pub terminating: bool,
+}
+
+/// What tells a StatefulSet from its namesakes, and from itself at another time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetIdentity {
+    /// Its uid.
+    pub uid: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// Reads the object itself; `None` when there is nothing to do for it any more.
@@ -96,12 +117,14 @@ pub async fn cluster<M: Members>(
     members: &M,
     ensemble: &ValidatedEnsemble,
 ) -> Result<Observed, ReconcileError> {
-    let (sets, pods, others, services, budgets) = futures::try_join!(
+    let (sets, pods, others, services, budgets, policies, volumes) = futures::try_join!(
         server_sets(client, ensemble),
         list::<Pod>(client, ensemble, "list the pods"),
         other_objects(client, ensemble),
         list::<Service>(client, ensemble, "list the Services"),
         list::<PodDisruptionBudget>(client, ensemble, "list the PodDisruptionBudgets"),
+        list::<NetworkPolicy>(client, ensemble, "list the NetworkPolicies"),
+        volumes::volumes(client, ensemble),
     )?;
     let mut found = Found::default();
     for (what, metadata) in others {
@@ -126,10 +149,11 @@ pub async fn cluster<M: Members>(
         let pods = pods_of(&pods, &name, id_base);
         observers.insert(zone, ObserverPods { set, pods });
     }
-    let surplus = surplus(ensemble, &sets, &services, &budgets);
+    let surplus = surplus(ensemble, &sets, &services, &budgets, &policies);
     let mut observed = Observed {
         voter_set,
         voters,
+        volumes,
         observers,
         surplus,
         versions: found.versions,
@@ -158,6 +182,11 @@ impl Observed {
             .iter()
             .chain(observers)
             .map(|(id, pod)| (*id, pod))
+    }
+
+    /// Whether nothing of the voters is there.
+    pub fn is_new(&self) -> bool {
+        self.voter_set.is_none() && self.voters.is_empty()
     }
 
     fn servers_mut(&mut self) -> impl Iterator<Item = (u8, &mut ServerPod)> {
@@ -220,6 +249,7 @@ where
 
 impl From<StatefulSet> for ServerSet {
     fn from(set: StatefulSet) -> Self {
+        let claim_size = claim_size(&set);
         let status = set.status.unwrap_or_default();
         let current = status.observed_generation >= set.metadata.generation;
         Self {
@@ -233,8 +263,20 @@ impl From<StatefulSet> for ServerSet {
                 .spec
                 .and_then(|spec| spec.replicas)
                 .map_or(1, |replicas| u8::try_from(replicas).unwrap_or(u8::MAX)),
+            identity: SetIdentity {
+                uid: set.metadata.uid.unwrap_or_default(),
+                version: set.metadata.resource_version.unwrap_or_default(),
+            },
+            claim_size,
+            terminating: set.metadata.deletion_timestamp.is_some(),
         }
     }
+}
+
+fn claim_size(set: &StatefulSet) -> Option<Size> {
+    let claims = set.spec.as_ref()?.volume_claim_templates.as_ref()?;
+    let resources = claims.first()?.spec.as_ref()?.resources.as_ref()?;
+    Size::parse(resources.requests.as_ref()?.get("storage")?)
 }
 
 fn is_ours(metadata: &ObjectMeta, ensemble: &ValidatedEnsemble) -> bool {
@@ -283,12 +325,14 @@ async fn other_objects(
         .collect();
     let budgets = [ensemble.voter_set_name(), ensemble.observer_budget_name()];
     let config = ensemble.config_name();
-    let (services, budgets, config) = futures::try_join!(
+    let policy = ensemble.network_policy_name();
+    let (services, budgets, config, policy) = futures::try_join!(
         all::<Service>(client, ensemble, &services),
         all::<PodDisruptionBudget>(client, ensemble, &budgets),
         all::<ConfigMap>(client, ensemble, std::slice::from_ref(&config)),
+        all::<NetworkPolicy>(client, ensemble, std::slice::from_ref(&policy)),
     )?;
-    Ok([config, budgets, services].concat())
+    Ok([config, budgets, services, policy].concat())
 }
 
 /// Looks for each of these objects, by "Kind name".

@@ -139,7 +139,7 @@ fn last_line(text: &str) -> Option<&str> {
         .rfind(|line| !line.is_empty() && *line != INVALID_CONFIG)
 }
 
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     text.chars().take(TROUBLE_LEN_MAX).collect()
 }
 

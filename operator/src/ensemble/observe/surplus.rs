@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -29,15 +30,18 @@ pub enum SurplusKind {
     Service,
     /// Of voters or of observers.
     PodDisruptionBudget,
+    /// Around all servers.
+    NetworkPolicy,
 }
 
-/// What is there of the ensemble and not wanted: of zones without observers, and budgets that would pin
-/// a single voter.
+/// What is there of the ensemble and not wanted: of zones without observers, budgets that would pin a
+/// single voter, and a policy that was switched off.
 pub(super) fn surplus(
     ensemble: &ValidatedEnsemble,
     sets: &[StatefulSet],
     services: &[Service],
     budgets: &[PodDisruptionBudget],
+    policies: &[NetworkPolicy],
 ) -> Vec<Surplus> {
     let groups = ensemble.observers.groups.iter();
     let zones: Vec<String> = groups
@@ -74,7 +78,18 @@ pub(super) fn surplus(
             &budgets_wanted,
         )
     });
-    sets.chain(services).chain(budgets).collect()
+    let policy_wanted: Vec<String> = ensemble
+        .network
+        .iter()
+        .map(|_| ensemble.network_policy_name())
+        .collect();
+    let policies = policies
+        .iter()
+        .filter_map(|policy| to_go(SurplusKind::NetworkPolicy, &policy.metadata, &policy_wanted));
+    sets.chain(services)
+        .chain(budgets)
+        .chain(policies)
+        .collect()
 }
 
 #[cfg(test)]
@@ -112,7 +127,7 @@ mod tests {
             ..PodDisruptionBudget::default()
         });
         let names = |ensemble: &ValidatedEnsemble| -> Vec<String> {
-            let surplus = surplus(ensemble, &sets, &services, &budgets);
+            let surplus = surplus(ensemble, &sets, &services, &budgets, &[]);
             surplus.into_iter().map(|object| object.name).collect()
         };
         assert_eq!(names(&ensemble), ["demo-observer-z", "demo-observer-y"]);
@@ -126,12 +141,37 @@ mod tests {
             "its budget: {all:?}"
         );
         assert_eq!(
-            surplus(&single, &sets, &[], &[])
+            surplus(&single, &sets, &[], &[], &[])
                 .iter()
                 .filter(|object| object.name == "demo-voter")
                 .count(),
             0,
             "and not its StatefulSet"
         );
+    }
+
+    #[test]
+    fn a_policy_goes_when_it_is_switched_off_and_only_ours() {
+        let mut ensemble = valid(3);
+        let policy = |ours: bool| NetworkPolicy {
+            metadata: ObjectMeta {
+                name: Some("demo-servers".to_owned()),
+                uid: Some("uid".to_owned()),
+                owner_references: ours.then(|| vec![ensemble.owner.clone()]),
+                ..ObjectMeta::default()
+            },
+            ..NetworkPolicy::default()
+        };
+        let (ours, foreign) = ([policy(true)], [policy(false)]);
+        let gone = surplus(&ensemble, &[], &[], &[], &ours);
+        assert_eq!(gone.len(), 1);
+        assert_eq!(gone[0].kind, SurplusKind::NetworkPolicy);
+        assert_eq!(surplus(&ensemble, &[], &[], &[], &foreign), []);
+        ensemble.network = Some(crate::crd::NetworkAccess {
+            enabled: true,
+            client_from: Vec::new(),
+            metrics_from: Vec::new(),
+        });
+        assert_eq!(surplus(&ensemble, &[], &[], &[], &ours), []);
     }
 }

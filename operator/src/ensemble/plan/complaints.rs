@@ -5,15 +5,16 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Affinity, LocalObjectReference, Toleration};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::*;
 use crate::crd::condition_type::{PROGRESSING, QUORUM_AVAILABLE};
 use crate::crd::{
-    Ephemeral, ObserverStorage, ObserverZone, Observers, Retention, Spread, Storage, Template,
-    Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
+    Ephemeral, NetworkAccess, ObserverStorage, ObserverZone, Observers, Retention, Spread, Storage,
+    Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
 };
-use crate::ensemble::build::{self, Servers};
+use crate::ensemble::build::{self, Claims, Servers};
 use crate::ensemble::validate::validate;
 use crate::fixtures::{defaults, ensemble, healthy, now, valid, voter};
 use crate::members::{History, Learner};
@@ -135,7 +136,8 @@ fn every_pod_starts_with_the_members_of_today() {
         lines: Vec::new(),
     });
     let planned = plan(&shrunk, &Observed::default(), now());
-    let config = build::build(&shrunk, &planned.members, planned.slots).config;
+    let built = build::build(&shrunk, &planned.members, planned.slots, &planned.claims);
+    let config = built.config;
     let text = &config.data.unwrap()["zoo.cfg"];
     assert!(
         text.contains("quorate.members.version=200000009\n"),
@@ -182,6 +184,7 @@ fn no_volume_may_be_deleted() {
         .filter_map(|rule| rule.split_once("resources: ")?.1.lines().next())
         .collect();
     let expected = [
+        "[networkpolicies]",
         "[pods]",
         "[poddisruptionbudgets]",
         "[services]",
@@ -308,14 +311,15 @@ fn restart_on_demand_is_a_rollout_of_its_own() {
 #[test]
 fn single_voter_blocks_no_drain() {
     let budget = |ensemble: &ValidatedEnsemble| {
-        build::build(ensemble, &ensemble.founders(), ensemble.replicas).disruption_budget
+        let claims = Claims::wanted(ensemble);
+        build::build(ensemble, &ensemble.founders(), ensemble.replicas, &claims).disruption_budget
     };
     assert!(budget(&valid(1)).is_none());
     assert!(budget(&valid(3)).is_some());
 }
 
 /// One change of each field.
-const CHANGES: [fn(&mut ZkEnsembleSpec); 22] = [
+const CHANGES: [fn(&mut ZkEnsembleSpec); 25] = [
     |spec| spec.image = Some("other".to_owned()),
     |spec| spec.voters.replicas = 5,
     |spec| spec.voters.storage.size = "2Gi".to_owned(),
@@ -363,6 +367,9 @@ const CHANGES: [fn(&mut ZkEnsembleSpec); 22] = [
         let secret = LocalObjectReference::default();
         template(spec).image_pull_secrets.push(secret);
     },
+    |spec| access(spec).enabled = true,
+    |spec| access(spec).client_from.push(NetworkPolicyPeer::default()),
+    |spec| access(spec).metrics_from.push(NetworkPolicyPeer::default()),
     |spec| observers(spec).replicas = 2,
     |spec| zone(spec).name = "b".to_owned(),
     |spec| zone(spec).min_replicas = 1,
@@ -381,6 +388,15 @@ const CHANGES: [fn(&mut ZkEnsembleSpec); 22] = [
         });
     },
 ];
+
+/// The policy, to be changed.
+fn access(spec: &mut ZkEnsembleSpec) -> &mut NetworkAccess {
+    spec.network_policy.get_or_insert(NetworkAccess {
+        enabled: true,
+        client_from: Vec::new(),
+        metrics_from: Vec::new(),
+    })
+}
 
 /// The observers, to be changed: one, in the first of two zones.
 fn observers(spec: &mut ZkEnsembleSpec) -> &mut Observers {
@@ -426,11 +442,17 @@ fn every_field_of_the_spec_has_an_effect() {
             },
         observers: Some(of_observers),
         volumes: _,
+        network_policy: None,
         config: _,
     } = object.spec.clone()
     else {
-        panic!("there are observers");
+        panic!("there are observers and no policy");
     };
+    let NetworkAccess {
+        enabled: _,
+        client_from: _,
+        metrics_from: _,
+    } = access(&mut object.spec.clone());
     let Observers {
         replicas: _,
         zones: _,
@@ -446,7 +468,8 @@ fn every_field_of_the_spec_has_an_effect() {
         let mut changed = object.clone();
         changed.spec = spec.clone();
         let ensemble = validate(&changed, &defaults()).unwrap().unwrap();
-        let built = build::build(&ensemble, &ensemble.founders(), ensemble.replicas);
+        let (founders, claims) = (ensemble.founders(), Claims::wanted(&ensemble));
+        let built = build::build(&ensemble, &founders, ensemble.replicas, &claims);
         format!("{built:?}")
     };
     let before = objects(&object.spec);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Forming, Observers, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling, Step,
+    Forming, Growth, Observers, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling, Step,
     member_state, seconds_since, serves,
 };
 use crate::crd::{MemberState, Operation, condition_type};
@@ -75,6 +75,7 @@ pub(super) struct Facts<'a> {
     pub(super) scaling: &'a Scaling,
     /// Voters that others stand in for, or will.
     pub(super) lost: &'a BTreeSet<u8>,
+    pub(super) growth: &'a Growth,
     pub(super) now: Timestamp,
 }
 
@@ -188,14 +189,19 @@ impl Facts<'_> {
         }
         let wanted = self.ensemble.replicas;
         match (self.rollout, self.scaling) {
-            (Rollout::Done, Scaling::Done) => self.observers_ready(&verdict).unwrap_or_else(|| {
-                let observers = match self.observers.wanted {
-                    0 => String::new(),
-                    observers => format!(" and {observers} observers"),
-                };
-                let message = format!("all {all} voters{observers} serve as specified");
-                verdict(Truth::True, "Converged", message)
-            }),
+            (Rollout::Done, Scaling::Done) => {
+                let unlike = self.observers_ready(&verdict);
+                unlike
+                    .or_else(|| self.volumes(condition_type::READY))
+                    .unwrap_or_else(|| {
+                        let observers = match self.observers.wanted {
+                            0 => String::new(),
+                            observers => format!(" and {observers} observers"),
+                        };
+                        let message = format!("all {all} voters{observers} serve as specified");
+                        verdict(Truth::True, "Converged", message)
+                    })
+            }
             (Rollout::Done, Scaling::Up { .. }) => {
                 let message = format!("{all} voters serve, {wanted} are wanted");
                 verdict(Truth::False, "ScalingUp", message)
@@ -301,7 +307,7 @@ impl Facts<'_> {
             return verdict(Truth::False, "DeadlineExceeded", message);
         }
         match self.rollout {
-            Rollout::ObjectsPending if self.observed.voter_set.is_none() => {
+            Rollout::ObjectsPending if self.observed.is_new() => {
                 let message = format!("creates {} voters", self.ensemble.formation.voters);
                 return verdict(Truth::True, "Creating", message);
             }
@@ -344,7 +350,8 @@ impl Facts<'_> {
             let message = "waits for a leader".to_owned();
             return verdict(Truth::True, "WaitingForLeader", message);
         }
-        if let Some(progressing) = self.observers_progressing(&verdict) {
+        let moves = self.observers_progressing(&verdict);
+        if let Some(progressing) = moves.or_else(|| self.volumes(condition_type::PROGRESSING)) {
             return progressing;
         }
         verdict(Truth::False, "Converged", "nothing to do".to_owned())
@@ -360,6 +367,7 @@ impl Facts<'_> {
             (_, _, Scaling::Up { .. }) => "ScalingUp",
             (_, _, Scaling::Replacing { .. }) => "Replacing",
             (_, _, Scaling::Down { .. }) => "ScalingDown",
+            _ if matches!(self.growth, Growth::Going { .. }) => "GrowingVolumes",
             (_, Rollout::ObjectsPending | Rollout::Done, Scaling::Done) => return None,
         };
         Some(Operation {
@@ -403,7 +411,8 @@ impl Facts<'_> {
         if self.observed.servers().any(|(_, server)| late(server)) {
             return verdict(Truth::True, "ObserversUnavailable", self.missing_text());
         }
-        verdict(Truth::False, "AsExpected", "nothing is wrong".to_owned())
+        let small = self.volumes(condition_type::DEGRADED);
+        small.unwrap_or_else(|| verdict(Truth::False, "AsExpected", "nothing is wrong".to_owned()))
     }
 
     /// What to do about voters that others stand in for.

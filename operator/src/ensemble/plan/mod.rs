@@ -2,8 +2,8 @@
 //!
 //! Pure: the same arguments give the same plan. At most one step at a time, and none that could cost
 //! the quorum while there is one: `formation.rs` begins an ensemble, `scale.rs` changes its members,
-//! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `conditions.rs` says what
-//! all of it means.
+//! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `volumes.rs` lets volumes
+//! grow, `conditions.rs` says what all of it means.
 //!
 //! `replace.rs` says who is to vote while a voter is lost.
 
@@ -15,6 +15,7 @@ mod replace;
 mod rollout;
 mod safety;
 mod scale;
+mod volumes;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,13 +28,15 @@ pub(crate) use observers::Observers;
 pub use quorum::Quorum;
 pub(crate) use rollout::Rollout;
 pub(crate) use scale::Scaling;
+pub(crate) use volumes::Growth;
 
-use super::build::{self, Servers};
+use super::build::{self, Claims, Servers};
 use super::membership::Membership;
 use super::observe::{Observed, ServerPod};
 use super::validate::ValidatedEnsemble;
 use crate::crd::{Formation, MemberState, Operation};
 use crate::members::ConfigVersion;
+use crate::quantity::Size;
 
 /// How long every voter must have been ready before the next one may go: a server that dies soon
 /// after its start must be seen dying first.
@@ -67,6 +70,8 @@ pub struct Plan {
     pub formation: Formation,
     /// Number of pods of voters.
     pub slots: u8,
+    /// What the StatefulSet of the voters says about their volumes.
+    pub claims: Claims,
     /// The one step to take now.
     pub step: Option<Step>,
     /// What is being done; `None` at rest.
@@ -142,6 +147,26 @@ pub enum Step {
         /// Name of its pod.
         pod: String,
     },
+    /// Ask for a larger volume.
+    GrowVolume {
+        /// Name of the claim.
+        claim: String,
+        /// Version of the claim; one that has changed stays.
+        version: String,
+        /// Name of the pod.
+        pod: String,
+        /// The size.
+        size: Size,
+    },
+    /// Delete the StatefulSet of the voters and leave its pods, so that it is made anew.
+    RecreateSet {
+        /// Its name.
+        name: String,
+        /// Its uid; another one of that name stays.
+        uid: String,
+        /// Its version; one that has changed stays.
+        version: String,
+    },
 }
 
 impl Step {
@@ -153,7 +178,17 @@ impl Step {
             Self::AddVoter { .. } => "AddingVoter",
             Self::ReplaceVoter { .. } => "ReplacingVoter",
             Self::RemoveVoter { .. } => "RemovingVoter",
+            Self::GrowVolume { .. } => "GrowingVolume",
+            Self::RecreateSet { .. } => "RecreatingStatefulSet",
         }
+    }
+
+    /// The same with another reason, if it is a restart.
+    fn restarting_for(mut self, reason: RestartReason) -> Self {
+        if let Self::Restart { why, .. } = &mut self {
+            *why = reason;
+        }
+        self
     }
 
     /// A sentence for people.
@@ -163,6 +198,11 @@ impl Step {
                 let pods: Vec<&str> = servers.iter().map(|place| place.pod.as_str()).collect();
                 format!("tells {} that the ensemble begins", pods.join(", "))
             }
+            Self::Restart {
+                pod,
+                why: RestartReason::VolumePending,
+                ..
+            } => format!("restarts {pod} for the file system on its volume to grow"),
             Self::Restart { pod, .. } => format!("restarts {pod} with the new spec"),
             Self::AddVoter { pod, .. } => format!("gives {pod} a vote"),
             Self::ReplaceVoter {
@@ -170,6 +210,12 @@ impl Step {
                 ..
             } => format!("gives {joining} the vote of {leaving}"),
             Self::RemoveVoter { pod, .. } => format!("takes {pod} out of the members"),
+            Self::GrowVolume { pod, size, .. } => {
+                format!("lets the volume of {pod} grow to {size}")
+            }
+            Self::RecreateSet { name, .. } => {
+                format!("makes StatefulSet {name} again with the new size, around its pods")
+            }
         }
     }
 }
@@ -187,6 +233,8 @@ pub enum RestartReason {
     OutdatedFollower,
     /// It leads, it alone is left and its template is outdated.
     OutdatedLeader,
+    /// The file system on its volume does not grow in use.
+    VolumePending,
 }
 
 impl RestartReason {
@@ -198,6 +246,7 @@ impl RestartReason {
             Self::OutdatedObserver => "OutdatedObserver",
             Self::OutdatedFollower => "OutdatedFollower",
             Self::OutdatedLeader => "OutdatedLeader",
+            Self::VolumePending => "VolumePending",
         }
     }
 }
@@ -229,10 +278,18 @@ fn plan_towards(
     // A voter that takes no part goes first, and an observer before one that does.
     let restart = restart.or(observer_restart);
     let scale = scale::plan(ensemble, observed, &quorum, now);
+    let others = volumes::Others {
+        quorum: &quorum,
+        observers: &observers,
+        rollout: &rollout,
+        scaling: &scale.state,
+    };
+    let volumes = volumes::plan(ensemble, observed, others, now);
     let step = if ensemble.suspend {
         None
     } else {
-        choose_step(form, restart, &rollout, &scale)
+        // Nobody waits for a volume.
+        choose_step(form, restart, &rollout, &scale).or(volumes.step)
     };
     let facts = conditions::Facts {
         ensemble,
@@ -243,12 +300,13 @@ fn plan_towards(
         observers: &observers,
         scaling: &scale.state,
         lost: &replace::lost(ensemble, observed, &quorum, now),
+        growth: &volumes.state,
         now,
     };
     let conditions = facts.verdicts(step.as_ref());
     let resting = conditions::at_rest(&conditions);
     let look_again = match &step {
-        Some(Step::Restart { .. }) => PACE_MOVING,
+        Some(Step::Restart { .. } | Step::GrowVolume { .. }) => PACE_MOVING,
         Some(_) => PACE_STEP,
         _ if resting => PACE_RESTING,
         _ => PACE_MOVING,
@@ -263,6 +321,7 @@ fn plan_towards(
         },
         members: quorum.members,
         slots: scale.slots,
+        claims: volumes.claims,
         step,
         look_again,
     }

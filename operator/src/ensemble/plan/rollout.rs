@@ -36,7 +36,7 @@ pub(super) fn plan(
     let revision = observed
         .voter_set
         .as_ref()
-        .filter(|set| set.template_fingerprint.as_deref() == Some(template))
+        .filter(|set| set.template_fingerprint.as_deref() == Some(template) && !set.terminating)
         .and_then(|set| set.update_revision.as_ref());
     let Some(revision) = revision else {
         return (Rollout::ObjectsPending, None);
@@ -88,8 +88,31 @@ fn on_its_way(
         .map(|id| ensemble.pod_of(*id))
 }
 
-/// Chooses the pod to restart, or says what has to come first.
-fn choose(
+/// Waits until every member takes part and has been ready for a while.
+pub(super) fn wait_for_all(
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+    quorum: &Quorum,
+    now: Timestamp,
+) -> Result<(), String> {
+    if quorum.leader.is_none() {
+        return Err("waits for a leader".to_owned());
+    }
+    if quorum.changing {
+        return Err("waits for a change of the members that is under way".to_owned());
+    }
+    for id in &quorum.members.voters {
+        let pod = ensemble.pod_of(*id);
+        wait_for_voter(observed.voters.get(id), &pod, now)?;
+        if !quorum.participants.contains(id) {
+            return Err(format!("waits until {pod} follows the leader"));
+        }
+    }
+    Ok(())
+}
+
+/// Chooses the pod to restart, of these, or says what has to come first.
+pub(super) fn choose(
     ensemble: &ValidatedEnsemble,
     observed: &Observed,
     quorum: &Quorum,
@@ -129,29 +152,20 @@ fn choose(
         }
         return Ok(restart(absent, RestartReason::OutdatedAndAbsent));
     }
-    let Some(leader) = quorum.leader else {
-        return Err("waits for a leader".to_owned());
-    };
-    if quorum.changing {
-        return Err("waits for a change of the members that is under way".to_owned());
-    }
-    if let Some(why) = observers.holds_voters() {
+    if let Some(why) = observers.holds_voters().filter(|_| quorum.leader.is_some()) {
         return Err(why);
     }
-    let members = &quorum.members.voters;
+    wait_for_all(ensemble, observed, quorum, now)?;
     // Nothing depends on who has no vote; they still go one at a time.
-    for id in members {
-        let pod = ensemble.pod_of(*id);
-        wait_for_voter(observed.voters.get(id), &pod, now)?;
-        if !quorum.participants.contains(id) {
-            return Err(format!("waits until {pod} follows the leader"));
-        }
-    }
+    let members = &quorum.members.voters;
     let mut rest = outdated.iter().filter(|(id, _)| !members.contains(id));
     if let Some(voteless) = rest.next() {
         return Ok(restart(voteless, RestartReason::OutdatedWithoutVote));
     }
-    let follower = outdated.iter().rev().find(|(id, _)| *id != leader);
+    let follower = outdated
+        .iter()
+        .rev()
+        .find(|(id, _)| Some(*id) != quorum.leader);
     if let Some(follower) = follower {
         return Ok(restart(follower, RestartReason::OutdatedFollower));
     }

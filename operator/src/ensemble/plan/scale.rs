@@ -51,8 +51,15 @@ pub(super) fn plan(
 ) -> Scale {
     let founders = ensemble.formation.voters;
     let set = observed.voter_set.as_ref();
+    // Where it is made again, it is for the members and the pods that are there.
+    let mut there = observed.voters.iter().filter(|(_, pod)| !pod.terminating);
+    let lost = if ensemble.formation.complete {
+        there.next_back().map_or(0, |(id, _)| *id)
+    } else {
+        founders
+    };
     // A pod for each member, whatever somebody did to the StatefulSet.
-    let kept = set.map_or(founders, |set| set.slots).max(quorum.highest);
+    let kept = set.map_or(lost, |set| set.slots).max(quorum.highest);
     let members = &quorum.members.voters;
     let wanted = replace::wanted(ensemble, observed, quorum, now);
     let surplus: BTreeSet<u8> = members - &wanted;

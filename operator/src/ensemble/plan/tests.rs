@@ -14,6 +14,8 @@ fn conclusion(plan: &Plan) -> String {
         Some(step @ Step::ReplaceVoter { pods, .. }) => {
             format!("{} {}", pods.join(" "), step.reason())
         }
+        Some(Step::GrowVolume { pod, .. }) => format!("{pod} GrowingVolume"),
+        Some(step @ Step::RecreateSet { .. }) => step.reason().to_owned(),
         Some(step @ Step::Form { servers }) => format!("{} {}", servers.len(), step.reason()),
         None => reason(plan, PROGRESSING).to_owned(),
     }

@@ -11,12 +11,14 @@
 mod dice;
 mod follies;
 mod observers;
+mod pods;
 mod servers;
+mod volumes;
 mod world;
 
 use dice::Dice;
 use follies::Folly;
-use world::World;
+use world::{SetVersion, World};
 
 use super::{Plan, Step, plan_towards};
 use crate::crd::condition_type;
@@ -54,7 +56,7 @@ fn look(world: &World, dice: &mut Dice, silent_percent: u64) -> (Observed, Plan)
 #[derive(Default)]
 struct Operator {
     folly: Option<Folly>,
-    plan: Option<(Plan, u64, Option<u64>)>,
+    plan: Option<(Plan, u64, Option<SetVersion>)>,
     stage: u8,
 }
 
@@ -170,12 +172,13 @@ fn disturb(world: &mut World, dice: &mut Dice, operators: &mut [Operator; 2], wo
         }
         93 => world.wish(|wish| wish.suspend = !wish.suspend),
         94 if dice.percent(30) => world.meddle(u8::try_from(dice.below(6)).unwrap()),
-        94 => {
+        94 if dice.percent(50) => {
             if let Some(id) = dice.of(&ids) {
                 world.tell(&format!("the node of {id} is lost, or is back"));
                 world.toggle_node(id);
             }
         }
+        94 => world.wish(|wish| wish.size += 1),
         95 => world.copy_volumes(),
         96 => world.bring_back_volumes(),
         event @ 97..100 => disturb_observers(world, dice, event),
@@ -207,6 +210,8 @@ fn disturb_observers(world: &mut World, dice: &mut Dice, event: u64) {
 
 /// What must hold after each event.
 fn check(world: &mut World) -> Result<(), String> {
+    // Whoever was back and goes again does not go by the operator's doing.
+    world.note_those_back();
     let leads = world.servers.lead.is_some();
     if world.observers.too_many_away(world.wish.observers, leads) {
         return Err(failure(
@@ -291,6 +296,7 @@ fn rests(world: &World, dice: &mut Dice) -> bool {
         && plan.operation.is_none()
         && members.voters.len() == usize::from(world.wish.replicas)
         && world.slots() == Some(world.wish.replicas)
+        && world.has_room()
         && world.recorded.as_ref() == Some(&members)
         && world.observers.pods.len() == usize::from(world.wish.observers)
 }
@@ -309,6 +315,7 @@ fn walk(seed: u64, folly: Option<Folly>) -> Result<(), String> {
     // A volume from an earlier life, or none: the next wish finds it so.
     world.wish.replicas = dice.of(&[1, 3, 5]).unwrap();
     world.wish.observers = u8::try_from(dice.below(13)).unwrap();
+    world.wish.size += u8::try_from(dice.below(2)).unwrap();
     settle(&mut world, &mut dice, folly)
 }
 
@@ -410,5 +417,11 @@ fn walks_get_around() {
         before,
         "no member changed"
     );
+    let pods = |world: &World| world.pods.values().map(|pod| pod.uid).collect::<Vec<_>>();
+    let before = pods(&world);
+    world.wish.size += 1;
+    settle(&mut world, &mut dice, None).unwrap();
+    assert!(world.has_room());
+    assert_eq!(pods(&world), before, "no pod goes for a volume");
     assert_eq!(look(&world, &mut Dice::new(1), 0).1.step, None::<Step>);
 }

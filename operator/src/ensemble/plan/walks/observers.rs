@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::dice::Dice;
-use super::world::{GRACE_S, Pod, at, name};
+use super::pods::Pod;
+use super::world::{GRACE_S, at, name};
 use crate::ensemble::observe::{ObserverPods, ServerPod, ServerSet};
 use crate::ensemble::observers::ObserverGroup;
 use crate::members::{History, MemberReport, ReportedConfig, ReportedRole};
@@ -150,6 +151,7 @@ impl Observers {
                 update_revision: Some(name(*template)),
                 created: Some(at(1_800_000_000)),
                 slots: *slots,
+                ..ServerSet::default()
             });
             let inside = self
                 .pods

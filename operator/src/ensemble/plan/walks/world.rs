@@ -8,10 +8,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::dice::Dice;
 use super::observers::{self, Observers};
+use super::pods::Pod;
 use super::servers::{Disk, Servers};
+use super::volumes::{Volumes, gib};
 use crate::crd::Formation;
 use crate::ensemble::membership::Membership;
-use crate::ensemble::observe::{Observed, ServerPod, ServerSet};
+use crate::ensemble::observe::{Observed, ServerPod, ServerSet, SetIdentity};
 use crate::ensemble::observers::ObserverSpec;
 use crate::ensemble::plan::{Plan, Step};
 use crate::ensemble::validate::{VOTER_ID_MAX, ValidatedEnsemble};
@@ -29,7 +31,12 @@ pub(super) struct Wish {
     pub(super) template: u32,
     pub(super) suspend: bool,
     pub(super) replace_after_s: Option<i64>,
+    /// Of each voter's volume, GiB.
+    pub(super) size: u8,
 }
+
+/// The uid and the version of the StatefulSet.
+pub(super) type SetVersion = (u64, u64);
 
 /// The StatefulSet.
 #[derive(Clone, Debug)]
@@ -37,45 +44,10 @@ struct Set {
     slots: u8,
     template: u32,
     version: u64,
-}
-
-/// A pod.
-#[derive(Clone, Debug)]
-pub(super) struct Pod {
-    pub(super) uid: u64,
-    pub(super) template: u32,
-    pub(super) created: i64,
-    pub(super) running: bool,
-    pub(super) ready_since: Option<i64>,
-    pub(super) unready_since: i64,
-    pub(super) ends_at: Option<i64>,
-}
-
-impl Pod {
-    /// One that was just made.
-    pub(super) fn new(uid: u64, template: u32, now: i64) -> Self {
-        Self {
-            uid,
-            template,
-            created: now,
-            running: false,
-            ready_since: None,
-            unready_since: now,
-            ends_at: None,
-        }
-    }
-
-    /// The kubelet looks whether its server serves; of one that does it may hear later.
-    pub(super) fn probe(&mut self, serves: bool, now: i64, hears: bool) {
-        match self.ready_since {
-            None if serves && hears => self.ready_since = Some(now),
-            Some(_) if !serves => {
-                self.ready_since = None;
-                self.unready_since = now;
-            }
-            _ => {}
-        }
-    }
+    uid: u64,
+    /// Of the volumes that it makes, GiB.
+    size: u8,
+    terminating: bool,
 }
 
 /// The cluster.
@@ -91,6 +63,7 @@ pub(super) struct World {
     pub(super) formation: Option<Formation>,
     pub(super) recorded: Option<Membership>,
     pub(super) pods: BTreeMap<u8, Pod>,
+    pub(super) volumes: Volumes,
     pub(super) servers: Servers,
     pub(super) observers: Observers,
     /// Voters whose nodes are lost.
@@ -126,6 +99,7 @@ impl World {
                 template: 0,
                 suspend: false,
                 replace_after_s: None,
+                size: 1,
             },
             broken: Vec::new(),
             set: None,
@@ -133,6 +107,7 @@ impl World {
             formation: None,
             recorded: None,
             pods: BTreeMap::new(),
+            volumes: Volumes::default(),
             servers: Servers::default(),
             observers: Observers::default(),
             nodes_lost: BTreeSet::new(),
@@ -181,6 +156,7 @@ impl World {
             suspend: self.wish.suspend,
             formation,
             recorded: self.recorded.clone(),
+            storage_size: gib(self.wish.size),
             observers: ObserverSpec {
                 groups: observers::groups(self.wish.observers),
                 ..ObserverSpec::default()
@@ -209,11 +185,18 @@ impl World {
             observers: self.observers.observe(leader, &self.broken, &silent),
             surplus: Vec::new(),
             voters,
+            volumes: self.volumes.observe(&self.spare),
             voter_set: self.set.as_ref().map(|set| ServerSet {
                 template_fingerprint: Some(name(set.template)),
                 update_revision: Some(name(set.template)),
                 created: Some(at(1_800_000_000)),
                 slots: set.slots,
+                identity: SetIdentity {
+                    uid: set.uid.to_string(),
+                    version: set.version.to_string(),
+                },
+                claim_size: Some(gib(set.size)),
+                terminating: set.terminating,
             }),
             versions: BTreeMap::new(),
             foreign: Vec::new(),
@@ -318,23 +301,34 @@ impl World {
     }
 
     /// The objects are written, unless the StatefulSet has changed since it was seen.
-    pub(super) fn apply(&mut self, plan: &Plan, seen: Option<u64>) -> bool {
+    pub(super) fn apply(&mut self, plan: &Plan, seen: Option<SetVersion>) -> bool {
         if seen != self.set_version() {
             return false;
         }
-        self.list = Some(plan.members.clone());
+        let list = Some(plan.members.clone());
+        let mut changed = self.list != list;
+        self.list = list;
         let (slots, template) = (plan.slots, self.wish.template);
+        self.observers.apply(self.wish.observers, template);
+        self.uids += 1;
+        let size = (1..=u8::MAX).find(|gi| *gib(*gi).quantity() == plan.claims.size);
+        let size = size.expect("a size in GiB");
         let set = self.set.get_or_insert(Set {
             slots,
             template,
             version: 0,
+            uid: self.uids,
+            size,
+            terminating: false,
         });
-        if set.slots != slots || set.template != template {
+        if !set.terminating {
+            assert_eq!(set.size, size, "claims of a StatefulSet that is there");
+            // What is as it was written is not written again.
+            changed |= (set.slots, set.template) != (slots, template);
             set.slots = slots;
             set.template = template;
+            set.version += u64::from(changed);
         }
-        set.version += 1;
-        self.observers.apply(self.wish.observers, template);
         true
     }
 
@@ -347,6 +341,21 @@ impl World {
     pub(super) fn carry_out(&mut self, step: &Step, dice: &mut Dice) {
         self.tell(&step.text());
         match step {
+            Step::GrowVolume {
+                claim,
+                version,
+                size,
+                ..
+            } => self.volumes.grow(claim, version, size, &self.spare),
+            Step::RecreateSet { uid, version, .. } => {
+                let seen = |set: &&mut Set| {
+                    (set.uid.to_string(), set.version.to_string()) == (uid.clone(), version.clone())
+                };
+                if let Some(set) = self.set.as_mut().filter(seen) {
+                    set.terminating = true;
+                    set.version += 1;
+                }
+            }
             Step::Form { servers } => {
                 for place in servers {
                     self.servers.form(place.server_id, &place.life);
@@ -359,18 +368,7 @@ impl World {
                     .restart((*server_id, uid), total, leads, now, dice);
             }
             Step::Restart { server_id, uid, .. } => {
-                self.note_those_back();
-                let (now, takes_part) = (self.now, self.takes_part(*server_id));
-                if let Some(pod) = self.pods.get_mut(server_id)
-                    && pod.uid.to_string() == *uid
-                    && pod.ends_at.is_none()
-                {
-                    pod.ends_at = Some(now + i64::try_from(dice.below(GRACE_S)).unwrap());
-                    if takes_part {
-                        self.away.push(*server_id);
-                    }
-                    self.servers.stop(*server_id);
-                }
+                self.restart_voter(*server_id, uid, dice);
             }
             Step::AddVoter {
                 via,
@@ -404,6 +402,21 @@ impl World {
         }
     }
 
+    fn restart_voter(&mut self, id: u8, uid: &str, dice: &mut Dice) {
+        self.note_those_back();
+        let (now, takes_part) = (self.now, self.takes_part(id));
+        if let Some(pod) = self.pods.get_mut(&id)
+            && pod.uid.to_string() == uid
+            && pod.ends_at.is_none()
+        {
+            pod.ends_at = Some(now + i64::try_from(dice.below(GRACE_S)).unwrap());
+            if takes_part {
+                self.away.push(id);
+            }
+            self.servers.stop(id);
+        }
+    }
+
     /// Whether a voter is there for the quorum.
     pub(super) fn takes_part(&self, id: u8) -> bool {
         self.servers.serves(id) && self.servers.members().voters.contains(&id)
@@ -411,22 +424,17 @@ impl World {
 
     /// The controller of StatefulSets and the kubelets do what is due.
     pub(super) fn kubernetes(&mut self, dice: &mut Dice, promptly: bool) {
-        let Some(set) = self.set.clone() else { return };
         let now = self.now;
         self.pods
             .retain(|_, pod| pod.ends_at.is_none_or(|at| at > now));
-        for (id, pod) in &mut self.pods {
-            if *id > set.slots && pod.ends_at.is_none() {
-                pod.ends_at = Some(now + i64::try_from(dice.below(GRACE_S)).unwrap());
-                self.servers.stop(*id);
-            }
+        let leaves = |set: &Set| set.terminating;
+        if self.set.as_ref().is_some_and(leaves) && (promptly || dice.percent(40)) {
+            self.set = None;
         }
-        for id in 1..=set.slots {
-            if !self.pods.contains_key(&id) && (promptly || dice.percent(60)) {
-                self.uids += 1;
-                self.pods.insert(id, Pod::new(self.uids, set.template, now));
-            }
+        if let Some(set) = self.set.clone().filter(|set| !set.terminating) {
+            self.run_set(&set, dice, promptly);
         }
+        self.volumes.work(&self.pods, now, dice, promptly);
         let list = self.list.clone().unwrap_or_default();
         for (id, pod) in &mut self.pods {
             let has_place = pod.ends_at.is_none() && !self.nodes_lost.contains(id);
@@ -441,6 +449,24 @@ impl World {
         let leads = self.servers.lead.is_some();
         self.observers
             .kubernetes((now, &mut self.uids, leads), &self.broken, dice, promptly);
+    }
+
+    /// Pods that are not wanted go, and those that are missing come.
+    fn run_set(&mut self, set: &Set, dice: &mut Dice, promptly: bool) {
+        let now = self.now;
+        for (id, pod) in &mut self.pods {
+            if *id > set.slots && pod.ends_at.is_none() {
+                pod.ends_at = Some(now + i64::try_from(dice.below(GRACE_S)).unwrap());
+                self.servers.stop(*id);
+            }
+        }
+        for id in 1..=set.slots {
+            if !self.pods.contains_key(&id) && (promptly || dice.percent(60)) {
+                self.uids += 1;
+                self.volumes.provide(id, set.size);
+                self.pods.insert(id, Pod::new(self.uids, set.template, now));
+            }
+        }
     }
 
     /// Voters that are away because the operator restarted them.
@@ -481,6 +507,7 @@ impl World {
     pub(super) fn lose_disk(&mut self, id: u8) {
         self.lose_pod(id);
         self.servers.disks.remove(&id);
+        self.volumes.lose(id);
     }
 
     /// A person copies all volumes.
@@ -515,8 +542,15 @@ impl World {
     }
 
     /// The version of the StatefulSet that was read.
-    pub(super) fn set_version(&self) -> Option<u64> {
-        self.set.as_ref().map(|set| set.version)
+    pub(super) fn set_version(&self) -> Option<SetVersion> {
+        self.set.as_ref().map(|set| (set.uid, set.version))
+    }
+
+    /// Whether each voter has a volume of the size that is wanted, and so would one to come.
+    pub(super) fn has_room(&self) -> bool {
+        let smallest = self.volumes.smallest(1..=self.wish.replicas);
+        let of_set = self.set.as_ref().map(|set| set.size);
+        smallest >= Some(self.wish.size) && of_set >= Some(self.wish.size)
     }
 
     /// Number of pods that the StatefulSet is asked for.
