@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::crd::{
-    Formation, ObserverZone, Observers, Spread, Storage, Voters, ZkEnsemble, ZkEnsembleSpec,
-    ZkEnsembleStatus,
+    ClientTls, ClientTlsMode, Formation, ObserverZone, Observers, PeerTls, PeerTlsMode, Spread,
+    Storage, Tls, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
 };
 use crate::ensemble::build::{self, Servers};
 use crate::ensemble::observe::{
@@ -63,6 +63,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
                 template: None,
             },
             observers: None,
+            tls: None,
             volumes: None,
             network_policy: None,
             config: std::collections::BTreeMap::new(),
@@ -79,6 +80,22 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
 
 pub(crate) fn valid(replicas: i32) -> ValidatedEnsemble {
     validate(&ensemble(replicas), &defaults()).unwrap().unwrap()
+}
+
+/// The same with TLS for everybody, with the certificate of this Secret, or the operator's own.
+pub(crate) fn valid_with_tls(secret_name: Option<&str>) -> ValidatedEnsemble {
+    let mut object = ensemble(3);
+    object.spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Require, secret_name));
+    validate(&object, &defaults()).unwrap().unwrap()
+}
+
+/// TLS as a person writes it.
+pub(crate) fn tls(client: ClientTlsMode, peer: PeerTlsMode, secret_name: Option<&str>) -> Tls {
+    Tls {
+        client: ClientTls { mode: client },
+        peer: PeerTls { mode: peer },
+        secret_name: secret_name.map(str::to_owned),
+    }
 }
 
 /// The same with so many observers in the zones a, b and c.
@@ -133,6 +150,7 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
                 )
             })
             .collect(),
+        certificates: None,
         surplus: Vec::new(),
         versions: BTreeMap::new(),
         foreign: Vec::new(),

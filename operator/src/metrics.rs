@@ -51,7 +51,7 @@ impl Metrics {
             steps: IntCounterVec::new(
                 Opts::new(
                     "quorate_operator_steps_total",
-                    "Steps taken: pods restarted, members changed, ensembles begun; by reason",
+                    "Steps taken: pods restarted, members changed, ensembles begun, certificates made; by reason",
                 ),
                 &["reason"],
             )?,
@@ -91,7 +91,7 @@ impl Metrics {
         }
     }
 
-    /// A step was taken, for one of the constant reasons of the planner.
+    /// A step was taken, or something made, for one of the constant reasons.
     pub(crate) fn stepped(&self, reason: &'static str) {
         self.steps.with_label_values(&[reason]).inc();
     }

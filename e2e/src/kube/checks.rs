@@ -17,6 +17,7 @@ mod rest;
 mod restarts;
 mod rolls;
 mod scaling;
+mod tls;
 mod volumes;
 mod walks;
 
@@ -111,6 +112,10 @@ const LONG_CHECKS: &[Check] = &[
     (
         "all pods and all operators die",
         operators::all_pods_and_operators_die,
+    ),
+    (
+        "certificates are renewed while clients are connected",
+        tls::certificates_are_renewed,
     ),
     ("many rolling restarts of three voters", rolls::three_voters),
     ("many rolling restarts of five voters", rolls::five_voters),

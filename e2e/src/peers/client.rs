@@ -2,11 +2,15 @@
 //! caller's back. It neither reconnects nor pings; every request keeps the session alive.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use thiserror::Error;
 use zk_wire::client::request::{CreateOp, CreateRequest, NO_TTL};
 use zk_wire::client::{
@@ -60,10 +64,15 @@ impl Failure {
     }
 }
 
+/// A connection, plain or with TLS.
+trait Wire: Read + Write + Send + Debug {}
+
+impl<T: Read + Write + Send + Debug> Wire for T {}
+
 /// A session with one server.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     unread: BytesMut,
     next_xid: i32,
     session: ConnectResponse,
@@ -78,6 +87,22 @@ impl Client {
     /// When the server is not there or does not want it.
     pub fn connect(address: SocketAddr, limit: Duration) -> Result<Self, Failure> {
         Self::connect_as(address, limit, None, false)
+    }
+
+    /// The same with TLS, with a server whose certificate has to have this name.
+    ///
+    /// # Errors
+    /// As [`Client::connect`], also when server and client do not trust each other.
+    pub fn connect_tls(
+        address: SocketAddr,
+        limit: Duration,
+        config: Arc<ClientConfig>,
+        name: &str,
+    ) -> Result<Self, Failure> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        let stream = StreamOwned::new(tls, open(address, limit)?);
+        Self::connect_over(Box::new(stream), limit, None, false)
     }
 
     /// Opens a session with a server that has no quorum, if `old` is none; otherwise goes on with
@@ -111,10 +136,16 @@ impl Client {
         old: Option<&ConnectResponse>,
         read_only: bool,
     ) -> Result<Self, Failure> {
-        let mut stream = TcpStream::connect_timeout(&address, limit)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.set_write_timeout(Some(limit))?;
+        let stream = open(address, limit)?;
+        Self::connect_over(Box::new(stream), limit, old, read_only)
+    }
+
+    fn connect_over(
+        mut stream: Box<dyn Wire>,
+        limit: Duration,
+        old: Option<&ConnectResponse>,
+        read_only: bool,
+    ) -> Result<Self, Failure> {
         let password = old.map_or([0; 16], |old| old.password);
         let request = ConnectRequest {
             last_zxid_seen: Zxid::ZERO,
@@ -125,7 +156,7 @@ impl Client {
         };
         stream.write_all(&framed(&request.encode()))?;
         let mut unread = BytesMut::new();
-        let session = ConnectResponse::decode(read_frame(&mut stream, &mut unread)?)?;
+        let session = ConnectResponse::decode(read_frame(stream.as_mut(), &mut unread)?)?;
         if session.timeout_ms <= 0 {
             return Err(Failure::Session);
         }
@@ -183,7 +214,7 @@ impl Client {
         self.stream
             .write_all(&framed(&request.encode_with_header(xid)))?;
         loop {
-            let mut reader = Reader::unlimited(read_frame(&mut self.stream, &mut self.unread)?);
+            let mut reader = Reader::unlimited(read_frame(self.stream.as_mut(), &mut self.unread)?);
             let header = ReplyHeader::decode(&mut reader)?;
             if header.xid == event::EVENT_XID {
                 self.events.push_back(WatcherEvent::decode(&mut reader)?);
@@ -217,7 +248,7 @@ impl Client {
         let mut replies = Vec::with_capacity(requests.len());
         let mut due = Xid(first);
         while replies.len() < requests.len() {
-            let mut reader = Reader::unlimited(read_frame(&mut self.stream, &mut self.unread)?);
+            let mut reader = Reader::unlimited(read_frame(self.stream.as_mut(), &mut self.unread)?);
             let header = ReplyHeader::decode(&mut reader)?;
             if header.xid == event::EVENT_XID {
                 self.events.push_back(WatcherEvent::decode(&mut reader)?);
@@ -350,6 +381,14 @@ impl Client {
     }
 }
 
+fn open(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
+    Ok(stream)
+}
+
 /// Puts the length in front.
 #[must_use]
 pub fn framed(content: &[u8]) -> Vec<u8> {
@@ -360,7 +399,7 @@ pub fn framed(content: &[u8]) -> Vec<u8> {
     raw
 }
 
-fn read_frame(stream: &mut TcpStream, unread: &mut BytesMut) -> Result<Bytes, Failure> {
+fn read_frame(stream: &mut dyn Wire, unread: &mut BytesMut) -> Result<Bytes, Failure> {
     loop {
         if let Some(content) = frame::take_frame(unread, 0, FRAME_LEN_MAX)? {
             return Ok(content);

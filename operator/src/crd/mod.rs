@@ -25,6 +25,11 @@ mod status;
     reason = "the schema derive copies each struct into a private place"
 )]
 mod template;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
+mod tls;
 
 pub use manifest::{crd, crd_yaml};
 pub use network::NetworkAccess;
@@ -40,3 +45,4 @@ pub use status::{
     ObserverZoneStatus, Operation, VoterCounts, ZkEnsembleStatus, condition_type,
 };
 pub use template::Template;
+pub use tls::{ClientTls, ClientTlsMode, PeerTls, PeerTlsMode, Tls};

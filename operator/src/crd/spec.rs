@@ -14,9 +14,10 @@ use super::network::NetworkAccess;
 use super::observers::Observers;
 use super::status::ZkEnsembleStatus;
 use super::template::Template;
+use super::tls::Tls;
 
 /// The `zoo.cfg` keys that the operator writes itself, so that `spec.config` may not set them.
-pub const OWNED_KEYS: [&str; 14] = [
+pub const OWNED_KEYS: [&str; 22] = [
     "dataDir",
     "dataLogDir",
     "clientPort",
@@ -31,10 +32,28 @@ pub const OWNED_KEYS: [&str; 14] = [
     "quorumListenOnAllIPs",
     "electionPortBindRetry",
     "db.autocreate",
+    "client.certReload",
+    "sslQuorum",
+    "sslQuorumReloadCertFiles",
+    "portUnification",
+    "fips-mode",
+    "ssl.quorum.clientAuth",
+    "ssl.quorum.clientHostnameVerification",
+    "ssl.quorum.hostnameVerification",
 ];
 
 /// The beginnings of `zoo.cfg` keys that the operator writes itself.
-pub const OWNED_PREFIXES: [&str; 5] = ["server.", "group.", "weight.", "admin.", "quorate."];
+pub const OWNED_PREFIXES: [&str; 9] = [
+    "server.",
+    "group.",
+    "weight.",
+    "admin.",
+    "quorate.",
+    "ssl.keyStore.",
+    "ssl.trustStore.",
+    "ssl.quorum.keyStore.",
+    "ssl.quorum.trustStore.",
+];
 
 /// Wanted state of one ZooKeeper-compatible ensemble.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +125,33 @@ pub const OWNED_PREFIXES: [&str; 5] = ["server.", "group.", "weight.", "admin.",
     ).message(
         "metadata.name and the name of a zone in observers.zones are longer than 42 characters \
          together: the names of pods are built from both; create the ensemble under a shorter name"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.tls) || !has(self.spec.tls.secretName) || \
+         (self.spec.tls.secretName != self.metadata.name + '-tls' && \
+         self.spec.tls.secretName != self.metadata.name + '-ca')"
+    ).message(
+        "tls.secretName is one of the names that the operator uses for Secrets of its own (NAME-tls and \
+         NAME-ca): remove it to use the operator's certificates, or give the Secret another name"
+    ),
+    validation = Rule::new(
+        "(has(self.spec.tls) && has(self.spec.tls.peer) && has(self.spec.tls.peer.mode) ? \
+         self.spec.tls.peer.mode : 'Off') == (has(oldSelf.spec.tls) && has(oldSelf.spec.tls.peer) && \
+         has(oldSelf.spec.tls.peer.mode) ? oldSelf.spec.tls.peer.mode : 'Off')"
+    ).message(
+        "tls.peer.mode cannot be changed: servers with it and without would not understand each other \
+         while they are restarted one after the other; set it back to its old value, or create a new \
+         ZkEnsemble with the other mode and move the data"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.tls) || !has(self.spec.tls.peer) || !has(self.spec.tls.peer.mode) || \
+         self.spec.tls.peer.mode == 'Off' || !has(oldSelf.spec.tls) || \
+         (has(self.spec.tls.secretName) ? self.spec.tls.secretName : '') == \
+         (has(oldSelf.spec.tls.secretName) ? oldSelf.spec.tls.secretName : '')"
+    ).message(
+        "tls.secretName cannot be changed while peer.mode is Require: servers with certificates of the old \
+         authority and of the new one would not let each other in; set it back to its old value and \
+         replace what is in the Secret, with both authorities in ca.crt for a time"
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -126,6 +172,10 @@ pub struct ZkEnsembleSpec {
     /// Servers that follow without a vote and serve clients in their zone; none without this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observers: Option<Observers>,
+
+    /// TLS with clients and between servers; none without this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 
     /// What becomes of volumes that no server uses any more; by default they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -324,7 +374,7 @@ fn config_schema(_: &mut SchemaGenerator) -> Schema {
                 "rule": format!("self.all(key, !({starts}))"),
                 "message": format!(
                     "config may not set keys that start with {}: remove them; the operator writes \
-                     the list of servers, the admin port and the identity itself",
+                     the list of servers, the admin port, the identity and the certificates itself",
                     OWNED_PREFIXES.join(", ")
                 ),
             },

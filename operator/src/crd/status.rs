@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// The types of the conditions, all of them always present.
+/// The types of the conditions; all but that of certificates are always present.
 pub mod condition_type {
     /// All voters serve and run what the spec asks for.
     pub const READY: &str = "Ready";
@@ -21,6 +21,8 @@ pub mod condition_type {
     pub const DISRUPTION_SAFE: &str = "DisruptionSafe";
     /// Any one zone may be lost, and the voters of the others make a quorum.
     pub const ZONE_FAULT_TOLERANT: &str = "ZoneFaultTolerant";
+    /// The certificate of the servers is there and good; present with TLS only.
+    pub const CERTIFICATES_VALID: &str = "CertificatesValid";
 }
 
 /// Observed state of an ensemble.
@@ -42,8 +44,8 @@ pub struct ZkEnsembleStatus {
     /// What is being done; absent at rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
-    /// Ready, QuorumAvailable, Progressing, Degraded, DisruptionSafe and ZoneFaultTolerant, each with a
-    /// reason and a message.
+    /// Ready, QuorumAvailable, Progressing, Degraded, DisruptionSafe, ZoneFaultTolerant, and with TLS
+    /// CertificatesValid, each with a reason and a message.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

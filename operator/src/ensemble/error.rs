@@ -1,5 +1,7 @@
 //! Why a reconcile failed. What is merely unfinished or unhealthy is not an error but a condition.
 
+use super::certificates::IssueError;
+
 /// A reconcile that has to be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
@@ -18,6 +20,9 @@ pub enum ReconcileError {
         /// Who is in the Lease.
         holder: Option<String>,
     },
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Certificate(#[from] IssueError),
     /// The object lacks a field that the API server always sets.
     #[error("the ZkEnsemble has no {0}")]
     Incomplete(&'static str),
@@ -34,6 +39,7 @@ impl ReconcileError {
         let source = match self {
             Self::Api { source, .. } => source,
             Self::NotLeading { .. } => return "not_leading",
+            Self::Certificate(_) => return "certificate",
             Self::Incomplete(_) => return "incomplete",
         };
         let kube::Error::Api(status) = source.as_ref() else {

@@ -6,6 +6,7 @@ use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder};
 
 use super::carry_out::Outcome;
+use super::certificates::Due;
 use super::plan::Step;
 use crate::crd::ZkEnsemble;
 
@@ -25,6 +26,12 @@ pub(super) async fn stepped(
         Outcome::Overtaken => return,
     };
     publish(recorder, object, type_, step.reason(), action(step), note).await;
+}
+
+/// Writes that something was made of the certificates.
+pub(super) async fn issued(recorder: &Recorder, object: &ZkEnsemble, due: Due) {
+    let type_ = EventType::Normal;
+    publish(recorder, object, type_, due.reason(), "Issue", due.text()).await;
 }
 
 /// Writes that the ensemble is left as it is, and why.

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod build;
 mod carry_out;
+pub mod certificates;
 pub mod controller;
 pub mod error;
 mod events;
@@ -27,6 +28,7 @@ use kube::runtime::events::Recorder;
 
 use self::apply::Ledger;
 use self::carry_out::{Outcome, carry_out};
+use self::certificates::Due;
 use self::error::ReconcileError;
 use self::observe::Observed;
 use self::plan::Plan;
@@ -109,7 +111,11 @@ async fn go_on<M: Members>(
     // What is decided by is on record before anything is done by it.
     let latched = status::latch(before.as_ref(), ensemble, &plan);
     let object = write(context, object, namespace, name, &latched).await?;
-    if !ensemble.suspend {
+    if let Some(due) = certificates::due(ensemble, observed.certificates.as_ref(), now) {
+        return issue(context, &object, ensemble, observed, due).await;
+    }
+    // A pod whose Secret is of no use would not start.
+    if !ensemble.suspend && certificates::usable(ensemble, observed.certificates.as_ref()) {
         let wanted = build::build(ensemble, &plan.members, plan.slots, &plan.claims);
         apply::objects(
             &context.client,
@@ -138,6 +144,26 @@ async fn go_on<M: Members>(
     log_changes(ensemble, before.as_ref(), &plan);
     write(context, object, namespace, name, &status).await?;
     Ok(Action::requeue(plan.look_again))
+}
+
+/// Makes what is due of the certificates. It is looked at again at once: nothing else is done by what was
+/// seen before.
+async fn issue<M: Members>(
+    context: &Context<M>,
+    object: &ZkEnsemble,
+    ensemble: &ValidatedEnsemble,
+    observed: &Observed,
+    due: Due,
+) -> Result<Action, ReconcileError> {
+    context.leadership.confirm().await?;
+    let (client, now) = (&context.client, Timestamp::now());
+    if certificates::write(client, ensemble, &observed.versions, due, now).await? {
+        tracing::info!(ensemble = %ensemble.name, namespace = %ensemble.namespace,
+            reason = due.reason(), "{}", due.text());
+        context.metrics.stepped(due.reason());
+        events::issued(&context.recorder, object, due).await;
+    }
+    Ok(Action::requeue(PACE_OVERTAKEN))
 }
 
 async fn refuse<M: Members>(

@@ -10,6 +10,7 @@ use kube::{Client, Resource};
 
 use super::apply::FIELD_MANAGER;
 use super::build::observer_selector;
+use super::certificates::TlsSpec;
 use super::error::{Called, ReconcileError};
 use super::observe::Observed;
 use super::plan::{Plan, Truth, Verdict, member_state};
@@ -170,6 +171,12 @@ pub fn refusal(
         verdict(condition_type::DISRUPTION_SAFE, Truth::Unknown),
         verdict(condition_type::ZONE_FAULT_TOLERANT, Truth::Unknown),
     ];
+    let tls = object.spec.tls.as_ref().map(TlsSpec::from);
+    let tls = tls.filter(TlsSpec::is_on);
+    let verdicts: Vec<Verdict> = verdicts
+        .into_iter()
+        .chain(tls.map(|_| verdict(condition_type::CERTIFICATES_VALID, Truth::Unknown)))
+        .collect();
     let previous = object.status.as_ref();
     ZkEnsembleStatus {
         observed_generation: object.metadata.generation,

@@ -13,13 +13,14 @@ use k8s_openapi::jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
 use super::build::DATA_VOLUME;
+use super::certificates::TlsSpec;
 use super::error::ReconcileError;
 use super::membership::Membership;
 use super::network;
 use super::observers::{ObserverGroup, ObserverSpec};
 use crate::crd::{
-    Formation, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, Resources, Spread, Template, Volumes,
-    Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
+    ClientTlsMode, Formation, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, PeerTlsMode, Resources,
+    Spread, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
 };
 use crate::members::{ConfigVersion, MasterKey};
 use crate::quantity::Size;
@@ -29,6 +30,9 @@ const NAME_LEN_MAX: usize = 30;
 
 /// Longest key of `zoo.cfg`.
 const KEY_LEN_MAX: usize = 128;
+
+/// Longest name of a Secret.
+const SECRET_NAME_LEN_MAX: usize = 253;
 
 /// Annotation of the ensemble: whenever its text changes, every server is restarted, one at a time.
 pub const RESTARTED_AT_ANNOTATION: &str = "quorate.dev/restartedAt";
@@ -90,6 +94,8 @@ pub struct ValidatedEnsemble {
     pub template: Template,
     /// The observers.
     pub observers: ObserverSpec,
+    /// What TLS is wanted.
+    pub tls: TlsSpec,
     /// What becomes of volumes that are not used any more.
     pub volumes: Volumes,
     /// Settings of the user.
@@ -129,6 +135,12 @@ pub enum InvalidSpec {
          and there are ids for 7 zones; remove it, or remove another zone and wait until its pods are gone"
     )]
     ObserverZone(String),
+    /// A name of a Secret that cannot be, or that the operator uses itself.
+    #[error(
+        "tls.secretName {0:?} must be the name of a Secret that is not one of the operator's own for \
+         this ensemble; give it another name, or remove tls.secretName"
+    )]
+    SecretName(String),
     /// A record of the status that only a person can have changed.
     #[error("status.{0} is not what the operator wrote; restore it from a backup of this object")]
     Record(&'static str),
@@ -222,6 +234,29 @@ impl ValidatedEnsemble {
         format!("{}-servers", self.name)
     }
 
+    /// Name of the Secret with the certificate of the servers.
+    pub fn tls_secret_name(&self) -> String {
+        let given = self.tls.given.clone();
+        given.unwrap_or_else(|| format!("{}-tls", self.name))
+    }
+
+    /// Name of the Secret with the operator's own authority for the ensemble.
+    pub fn authority_secret_name(&self) -> String {
+        format!("{}-ca", self.name)
+    }
+
+    /// Whether clients are asked for certificates: they are not, unless the settings say so.
+    pub fn asks_clients(&self) -> bool {
+        let setting = self.config.get("ssl.clientAuth");
+        self.tls.client != ClientTlsMode::Off
+            && setting.is_some_and(|value| !value.trim().eq_ignore_ascii_case("none"))
+    }
+
+    /// Whether the servers have to know authorities that sign the certificates of others.
+    pub fn needs_authorities(&self) -> bool {
+        self.tls.peer != PeerTlsMode::Off || self.asks_clients()
+    }
+
     /// Name of the ConfigMap with `zoo.cfg`.
     pub fn config_name(&self) -> String {
         format!("{}-config", self.name)
@@ -289,6 +324,7 @@ pub fn validate(
         spread: spec.voters.spread,
         template: spec.voters.template.clone().unwrap_or_default(),
         observers: checked.observers,
+        tls: checked.tls,
         volumes: spec.volumes.clone().unwrap_or_default(),
         config: spec.config.clone(),
         cluster_domain: defaults.cluster_domain.clone(),
@@ -305,6 +341,7 @@ struct Checked {
     recorded: Option<Membership>,
     storage_size: Size,
     observers: ObserverSpec,
+    tls: TlsSpec,
     network: Option<NetworkAccess>,
 }
 
@@ -315,6 +352,8 @@ fn check(
 ) -> Result<Checked, InvalidSpec> {
     check_name(name)?;
     check_config(&spec.config)?;
+    let tls = spec.tls.as_ref().map(TlsSpec::from).unwrap_or_default();
+    check_secret_name(name, &tls)?;
     let replicas = parse_replicas(spec.voters.replicas)?;
     Ok(Checked {
         replicas,
@@ -323,6 +362,7 @@ fn check(
         recorded: read_membership(status)?,
         storage_size: parse_size(&spec.voters.storage.size)?,
         observers: ObserverSpec::read(spec.observers.as_ref(), status)?,
+        tls,
         network: network::read(spec.network_policy.as_ref())?,
     })
 }
@@ -403,6 +443,21 @@ fn check_name(name: &str) -> Result<(), InvalidSpec> {
     } else {
         Err(InvalidSpec::Name(name.to_owned()))
     }
+}
+
+fn check_secret_name(name: &str, tls: &TlsSpec) -> Result<(), InvalidSpec> {
+    let Some(secret) = &tls.given else {
+        return Ok(());
+    };
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let own = ["tls", "ca"]
+        .iter()
+        .any(|tail| *secret == format!("{name}-{tail}"));
+    if own || secret.is_empty() || secret.len() > SECRET_NAME_LEN_MAX || !secret.bytes().all(plain)
+    {
+        return Err(InvalidSpec::SecretName(secret.clone()));
+    }
+    Ok(())
 }
 
 fn check_config(config: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {

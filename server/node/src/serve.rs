@@ -242,7 +242,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
 
 /// The ports for clients.
 struct ClientListeners {
-    /// What the port speaks that moves with the members.
+    /// What the port speaks that moves with the members; `None` where it stays closed.
     plain: Option<Speaks>,
     /// That port, where it is open from the start.
     listener: Option<TcpListener>,
@@ -282,7 +282,8 @@ async fn open_client_ports(monitor: &Arc<Monitor>) -> Result<ClientListeners, Se
         info!("clients connect to {at}{with}");
         Ok::<_, ServeError>(listener)
     };
-    let listener = match &settings.client {
+    let plain_at = settings.client.as_ref();
+    let listener = match plain_at.filter(|_| settings.plain_client_port) {
         Some(at) => Some(open(at, with).await?),
         None => None,
     };
@@ -291,7 +292,7 @@ async fn open_client_ports(monitor: &Arc<Monitor>) -> Result<ClientListeners, Se
         fixed.push((open(at, " with TLS").await?, Speaks::Tls(acceptor)));
     }
     Ok(ClientListeners {
-        plain: Some(plain),
+        plain: settings.plain_client_port.then_some(plain),
         listener,
         fixed,
     })

@@ -3,7 +3,8 @@
 use kube::core::cel::{validate_cel, validate_cel_update};
 
 use super::*;
-use crate::fixtures::ensemble;
+use crate::crd::{ClientTlsMode, PeerTlsMode};
+use crate::fixtures::{ensemble, tls};
 
 #[track_caller]
 fn check_create(change: impl FnOnce(&mut ZkEnsemble), expected: Option<&str>) {
@@ -264,4 +265,60 @@ fn peers_that_no_policy_can_have_are_refused() {
     ] {
         check_create(with(json(bad)), Some(expected));
     }
+}
+
+#[test]
+fn tls_that_cannot_be_is_refused() {
+    let create = |client, peer, secret: Option<&str>, expected| {
+        check_create(|o| o.spec.tls = Some(tls(client, peer, secret)), expected);
+    };
+    use {ClientTlsMode as Client, PeerTlsMode as Peer};
+    create(Client::Off, Peer::Off, None, None);
+    create(Client::Allow, Peer::Require, None, None);
+    create(Client::Require, Peer::Off, Some("from.cert-manager"), None);
+    create(Client::Off, Peer::Require, Some("given"), None);
+    let without_effect = Some("has no effect while client.mode and peer.mode are Off");
+    create(Client::Off, Peer::Off, Some("given"), without_effect);
+    for own in ["demo-tls", "demo-ca"] {
+        create(Client::Allow, Peer::Off, Some(own), Some("another name"));
+    }
+    for bad in ["Given", "-given", "a/b"] {
+        let expected = Some("only a-z, 0-9, '-' and '.'");
+        create(Client::Allow, Peer::Off, Some(bad), expected);
+    }
+}
+
+#[test]
+fn tls_between_servers_stays_as_it_began() {
+    use {ClientTlsMode as Client, PeerTlsMode as Peer};
+    let update = |old: Option<Tls>, new: Option<Tls>, expected| {
+        let object = |tls| {
+            let mut object = ensemble(3);
+            object.spec.tls = tls;
+            object
+        };
+        let found = validate_cel_update(&object(new), &object(old));
+        check(found.map_err(|errors| errors.to_string()), expected);
+    };
+    let with = |client, peer, secret: Option<&str>| Some(tls(client, peer, secret));
+    let allow = || with(Client::Allow, Peer::Off, None);
+    update(None, allow(), None);
+    update(
+        allow(),
+        with(Client::Require, Peer::Off, Some("given")),
+        None,
+    );
+    update(allow(), None, None);
+    let peers = || with(Client::Off, Peer::Require, None);
+    update(peers(), with(Client::Require, Peer::Require, None), None);
+    let fixed = Some("tls.peer.mode cannot be changed");
+    update(None, peers(), fixed);
+    update(peers(), None, fixed);
+    update(peers(), allow(), fixed);
+    let given = |secret| with(Client::Off, Peer::Require, Some(secret));
+    let kept = Some("tls.secretName cannot be changed while peer.mode is Require");
+    update(given("a"), given("a"), None);
+    update(given("a"), given("b"), kept);
+    update(peers(), given("a"), kept);
+    update(given("a"), peers(), kept);
 }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::labels;
+use super::{labels, tls};
 use crate::ensemble::membership::Membership;
 use crate::ensemble::validate::ValidatedEnsemble;
 use crate::members::ADMIN_PORT;
@@ -43,6 +43,7 @@ pub(super) fn config_map(ensemble: &ValidatedEnsemble, members: &Membership) -> 
 /// Returns the part of `zoo.cfg` that only a restart brings to a server.
 pub(super) fn settings(ensemble: &ValidatedEnsemble) -> String {
     let mut settings: BTreeMap<&str, &str> = DEFAULTS.into();
+    settings.extend(tls::default(ensemble));
     settings.extend(
         ensemble
             .config
@@ -50,6 +51,7 @@ pub(super) fn settings(ensemble: &ValidatedEnsemble) -> String {
             .map(|(key, value)| (key.as_str(), value.as_str())),
     );
     let admin_port = ADMIN_PORT.to_string();
+    settings.extend(tls::settings(ensemble));
     settings.extend([
         ("admin.serverPort", admin_port.as_str()),
         ("dataDir", super::statefulset::DATA_DIR),
@@ -91,7 +93,8 @@ fn server_list(ensemble: &ValidatedEnsemble, members: &Membership) -> String {
     text
 }
 
-/// Returns the line of one voter, as it stands in configs.
+/// Returns the line of one voter, as it stands in configs. It names the plain port also where only TLS is
+/// served, so that another mode of TLS is no change of the members: whether the port is open is a setting.
 pub fn server_line(ensemble: &ValidatedEnsemble, server_id: u8) -> String {
     let host = ensemble.host_of(&ensemble.pod_of(server_id));
     format!("server.{server_id}={host}:2888:3888:participant;0.0.0.0:2181")

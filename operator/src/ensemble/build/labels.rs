@@ -115,7 +115,7 @@ fn query(labels: &BTreeMap<String, String>) -> String {
 }
 
 /// Metadata of an object of the ensemble: it goes when the ensemble goes.
-pub(super) fn metadata(ensemble: &ValidatedEnsemble, name: String) -> ObjectMeta {
+pub(in crate::ensemble) fn metadata(ensemble: &ValidatedEnsemble, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: Some(ensemble.namespace.clone()),

@@ -9,6 +9,7 @@ pub(super) mod pdb;
 mod servers;
 mod services;
 mod statefulset;
+mod tls;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -17,6 +18,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 pub use config_map::server_line;
+pub(super) use labels::metadata;
 pub use labels::{
     ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, ensemble_selector, observer_selector, voter_selector,
 };

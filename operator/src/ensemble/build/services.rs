@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{self, Role};
+use super::tls;
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// Gives each pod a DNS name from its start on: servers must find each other to become ready.
@@ -17,11 +18,13 @@ pub(super) fn peers(ensemble: &ValidatedEnsemble) -> Service {
             cluster_ip: Some("None".to_owned()),
             publish_not_ready_addresses: Some(true),
             selector: Some(labels::all(ensemble)),
-            ports: Some(vec![
-                port("client", 2181),
-                port("quorum", 2888),
-                port("election", 3888),
-            ]),
+            ports: Some(
+                tls::client_ports(ensemble)
+                    .into_iter()
+                    .chain([("quorum", 2888), ("election", 3888)])
+                    .map(port)
+                    .collect(),
+            ),
             ..ServiceSpec::default()
         }),
         status: None,
@@ -50,14 +53,14 @@ fn for_clients(
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
             selector: Some(selector),
-            ports: Some(vec![port("client", 2181)]),
+            ports: Some(tls::client_ports(ensemble).into_iter().map(port).collect()),
             ..ServiceSpec::default()
         }),
         status: None,
     }
 }
 
-fn port(name: &str, number: i32) -> ServicePort {
+fn port((name, number): (&str, i32)) -> ServicePort {
     ServicePort {
         name: Some(name.to_owned()),
         port: number,

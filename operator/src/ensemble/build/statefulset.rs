@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::servers::{DATA_VOLUME, Servers};
-use super::{Claims, TEMPLATE_ANNOTATION, config_map, fingerprint, labels};
+use super::{Claims, TEMPLATE_ANNOTATION, config_map, fingerprint, labels, tls};
 use crate::ensemble::validate::{RESTARTED_AT_ANNOTATION, ValidatedEnsemble};
 use crate::members::ADMIN_PORT;
 
@@ -136,6 +136,7 @@ fn volumes(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> Vec<Volume> {
     };
     std::iter::once(conf)
         .chain(servers.ephemeral(ensemble))
+        .chain(tls::volume(ensemble))
         .collect()
 }
 
@@ -172,12 +173,7 @@ fn server_container(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> Conta
             }),
             ..EnvVar::default()
         }]),
-        ports: Some(vec![
-            port("client", 2181),
-            port("quorum", 2888),
-            port("election", 3888),
-            port("admin", i32::from(ADMIN_PORT)),
-        ]),
+        ports: Some(container_ports(ensemble)),
         resources: servers.resources(ensemble),
         // Replaying a long log may take minutes: up to 10 of them before the kubelet gives up.
         startup_probe: Some(probe("/livez", 2, 300)),
@@ -196,10 +192,7 @@ fn server_container(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> Conta
         }),
         // The last words of a server that refuses to start reach the status of the ensemble.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![
-            mount(DATA_VOLUME, DATA_DIR, None),
-            mount("conf", CONF_DIR, Some(true)),
-        ]),
+        volume_mounts: Some(mounts(ensemble)),
         ..Container::default()
     }
 }
@@ -223,7 +216,30 @@ fn probe(path: &str, period_s: i32, failures: i32) -> Probe {
     }
 }
 
-fn port(name: &str, number: i32) -> ContainerPort {
+fn container_ports(ensemble: &ValidatedEnsemble) -> Vec<ContainerPort> {
+    let others = [
+        ("quorum", 2888),
+        ("election", 3888),
+        ("admin", i32::from(ADMIN_PORT)),
+    ];
+    tls::client_ports(ensemble)
+        .into_iter()
+        .chain(others)
+        .map(port)
+        .collect()
+}
+
+fn mounts(ensemble: &ValidatedEnsemble) -> Vec<VolumeMount> {
+    let with_tls = ensemble.tls.is_on();
+    let always = [
+        mount(DATA_VOLUME, DATA_DIR, None),
+        mount("conf", CONF_DIR, Some(true)),
+    ];
+    let tls = with_tls.then(|| mount(tls::TLS_VOLUME, tls::TLS_DIR, Some(true)));
+    always.into_iter().chain(tls).collect()
+}
+
+fn port((name, number): (&str, i32)) -> ContainerPort {
     ContainerPort {
         name: Some(name.to_owned()),
         container_port: number,

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{valid, valid_with_observers};
+use crate::crd::ClientTlsMode;
+use crate::fixtures::{valid, valid_with_observers, valid_with_tls};
 use crate::members::ConfigVersion;
 
 /// Value at a JSON pointer.
@@ -313,4 +314,114 @@ fn longest_name_fits_into_dns_labels() {
         // which becomes a label of the pod.
         assert!(name.len() + 11 <= 63, "{name}");
     }
+}
+
+/// The settings of `zoo.cfg` that speak of TLS.
+fn tls_settings(ensemble: &ValidatedEnsemble) -> Vec<String> {
+    let data = build_of(ensemble).config.data.unwrap();
+    let of_tls = |line: &&str| {
+        [
+            "ssl",
+            "secure",
+            "fips",
+            "portUni",
+            "client.",
+            "quorate.plain",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
+    };
+    let lines = data["zoo.cfg"].lines().filter(of_tls);
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn tls_is_in_the_settings_of_those_that_asked_for_it() {
+    assert!(tls_settings(&valid(3)).is_empty());
+    let mut ensemble = valid_with_tls(None);
+    assert_eq!(
+        tls_settings(&ensemble),
+        [
+            "client.certReload=true",
+            "fips-mode=false",
+            "portUnification=false",
+            "secureClientPort=2281",
+            "ssl.clientAuth=none",
+            "ssl.keyStore.location=/tls",
+            "ssl.quorum.clientAuth=need",
+            "ssl.quorum.clientHostnameVerification=false",
+            "ssl.quorum.hostnameVerification=true",
+            "ssl.quorum.keyStore.location=/tls",
+            "ssl.quorum.trustStore.location=/tls",
+            "sslQuorum=true",
+            "sslQuorumReloadCertFiles=true",
+        ]
+    );
+    ensemble.tls.peer = crate::crd::PeerTlsMode::Off;
+    ensemble.tls.client = ClientTlsMode::Require;
+    let asked = ("ssl.clientAuth".to_owned(), "want".to_owned());
+    ensemble.config.extend([asked]);
+    assert_eq!(
+        tls_settings(&ensemble),
+        [
+            "client.certReload=true",
+            "quorate.plainClientPort=false",
+            "secureClientPort=2281",
+            "ssl.clientAuth=want",
+            "ssl.keyStore.location=/tls",
+            "ssl.trustStore.location=/tls",
+        ]
+    );
+}
+
+#[test]
+fn ports_are_those_of_the_mode() {
+    let numbers = |mode: ClientTlsMode| {
+        let mut ensemble = valid_with_observers(3);
+        ensemble.tls.client = mode;
+        let built = build_of(&ensemble);
+        let of = |ports: Value, field: &str| -> Vec<i64> {
+            let ports = ports.as_array().cloned().unwrap_or_default();
+            ports
+                .iter()
+                .filter_map(|port| port[field].as_i64())
+                .collect()
+        };
+        let clients = of(at(&built.client, "/spec/ports"), "port");
+        assert_eq!(of(at(&built.zones[0], "/spec/ports"), "port"), clients);
+        let container = "/spec/template/spec/containers/0/ports";
+        let all = of(at(&built.voters, container), "containerPort");
+        assert_eq!(all, [clients.as_slice(), &[2888, 3888, 8080]].concat());
+        let peers = of(at(&built.peers, "/spec/ports"), "port");
+        assert_eq!(peers, [clients.as_slice(), &[2888, 3888]].concat());
+        clients
+    };
+    assert_eq!(numbers(ClientTlsMode::Off), [2181]);
+    assert_eq!(numbers(ClientTlsMode::Allow), [2181, 2281]);
+    assert_eq!(numbers(ClientTlsMode::Require), [2281]);
+}
+
+/// apache/pulsar-helm-chart 359: a new certificate was there, and the servers kept the old one. The kubelet
+/// brings nothing new to single files (subPath), and restarts for a renewal cost leaders.
+#[test]
+fn certificate_is_a_directory_that_no_template_depends_on() {
+    let mut ensemble = valid_with_tls(None);
+    let pod = "/spec/template/spec";
+    let built = build_of(&ensemble);
+    assert_eq!(
+        at(&built.voters, &format!("{pod}/volumes/1")),
+        json!({"name": "tls", "secret": {"secretName": "demo-tls", "defaultMode": 0o440}})
+    );
+    assert_eq!(
+        at(&built.voters, &format!("{pod}/containers/0/volumeMounts/2")),
+        json!({"name": "tls", "mountPath": "/tls", "readOnly": true})
+    );
+    let template = at(&built.voters, "/spec/template").to_string();
+    assert!(!template.contains("demo-ca"), "servers have no use for it");
+    // Which Secret it is, a restart has to bring; what is in it, none.
+    let before = template_fingerprint(&ensemble, Servers::Voters);
+    ensemble.tls.given = Some("from-elsewhere".to_owned());
+    assert_ne!(template_fingerprint(&ensemble, Servers::Voters), before);
+    let plain = at(&build_of(&valid(3)).voters, pod).to_string();
+    assert!(!plain.contains("tls"), "{plain}");
 }

@@ -26,6 +26,7 @@ use self::surplus::surplus;
 pub use self::surplus::{Surplus, SurplusKind};
 pub use self::volumes::ServerVolume;
 use super::build::{TEMPLATE_ANNOTATION, ensemble_selector};
+use super::certificates::{self, Certificates};
 use super::error::{Called, ReconcileError};
 use super::observers::ObserverGroup;
 use super::validate::{VOTER_ID_MAX, ValidatedEnsemble};
@@ -47,6 +48,8 @@ pub struct Observed {
     pub volumes: BTreeMap<u8, ServerVolume>,
     /// The observers by zone: of all that are wanted, and of others that have pods still.
     pub observers: BTreeMap<String, ObserverPods>,
+    /// Certificates, where there is TLS.
+    pub certificates: Option<Certificates>,
     /// Objects of the ensemble that are not wanted any more.
     pub surplus: Vec<Surplus>,
     /// Versions of the objects that were read, by "Kind name": nothing is written over anything else.
@@ -117,7 +120,7 @@ pub async fn cluster<M: Members>(
     members: &M,
     ensemble: &ValidatedEnsemble,
 ) -> Result<Observed, ReconcileError> {
-    let (sets, pods, others, services, budgets, policies, volumes) = futures::try_join!(
+    let (sets, pods, others, services, budgets, policies, volumes, secrets) = futures::try_join!(
         server_sets(client, ensemble),
         list::<Pod>(client, ensemble, "list the pods"),
         other_objects(client, ensemble),
@@ -125,8 +128,11 @@ pub async fn cluster<M: Members>(
         list::<PodDisruptionBudget>(client, ensemble, "list the PodDisruptionBudgets"),
         list::<NetworkPolicy>(client, ensemble, "list the NetworkPolicies"),
         volumes::volumes(client, ensemble),
+        certificates(client, ensemble),
     )?;
     let mut found = Found::default();
+    let (others_of_tls, certificates) = secrets;
+    let others = others.into_iter().chain(others_of_tls);
     for (what, metadata) in others {
         found.note(what, metadata, ensemble);
     }
@@ -155,6 +161,7 @@ pub async fn cluster<M: Members>(
         voters,
         volumes,
         observers,
+        certificates,
         surplus,
         versions: found.versions,
         foreign: found.foreign,
@@ -199,6 +206,26 @@ impl Observed {
             .chain(observers)
             .map(|(id, pod)| (*id, pod))
     }
+}
+
+/// What is in the Secrets with certificates, and the metadata of those that are to be the ensemble's own, by
+/// "Kind name".
+async fn certificates(
+    client: &Client,
+    ensemble: &ValidatedEnsemble,
+) -> Result<(Vec<(String, Option<ObjectMeta>)>, Option<Certificates>), ReconcileError> {
+    if !ensemble.tls.is_on() {
+        return Ok((Vec::new(), None));
+    }
+    if ensemble.tls.given.is_some() {
+        let given = certificates::look_at_given(client, ensemble).await?;
+        return Ok((Vec::new(), Some(given)));
+    }
+    let secrets = certificates::look(client, ensemble).await?;
+    Ok((
+        secrets.metadata(ensemble).into(),
+        Some(secrets.certificates()),
+    ))
 }
 
 /// The zones that are to have observers, and those that had some, with the first id of each.

@@ -11,12 +11,13 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::*;
 use crate::crd::condition_type::{PROGRESSING, QUORUM_AVAILABLE};
 use crate::crd::{
-    Ephemeral, NetworkAccess, ObserverStorage, ObserverZone, Observers, Retention, Spread, Storage,
-    Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
+    ClientTls, ClientTlsMode, Ephemeral, NetworkAccess, ObserverStorage, ObserverZone, Observers,
+    PeerTls, PeerTlsMode, Retention, Spread, Storage, Template, Tls, Volumes, Voters, ZkEnsemble,
+    ZkEnsembleSpec,
 };
 use crate::ensemble::build::{self, Claims, Servers};
 use crate::ensemble::validate::validate;
-use crate::fixtures::{defaults, ensemble, healthy, now, valid, voter};
+use crate::fixtures::{defaults, ensemble, healthy, now, tls, valid, voter};
 use crate::members::{History, Learner};
 
 /// The additions to pods, to be changed.
@@ -319,7 +320,7 @@ fn single_voter_blocks_no_drain() {
 }
 
 /// One change of each field.
-const CHANGES: [fn(&mut ZkEnsembleSpec); 25] = [
+const CHANGES: [fn(&mut ZkEnsembleSpec); 29] = [
     |spec| spec.image = Some("other".to_owned()),
     |spec| spec.voters.replicas = 5,
     |spec| spec.voters.storage.size = "2Gi".to_owned(),
@@ -387,6 +388,10 @@ const CHANGES: [fn(&mut ZkEnsembleSpec); 25] = [
             ephemeral: Ephemeral { size_limit },
         });
     },
+    |spec| spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Off, None)),
+    |spec| spec.tls = Some(tls(ClientTlsMode::Require, PeerTlsMode::Off, None)),
+    |spec| spec.tls = Some(tls(ClientTlsMode::Off, PeerTlsMode::Require, None)),
+    |spec| spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Off, Some("given"))),
 ];
 
 /// The policy, to be changed.
@@ -424,6 +429,11 @@ fn zone(spec: &mut ZkEnsembleSpec) -> &mut ObserverZone {
 fn every_field_of_the_spec_has_an_effect() {
     let mut object = ensemble(3);
     observers(&mut object.spec);
+    let Tls {
+        client: ClientTls { mode: _ },
+        peer: PeerTls { mode: _ },
+        secret_name: _,
+    } = Tls::default();
     let ZkEnsembleSpec {
         image: _,
         suspend: _,
@@ -441,6 +451,7 @@ fn every_field_of_the_spec_has_an_effect() {
                 template: _,
             },
         observers: Some(of_observers),
+        tls: _,
         volumes: _,
         network_policy: None,
         config: _,
@@ -478,7 +489,10 @@ fn every_field_of_the_spec_has_an_effect() {
         change(&mut spec);
         assert_ne!(objects(&spec), before, "change {at}");
     }
-    // And this one keeps everything as it is.
+}
+
+#[test]
+fn fields_that_change_no_object_have_an_effect_too() {
     let mut suspended = valid(3);
     suspended.suspend = true;
     let outdated = healthy(&suspended, 2).outdated(&[1]);

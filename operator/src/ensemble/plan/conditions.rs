@@ -9,6 +9,7 @@ use super::{
     member_state, seconds_since, serves,
 };
 use crate::crd::{MemberState, Operation, condition_type};
+use crate::ensemble::certificates;
 use crate::ensemble::observe::{Observed, ServerPod};
 use crate::ensemble::validate::ValidatedEnsemble;
 
@@ -82,7 +83,9 @@ pub(super) struct Facts<'a> {
 /// Whether nothing is under way and nothing is wrong.
 pub(super) fn at_rest(verdicts: &[Verdict]) -> bool {
     verdicts.iter().all(|verdict| match verdict.kind {
-        condition_type::READY | condition_type::QUORUM_AVAILABLE => verdict.truth == Truth::True,
+        condition_type::READY
+        | condition_type::QUORUM_AVAILABLE
+        | condition_type::CERTIFICATES_VALID => verdict.truth == Truth::True,
         // How the voters are spread is as it is.
         condition_type::DISRUPTION_SAFE | condition_type::ZONE_FAULT_TOLERANT => true,
         _ => verdict.truth == Truth::False,
@@ -93,16 +96,19 @@ impl Facts<'_> {
     /// Returns one verdict for each condition.
     pub(super) fn verdicts(&self, step: Option<&Step>) -> Vec<Verdict> {
         let quorum = self.quorum_available();
+        let seen = self.observed.certificates.as_ref();
+        let certificates = certificates::verdict(self.ensemble, seen, self.now);
         let ready = self.ready(&quorum);
-        let degraded = self.degraded(&quorum);
-        vec![
+        let degraded = self.degraded(&quorum, certificates.as_ref());
+        let always = [
             ready,
             quorum,
             self.progressing(step),
             degraded,
             self.disruption_safe(),
             self.zone_fault_tolerant(),
-        ]
+        ];
+        always.into_iter().chain(certificates).collect()
     }
 
     fn quorum_available(&self) -> Verdict {
@@ -376,10 +382,15 @@ impl Facts<'_> {
         })
     }
 
-    fn degraded(&self, quorum: &Verdict) -> Verdict {
+    fn degraded(&self, quorum: &Verdict, certificates: Option<&Verdict>) -> Verdict {
         let verdict = |truth, reason, message: String| {
             Verdict::new(condition_type::DEGRADED, truth, reason, message)
         };
+        // What the operator makes itself is there after its next look.
+        let bad = certificates.filter(|c| c.truth != Truth::True && c.reason != "Issuing");
+        if let Some(bad) = bad {
+            return verdict(Truth::True, bad.reason, bad.message.clone());
+        }
         if self.observed.voters.values().any(|voter| voter.crashing) {
             return verdict(Truth::True, "VoterCrashing", self.missing_text());
         }

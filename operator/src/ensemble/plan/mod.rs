@@ -31,6 +31,7 @@ pub(crate) use scale::Scaling;
 pub(crate) use volumes::Growth;
 
 use super::build::{self, Claims, Servers};
+use super::certificates;
 use super::membership::Membership;
 use super::observe::{Observed, ServerPod};
 use super::validate::ValidatedEnsemble;
@@ -285,7 +286,8 @@ fn plan_towards(
         scaling: &scale.state,
     };
     let volumes = volumes::plan(ensemble, observed, others, now);
-    let step = if ensemble.suspend {
+    let startable = certificates::usable(ensemble, observed.certificates.as_ref());
+    let step = if ensemble.suspend || !startable {
         None
     } else {
         // Nobody waits for a volume.

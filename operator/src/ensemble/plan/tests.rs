@@ -1,8 +1,10 @@
 //! Tables of "observation in, step and conditions out".
 
 use super::*;
-use crate::crd::condition_type::{DEGRADED, PROGRESSING, QUORUM_AVAILABLE, READY};
-use crate::fixtures::{healthy, now, seconds_ago, valid};
+use crate::crd::condition_type::{
+    CERTIFICATES_VALID, DEGRADED, PROGRESSING, QUORUM_AVAILABLE, READY,
+};
+use crate::fixtures::{healthy, now, seconds_ago, valid, valid_with_tls};
 
 /// Step as "pod reason", or the reason of Progressing when there is none.
 fn conclusion(plan: &Plan) -> String {
@@ -254,4 +256,19 @@ fn rollout_of_any_shape_restarts_each_voter_once_and_keeps_the_quorum() {
             assert_eq!(order.last(), Some(&leader));
         }
     }
+}
+
+#[test]
+fn nothing_is_restarted_into_a_secret_that_is_not_there() {
+    let ensemble = valid_with_tls(Some("given"));
+    let observed = healthy(&ensemble, 2).outdated(&[1]);
+    let plan = plan(&ensemble, &observed, now());
+    assert_eq!(plan.step, None);
+    assert_eq!(reason(&plan, CERTIFICATES_VALID), "SecretMissing");
+    let degraded = verdict(&plan, DEGRADED);
+    assert_eq!(degraded.truth, Truth::True);
+    assert_eq!(degraded.reason, "SecretMissing");
+    let without_tls = super::plan(&valid(3), &healthy(&valid(3), 2), now());
+    let mut kinds = without_tls.conditions.iter().map(|verdict| verdict.kind);
+    assert!(kinds.all(|kind| kind != CERTIFICATES_VALID));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ensemble::observe;
 use crate::ensemble::plan::plan;
-use crate::fixtures::{ensemble, healthy, now, seconds_ago, valid, valid_with_observers};
+use crate::fixtures::{ensemble, healthy, now, seconds_ago, tls, valid, valid_with_observers};
 
 fn report_at(
     previous: Option<&ZkEnsembleStatus>,
@@ -114,6 +114,16 @@ fn refusal_keeps_what_was_known_and_says_why() {
         ("True", "InvalidSpec")
     );
     assert_eq!(degraded.message, "voters.replicas is 2");
+    let of_certificates = |object: &ZkEnsemble| {
+        let status = refusal(object, "InvalidSpec", "voters.replicas is 2", now());
+        let mut conditions = status.conditions.into_iter();
+        let found = conditions.find(|c| c.type_ == "CertificatesValid");
+        found.map(|condition| condition.status)
+    };
+    assert_eq!(of_certificates(&object), None);
+    let mode = crate::crd::ClientTlsMode::Allow;
+    object.spec.tls = Some(tls(mode, Default::default(), None));
+    assert_eq!(of_certificates(&object).as_deref(), Some("Unknown"));
 }
 
 #[test]

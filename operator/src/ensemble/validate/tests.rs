@@ -112,3 +112,17 @@ fn identity_is_the_uid_until_status_has_latched_another() {
         "restored"
     );
 }
+
+#[test]
+fn secret_of_tls_is_not_one_of_the_operators_own() {
+    let with = |name: &'static str| {
+        move |object: &mut ZkEnsemble| {
+            let (client, peer) = (ClientTlsMode::Allow, PeerTlsMode::Off);
+            object.spec.tls = Some(crate::fixtures::tls(client, peer, Some(name)));
+        }
+    };
+    check(with("from.elsewhere"), Ok(()));
+    for bad in ["demo-tls", "demo-ca", "", "a/b"] {
+        check(with(bad), Err(InvalidSpec::SecretName(bad.to_owned())));
+    }
+}

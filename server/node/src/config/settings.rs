@@ -102,6 +102,8 @@ pub struct Settings {
     pub data_log_dir: PathBuf,
     /// The client listener; `None`: no clients.
     pub client: Option<BindAddress>,
+    /// `quorate.plainClientPort`: the port of `client` is opened.
+    pub plain_client_port: bool,
     /// `clientPortListenBacklog`.
     pub client_backlog: u32,
     /// What clients may ask for.
@@ -254,6 +256,7 @@ impl Settings {
                 .map_or_else(|| data_dir.clone(), PathBuf::from),
             data_dir,
             client,
+            plain_client_port: plain_client_port(r, has_secure_port)?,
             client_backlog: backlog(r)?,
             limits: Limits::read(r, &mode)?,
             peer_auth: auth::read_peers(r)?,
@@ -423,6 +426,18 @@ pub fn bind(host: &str, port: u16) -> BindAddress {
             port,
         }),
     }
+}
+
+/// Whether clients may come without TLS. The member lines name the plain port also where nobody is to use
+/// it, so that who closes it need not change the members.
+fn plain_client_port(r: &Reader, has_secure_port: bool) -> Result<bool, ConfigError> {
+    const KEY: &str = "quorate.plainClientPort";
+    let open = r.flag(KEY, true)?;
+    if !open && !has_secure_port {
+        let why = "no client could connect; add secureClientPort=2281, or remove the line";
+        return Err(r.bad(KEY, why));
+    }
+    Ok(open)
 }
 
 /// A number of ticks that an ensemble cannot do without.

@@ -412,6 +412,16 @@ fn a_mounted_secret_is_taken_as_it_is() {
 }
 
 #[test]
+fn the_plain_port_can_stay_closed() {
+    let setup = Setup::start("ssl.clientAuth=none\nquorate.plainClientPort=false\n");
+    let refused = TcpStream::connect(&setup.server.client).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    setup
+        .connect(&client_config(&setup.authority, None))
+        .unwrap();
+}
+
+#[test]
 fn handshakes_are_bounded_in_number_and_time() {
     let setup = Setup::start("netty.server.outstandingHandshake.limit=1\n");
     let mut stuck = TcpStream::connect(&setup.secure).unwrap();

@@ -182,6 +182,7 @@ impl World {
             .collect();
         let leader = self.servers.lead.as_ref().map(|lead| lead.id);
         Observed {
+            certificates: None,
             observers: self.observers.observe(leader, &self.broken, &silent),
             surplus: Vec::new(),
             voters,

@@ -158,6 +158,7 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("quorate.members.version", Prefixed),
     ("quorate.operatorDigest", Prefixed),
     ("quorate.handOver", Prefixed),
+    ("quorate.plainClientPort", Prefixed),
     ("quorate.hold.timeMaxMs", Prefixed),
     ("quorate.hold.requestsMax", Prefixed),
     ("quorate.hold.bytesMax", Prefixed),

@@ -154,6 +154,12 @@ fn bad_files_are_refused_with_key_and_exit_code() {
             "ssl.keyStore.location",
         ),
         (
+            format!("{BASE}quorate.plainClientPort=false\n"),
+            None,
+            2,
+            "secureClientPort",
+        ),
+        (
             "dataDir=/d\nclientPortAddress=h\n".to_owned(),
             None,
             2,

@@ -1,0 +1,39 @@
+//! The names in the certificate of the servers. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::ensemble::validate::ValidatedEnsemble;
+
+/// Returns the names by which clients and servers may reach a server: those of the Services, and of the
+/// pods behind the headless one. One certificate is for all servers, so that a pod needs none of its own
+/// before it can start.
+pub(super) fn wanted(ensemble: &ValidatedEnsemble) -> BTreeSet<String> {
+    let zones = ensemble.observers.groups.iter();
+    let zones = zones.map(|group| ensemble.observer_set_name(&group.zone));
+    let services = zones.chain([ensemble.client_name(), ensemble.peers_name()]);
+    let mut names = BTreeSet::from(["localhost".to_owned()]);
+    for service in services {
+        names.extend(forms(ensemble, &service));
+        names.insert(service);
+    }
+    let pods = forms(ensemble, &ensemble.peers_name());
+    names.extend(pods.map(|name| format!("*.{name}")));
+    names
+}
+
+/// The names of a Service that say its namespace, too.
+fn forms(ensemble: &ValidatedEnsemble, service: &str) -> [String; 3] {
+    let (namespace, domain) = (&ensemble.namespace, &ensemble.cluster_domain);
+    [
+        format!("{service}.{namespace}"),
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}.svc.{domain}"),
+    ]
+}
+
+/// Whether one of the names is that of the host, or a wildcard for its first label.
+pub(super) fn covers(names: &BTreeSet<String>, host: &str) -> bool {
+    let parent = host.split_once('.').map(|(_, parent)| parent);
+    let wildcard = parent.map(|parent| format!("*.{parent}"));
+    names.contains(host) || wildcard.is_some_and(|name| names.contains(&name))
+}
