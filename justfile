@@ -19,6 +19,7 @@ default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy -p quorate-operator --features failpoints -- -D warnings
 
 # Rewrite what the gate would complain about.
 fix:

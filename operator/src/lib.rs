@@ -6,6 +6,7 @@
 //! - `key`: what the operator shows to the servers follows from it;
 //! - `quantity`: sizes of volumes, compared;
 //! - `leadership`: which of several operators works;
+//! - `failpoints`: where the operator can be made to fail, in builds that ask for it;
 //! - `health`, `metrics`: the operator's own HTTP port.
 //!
 //! Several may run, and one of them works: two at a time would not break an ensemble, since steps
@@ -13,6 +14,8 @@
 
 pub mod crd;
 pub mod ensemble;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod failpoints;
 #[cfg(test)]
 mod fixtures;
 pub mod health;

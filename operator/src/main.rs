@@ -8,17 +8,24 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use futures::FutureExt;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+#[cfg(feature = "failpoints")]
+use kube::Config;
 use kube::api::{Api, ListParams};
+#[cfg(feature = "failpoints")]
+use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
 use quorate_operator::crd::{ZkEnsemble, crd_yaml};
 use quorate_operator::ensemble::apply::Ledger;
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
+#[cfg(feature = "failpoints")]
+use quorate_operator::failpoints::{FailpointLayer, FailpointMembers, Failpoints, Switch};
 use quorate_operator::health::{self, Readiness};
 use quorate_operator::key;
 use quorate_operator::leadership::Leadership;
-use quorate_operator::members::HttpMembers;
+use quorate_operator::members::{HttpMembers, Members};
 use quorate_operator::metrics::Metrics;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -63,6 +70,10 @@ struct RunArguments {
     /// Name of the Lease that the operators of one cluster share; their key is named after it.
     #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
     lease: String,
+    /// Failpoints to switch on, with commas between them, e.g. after:delete-pods:1:exit.
+    #[cfg(feature = "failpoints")]
+    #[arg(long, env = "QUORATE_FAILPOINTS", value_delimiter = ',')]
+    failpoints: Vec<Switch>,
     /// Log as JSON lines.
     #[arg(long, env = "QUORATE_LOG_JSON")]
     log_json: bool,
@@ -128,7 +139,7 @@ async fn work(
     metrics: Metrics,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let client = Client::try_default()
+    let (client, members) = ways_out(arguments)
         .await
         .context("no configuration to reach Kubernetes")?;
     tokio::select! {
@@ -147,7 +158,7 @@ async fn work(
     let key = key::ensure(&client, &namespace, &format!("{}-key", arguments.lease)).await?;
     let context = Context {
         client: client.clone(),
-        members: HttpMembers,
+        members,
         leadership: leadership.clone(),
         defaults: Defaults {
             key,
@@ -156,6 +167,7 @@ async fn work(
             operator_namespace: namespace,
         },
         metrics: metrics.clone(),
+        clock: Timestamp::now,
         recorder: Recorder::new(client, reporter(arguments)),
         ledger: Ledger::default(),
     };
@@ -167,6 +179,22 @@ async fn work(
     metrics.leads(false);
     leadership.give_back().await;
     ended
+}
+
+/// The ways to the API server and to the servers.
+#[cfg(not(feature = "failpoints"))]
+async fn ways_out(_: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
+    Ok((Client::try_default().await?, HttpMembers))
+}
+
+/// The ways to the API server and to the servers, with failpoints on them.
+#[cfg(feature = "failpoints")]
+async fn ways_out(arguments: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
+    let failpoints = Failpoints::new(arguments.failpoints.clone());
+    let client = ClientBuilder::try_from(Config::infer().await?)?
+        .with_layer(&FailpointLayer(failpoints.clone()))
+        .build();
+    Ok((client, FailpointMembers::new(HttpMembers, failpoints)))
 }
 
 /// This process as one of those that want to work. A container that starts again in its pod is

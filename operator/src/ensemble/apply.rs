@@ -11,12 +11,13 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{Resources, fingerprint_of};
+use super::delete::{Deletion, delete};
 use super::error::{Called, ReconcileError};
 use super::observe::{Observed, Surplus, SurplusKind};
 
@@ -114,49 +115,45 @@ pub async fn objects(
 ///
 /// # Errors
 ///
-/// When the API server refuses or does not answer. That one is gone already is no error.
+/// When the API server refuses or does not answer. That it is gone already is no error.
 pub async fn remove(
     client: &Client,
     namespace: &str,
-    surplus: &[Surplus],
+    object: &Surplus,
 ) -> Result<(), ReconcileError> {
-    for object in surplus {
-        match object.kind {
-            SurplusKind::StatefulSet => delete::<StatefulSet>(client, namespace, object).await?,
-            SurplusKind::Service => delete::<Service>(client, namespace, object).await?,
-            SurplusKind::PodDisruptionBudget => {
-                delete::<PodDisruptionBudget>(client, namespace, object).await?;
-            }
-            SurplusKind::NetworkPolicy => {
-                delete::<NetworkPolicy>(client, namespace, object).await?;
-            }
+    let deletion = match object.kind {
+        SurplusKind::StatefulSet => remove_one::<StatefulSet>(client, namespace, object).await?,
+        SurplusKind::Service => remove_one::<Service>(client, namespace, object).await?,
+        SurplusKind::PodDisruptionBudget => {
+            remove_one::<PodDisruptionBudget>(client, namespace, object).await?
         }
-        tracing::info!(namespace, kind = ?object.kind, name = %object.name, "not wanted any more");
+        SurplusKind::NetworkPolicy => {
+            remove_one::<NetworkPolicy>(client, namespace, object).await?
+        }
+    };
+    let (kind, name) = (object.kind, &object.name);
+    match deletion {
+        Deletion::Done => tracing::info!(namespace, ?kind, name, "not wanted any more"),
+        Deletion::Overtaken => tracing::info!(namespace, ?kind, name, "gone already"),
+        // The next look finds it again if it is there.
+        Deletion::Late => tracing::warn!(namespace, ?kind, name, "not deleted in time"),
     }
     Ok(())
 }
 
-async fn delete<K>(client: &Client, namespace: &str, object: &Surplus) -> Result<(), ReconcileError>
+async fn remove_one<K>(
+    client: &Client,
+    namespace: &str,
+    object: &Surplus,
+) -> Result<Deletion, ReconcileError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     K: Clone + Debug + DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let preconditions = Preconditions {
-        uid: Some(object.uid.clone()),
-        resource_version: None,
-    };
-    let params = DeleteParams {
-        preconditions: Some(preconditions),
-        ..DeleteParams::background()
-    };
-    match api.delete(&object.name, &params).await {
-        // Gone, or another one of that name.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        other => other
-            .map(|_| ())
-            .called("delete an object that is not wanted any more"),
-    }
+    delete(&api, &object.name, &object.uid, DeleteParams::background())
+        .await
+        .called("delete an object that is not wanted any more")
 }
 
 /// Where objects are written.

@@ -1,25 +1,19 @@
 //! Carries out the one step of a plan. Whatever became of it, the next look at the cluster tells.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use tokio::time::timeout;
 
 use super::Context;
 use super::build::server_line;
+use super::delete::{DELETE_WITHIN, Deletion, delete};
 use super::error::{Called, ReconcileError};
 use super::plan::{Place, Step};
 use super::validate::ValidatedEnsemble;
 use crate::members::{Change, ConfigVersion, Credential, Members};
 use crate::quantity::Size;
-
-/// How long a deletion may take: less than another operator waits for the Lease, for a
-/// deletion that comes late could be a second one.
-const DELETE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +79,8 @@ pub(super) async fn carry_out<M: Members>(
             ..
         } => grow_volume(&context.client, &ensemble.namespace, (claim, version), size).await?,
         Step::RecreateSet { name, uid, version } => {
-            let api: Api<StatefulSet> =
-                Api::namespaced(context.client.clone(), &ensemble.namespace);
-            let params = DeleteParams::orphan().preconditions(Preconditions {
-                uid: Some(uid.clone()),
-                resource_version: Some(version.clone()),
-            });
-            deleted(api.delete(name, &params), "delete the StatefulSet").await?
+            let seen = (uid.as_str(), version.as_str());
+            orphan_pods(&context.client, &ensemble.namespace, name, seen).await?
         }
     };
     match &outcome {
@@ -152,21 +141,6 @@ async fn reconfigure<M: Members>(
     }
 }
 
-async fn delete_pod(
-    client: &Client,
-    namespace: &str,
-    pod: &str,
-    uid: &str,
-) -> Result<Outcome, ReconcileError> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let preconditions = Preconditions {
-        uid: Some(uid.to_owned()),
-        resource_version: None,
-    };
-    let params = DeleteParams::default().preconditions(preconditions);
-    deleted(api.delete(pod, &params), "delete a pod").await
-}
-
 /// Asks for a larger volume, over the version of the claim that was seen.
 async fn grow_volume(
     client: &Client,
@@ -193,22 +167,42 @@ async fn grow_volume(
     }
 }
 
-/// Waits for a deletion that has preconditions.
-async fn deleted<T>(
-    deletion: impl Future<Output = Result<T, kube::Error>>,
-    call: &'static str,
+async fn delete_pod(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    uid: &str,
 ) -> Result<Outcome, ReconcileError> {
-    match timeout(DELETE_WITHIN, deletion).await {
-        Ok(Ok(_)) => Ok(Outcome::Done),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
-            Ok(Outcome::Overtaken)
-        }
-        Ok(Err(error)) => Err(error).called(call),
-        Err(_) => {
-            let within = DELETE_WITHIN.as_secs();
-            Ok(Outcome::Refused(format!(
-                "the API server did not answer within {within} s"
-            )))
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let deletion = delete(&api, pod, uid, DeleteParams::default()).await;
+    Ok(deletion.called("delete a pod")?.into())
+}
+
+/// Deletes the StatefulSet of this version, and leaves its pods.
+async fn orphan_pods(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    (uid, version): (&str, &str),
+) -> Result<Outcome, ReconcileError> {
+    let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let params = DeleteParams::orphan().preconditions(Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: Some(version.to_owned()),
+    });
+    let deletion = delete(&api, name, uid, params).await;
+    Ok(deletion.called("delete the StatefulSet")?.into())
+}
+
+impl From<Deletion> for Outcome {
+    fn from(deletion: Deletion) -> Self {
+        match deletion {
+            Deletion::Done => Self::Done,
+            Deletion::Overtaken => Self::Overtaken,
+            Deletion::Late => {
+                let within = DELETE_WITHIN.as_secs();
+                Self::Refused(format!("the API server did not answer within {within} s"))
+            }
         }
     }
 }

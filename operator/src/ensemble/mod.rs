@@ -9,6 +9,7 @@ pub mod build;
 mod carry_out;
 pub mod certificates;
 pub mod controller;
+mod delete;
 pub mod error;
 mod events;
 pub mod membership;
@@ -17,6 +18,8 @@ pub mod observe;
 pub mod observers;
 pub mod plan;
 pub mod status;
+#[cfg(test)]
+mod trials;
 pub mod validate;
 
 use std::sync::Arc;
@@ -56,6 +59,8 @@ pub struct Context<M> {
     pub defaults: Defaults,
     /// Counters.
     pub metrics: Metrics,
+    /// What time it is.
+    pub clock: fn() -> Timestamp,
     /// Where events are written.
     pub recorder: Recorder,
     /// What was written last.
@@ -105,7 +110,7 @@ async fn go_on<M: Members>(
     observed: &Observed,
 ) -> Result<Action, ReconcileError> {
     let (namespace, name) = (&ensemble.namespace, &ensemble.name);
-    let now = Timestamp::now();
+    let now = (context.clock)();
     let plan = plan::plan(ensemble, observed, now);
     let before = object.status.clone();
     // What is decided by is on record before anything is done by it.
@@ -125,9 +130,9 @@ async fn go_on<M: Members>(
             observed,
         )
         .await?;
-        if !observed.surplus.is_empty() {
+        for object in &observed.surplus {
             context.leadership.confirm().await?;
-            apply::remove(&context.client, namespace, &observed.surplus).await?;
+            apply::remove(&context.client, namespace, object).await?;
         }
     }
     let mut failed = None;
@@ -189,7 +194,7 @@ async fn refuse<M: Members>(
         message,
         "leaves the ensemble as it is"
     );
-    let status = status::refusal(object, reason, message, Timestamp::now());
+    let status = status::refusal(object, reason, message, (context.clock)());
     if object.status.as_ref() != Some(&status) {
         events::refused(&context.recorder, object, reason, message).await;
     }

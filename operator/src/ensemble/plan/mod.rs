@@ -394,4 +394,4 @@ mod complaints;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod walks;
+pub(in crate::ensemble) mod walks;

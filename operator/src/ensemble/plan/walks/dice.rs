@@ -1,10 +1,11 @@
 //! Dice that fall the same way for the same seed.
 
 /// A small generator (splitmix64): the quality does not matter, the spread does.
-pub(super) struct Dice(u64);
+#[derive(Clone, Debug)]
+pub(in crate::ensemble) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::ensemble) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
     }
 
@@ -17,17 +18,17 @@ impl Dice {
     }
 
     /// A number below `n`.
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(in crate::ensemble) fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
     }
 
     /// True so often of a hundred times.
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
+    pub(in crate::ensemble) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// One of them.
-    pub(super) fn of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+    pub(in crate::ensemble) fn of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
         let len = u64::try_from(all.len()).ok().filter(|len| *len > 0)?;
         let at = usize::try_from(self.below(len)).ok()?;
         all.get(at).copied()

@@ -8,11 +8,11 @@
 //! - every member has a place for its pod,
 //! - and when nothing disturbs any more, everything comes to be as wished, and then rests.
 
-mod dice;
+pub(in crate::ensemble) mod dice;
 mod follies;
 mod observers;
 mod pods;
-mod servers;
+pub(in crate::ensemble) mod servers;
 mod volumes;
 mod world;
 

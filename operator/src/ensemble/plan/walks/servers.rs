@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dice::Dice;
 use crate::ensemble::membership::Membership;
-use crate::members::ConfigVersion;
+use crate::members::{ConfigVersion, History, Learner, MemberReport, ReportedConfig, ReportedRole};
 
 /// A transaction: a write, or a change of the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) epoch: u32,
-    pub(super) number: u32,
-    pub(super) voters: Option<BTreeSet<u8>>,
+pub(in crate::ensemble) struct Entry {
+    pub(in crate::ensemble) epoch: u32,
+    pub(in crate::ensemble) number: u32,
+    pub(in crate::ensemble) voters: Option<BTreeSet<u8>>,
 }
 
 impl Entry {
@@ -32,23 +32,23 @@ impl Entry {
 
 /// What a server has on its volume.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Disk {
-    pub(super) log: Vec<Entry>,
+pub(in crate::ensemble) struct Disk {
+    pub(in crate::ensemble) log: Vec<Entry>,
     /// The last epoch whose beginning it acknowledged.
-    pub(super) epoch: u32,
+    pub(in crate::ensemble) epoch: u32,
     /// Whether it has all that it ever acknowledged.
-    pub(super) whole: bool,
+    pub(in crate::ensemble) whole: bool,
     /// The members in force, as far as it knows.
-    pub(super) known: Membership,
+    pub(in crate::ensemble) known: Membership,
 }
 
 impl Disk {
-    pub(super) fn last(&self) -> u64 {
+    pub(in crate::ensemble) fn last(&self) -> u64 {
         self.log.last().map_or(0, Entry::zxid)
     }
 
     /// The config that it has seen proposed, if that is not in force as far as it knows.
-    pub(super) fn seen(&self) -> Option<Membership> {
+    pub(in crate::ensemble) fn seen(&self) -> Option<Membership> {
         let newest = self.log.iter().rev().find_map(Entry::config)?;
         (newest.version > self.known.version).then_some(newest)
     }
@@ -56,23 +56,23 @@ impl Disk {
 
 /// The server that leads, and who has all that it has.
 #[derive(Clone, Debug)]
-pub(super) struct Lead {
-    pub(super) id: u8,
-    pub(super) synced: BTreeSet<u8>,
+pub(in crate::ensemble) struct Lead {
+    pub(in crate::ensemble) id: u8,
+    pub(in crate::ensemble) synced: BTreeSet<u8>,
 }
 
 /// All servers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Servers {
-    pub(super) disks: BTreeMap<u8, Disk>,
+pub(in crate::ensemble) struct Servers {
+    pub(in crate::ensemble) disks: BTreeMap<u8, Disk>,
     /// Which processes run.
-    pub(super) up: BTreeSet<u8>,
+    pub(in crate::ensemble) up: BTreeSet<u8>,
     /// How often each process has started.
-    pub(super) lives: BTreeMap<u8, u32>,
-    pub(super) lead: Option<Lead>,
-    pub(super) acknowledged: Vec<Entry>,
+    pub(in crate::ensemble) lives: BTreeMap<u8, u32>,
+    pub(in crate::ensemble) lead: Option<Lead>,
+    pub(in crate::ensemble) acknowledged: Vec<Entry>,
     /// What was lost, and how: a server was elected that lacks something acknowledged.
-    pub(super) lost: Option<String>,
+    pub(in crate::ensemble) lost: Option<String>,
 }
 
 fn has_quorum(config: &Membership, present: &BTreeSet<u8>) -> bool {
@@ -81,7 +81,7 @@ fn has_quorum(config: &Membership, present: &BTreeSet<u8>) -> bool {
 
 impl Servers {
     /// The process of this server starts, with the list of members that its pod was given.
-    pub(super) fn start(&mut self, id: u8, list: &Membership) {
+    pub(in crate::ensemble) fn start(&mut self, id: u8, list: &Membership) {
         let disk = self.disks.entry(id).or_default();
         if disk.known.voters.is_empty() || list.version > disk.known.version {
             disk.known = list.clone();
@@ -90,7 +90,7 @@ impl Servers {
         *self.lives.entry(id).or_default() += 1;
     }
 
-    pub(super) fn stop(&mut self, id: u8) {
+    pub(in crate::ensemble) fn stop(&mut self, id: u8) {
         self.up.remove(&id);
         if let Some(lead) = &mut self.lead {
             lead.synced.remove(&id);
@@ -99,7 +99,7 @@ impl Servers {
     }
 
     /// An empty server is told that its ensemble begins, in the life in which it was seen empty.
-    pub(super) fn form(&mut self, id: u8, life: &str) {
+    pub(in crate::ensemble) fn form(&mut self, id: u8, life: &str) {
         let lives = self.lives.get(&id).map(u32::to_string);
         if !self.up.contains(&id) || lives.as_deref() != Some(life) {
             return;
@@ -127,7 +127,7 @@ impl Servers {
                 .is_some_and(|disk| is_in(&disk.known) || disk.seen().as_ref().is_some_and(is_in))
     }
 
-    pub(super) fn serves(&self, id: u8) -> bool {
+    pub(in crate::ensemble) fn serves(&self, id: u8) -> bool {
         self.up.contains(&id)
             && self
                 .lead
@@ -135,8 +135,55 @@ impl Servers {
                 .is_some_and(|lead| lead.synced.contains(&id))
     }
 
+    /// What this server says of itself; `None` while it does not run.
+    pub(in crate::ensemble) fn report(&self, id: u8) -> Option<MemberReport> {
+        let disk = self.disks.get(&id)?;
+        if !self.up.contains(&id) {
+            return None;
+        }
+        let serves = self.serves(id);
+        let lead = self.lead.as_ref().filter(|_| serves);
+        let leads = lead.is_some_and(|lead| lead.id == id);
+        let learners = lead.filter(|_| leads).map(|lead| {
+            let others = lead.synced.iter().filter(|other| **other != id);
+            let learner = |other: &u8| Learner {
+                server_id: *other,
+                voter: disk.known.voters.contains(other),
+                synced: true,
+                lag: 0,
+            };
+            others.map(learner).collect()
+        });
+        Some(MemberReport {
+            server_id: id,
+            life: self.lives.get(&id).map(u32::to_string).unwrap_or_default(),
+            role: match (leads, serves) {
+                (true, _) => ReportedRole::Leader,
+                (false, true) => ReportedRole::Follower,
+                (false, false) => ReportedRole::Looking,
+            },
+            serving: serves,
+            leader: lead.map(|lead| lead.id),
+            epoch: disk.epoch,
+            history: if disk.whole {
+                History::Whole
+            } else {
+                History::Lost
+            },
+            zxid_logged: format!("{:#x}", disk.last()),
+            config: ReportedConfig {
+                version: disk.known.version,
+                voters: disk.known.voters.clone(),
+                proposed: disk.seen().is_some(),
+                proposed_voters: disk.seen().map(|seen| seen.voters).unwrap_or_default(),
+                members: Vec::new(),
+            },
+            learners: learners.unwrap_or_default(),
+        })
+    }
+
     /// The members in force: those of whoever leads, else the newest that anybody knows.
-    pub(super) fn members(&self) -> Membership {
+    pub(in crate::ensemble) fn members(&self) -> Membership {
         let led = self.lead.as_ref().and_then(|lead| self.disks.get(&lead.id));
         let newest = || self.disks.values().max_by_key(|disk| disk.known.version);
         led.or_else(newest)
@@ -153,7 +200,7 @@ impl Servers {
     }
 
     /// Holds an election among those that follow nobody.
-    pub(super) fn elect(&mut self, dice: &mut Dice) {
+    pub(in crate::ensemble) fn elect(&mut self, dice: &mut Dice) {
         self.end_lost_lead();
         let led = self
             .lead
@@ -227,7 +274,7 @@ impl Servers {
     }
 
     /// Brings a server level with the leader.
-    pub(super) fn level(&mut self, id: u8) {
+    pub(in crate::ensemble) fn level(&mut self, id: u8) {
         let Some(lead) = &mut self.lead else { return };
         let Some(of_leader) = self.disks.get(&lead.id).cloned() else {
             return;
@@ -245,7 +292,11 @@ impl Servers {
     }
 
     /// The leader proposes something; it may reach only some. Returns whether it was acknowledged.
-    pub(super) fn propose(&mut self, voters: Option<BTreeSet<u8>>, dice: &mut Dice) -> bool {
+    pub(in crate::ensemble) fn propose(
+        &mut self,
+        voters: Option<BTreeSet<u8>>,
+        dice: &mut Dice,
+    ) -> bool {
         let Some(lead) = self.lead.clone() else {
             return false;
         };
@@ -304,7 +355,7 @@ impl Servers {
     }
 
     /// The leader is asked to change the members from a certain config on.
-    pub(super) fn reconfigure(
+    pub(in crate::ensemble) fn reconfigure(
         &mut self,
         at: u8,
         from: ConfigVersion,
@@ -329,7 +380,7 @@ impl Servers {
     /// Whether the volume of this server may be lost without a loss of what was acknowledged: whatever
     /// quorum of the others elects, one of them has it, and no change of the members is under way that
     /// fewer would have to carry through.
-    pub(super) fn may_lose(&self, id: u8) -> bool {
+    pub(in crate::ensemble) fn may_lose(&self, id: u8) -> bool {
         let members = self.members();
         let others = members.voters.iter().filter(|other| **other != id);
         let whole: Vec<&Disk> = others

@@ -18,7 +18,7 @@ use crate::ensemble::observers::ObserverSpec;
 use crate::ensemble::plan::{Plan, Step};
 use crate::ensemble::validate::{VOTER_ID_MAX, ValidatedEnsemble};
 use crate::fixtures::valid;
-use crate::members::{History, Learner, MemberReport, ReportedConfig, ReportedRole};
+use crate::members::MemberReport;
 
 /// Seconds for which a pod that is deleted may stay.
 pub(super) const GRACE_S: u64 = 20;
@@ -169,7 +169,7 @@ impl World {
     pub(super) fn observe(&self, dice: &mut Dice, silent_percent: u64) -> Observed {
         let voters = self.pods.iter().map(|(id, pod)| {
             let answers = pod.ends_at.is_none() && !dice.percent(silent_percent);
-            let report = self.report(*id).filter(|_| answers);
+            let report = self.servers.report(*id).filter(|_| answers);
             (*id, self.voter(*id, pod, report))
         });
         let voters: BTreeMap<u8, ServerPod> = voters.collect();
@@ -221,57 +221,6 @@ impl World {
             trouble: None,
             report,
         }
-    }
-
-    fn report(&self, id: u8) -> Option<MemberReport> {
-        let disk = self.servers.disks.get(&id)?;
-        if !self.servers.up.contains(&id) {
-            return None;
-        }
-        let serves = self.servers.serves(id);
-        let lead = self.servers.lead.as_ref().filter(|_| serves);
-        let leads = lead.is_some_and(|lead| lead.id == id);
-        let learners = lead.filter(|_| leads).map(|lead| {
-            let others = lead.synced.iter().filter(|other| **other != id);
-            let learner = |other: &u8| Learner {
-                server_id: *other,
-                voter: disk.known.voters.contains(other),
-                synced: true,
-                lag: 0,
-            };
-            others.map(learner).collect()
-        });
-        Some(MemberReport {
-            server_id: id,
-            life: self
-                .servers
-                .lives
-                .get(&id)
-                .map(u32::to_string)
-                .unwrap_or_default(),
-            role: match (leads, serves) {
-                (true, _) => ReportedRole::Leader,
-                (false, true) => ReportedRole::Follower,
-                (false, false) => ReportedRole::Looking,
-            },
-            serving: serves,
-            leader: lead.map(|lead| lead.id),
-            epoch: disk.epoch,
-            history: if disk.whole {
-                History::Whole
-            } else {
-                History::Lost
-            },
-            zxid_logged: format!("{:#x}", disk.last()),
-            config: ReportedConfig {
-                version: disk.known.version,
-                voters: disk.known.voters.clone(),
-                proposed: disk.seen().is_some(),
-                proposed_voters: disk.seen().map(|seen| seen.voters).unwrap_or_default(),
-                members: Vec::new(),
-            },
-            learners: learners.unwrap_or_default(),
-        })
     }
 
     /// The status is written, if the object is as it was seen: what must be on record first.
