@@ -51,6 +51,12 @@ binaries:
     RUSTFLAGS="{{ static_flags }}" cargo build --release --target {{ static_target }} \
         -p quorate-server -p quorate-operator
 
+# The operator with failpoints, beside the one without.
+failpoints: && binaries
+    RUSTFLAGS="{{ static_flags }}" cargo build --release --target {{ static_target }} \
+        -p quorate-operator --features failpoints
+    cp {{ QUORATE_OPERATOR_BIN }} {{ QUORATE_OPERATOR_BIN }}-failpoints
+
 # The hand tool around clusters, clients and faults.
 harness:
     cargo build -p quorate-e2e --bins

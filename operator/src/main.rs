@@ -74,6 +74,10 @@ struct RunArguments {
     #[cfg(feature = "failpoints")]
     #[arg(long, env = "QUORATE_FAILPOINTS", value_delimiter = ',')]
     failpoints: Vec<Switch>,
+    /// How often of a thousand times that any failpoint is reached the operator ends there.
+    #[cfg(feature = "failpoints")]
+    #[arg(long, env = "QUORATE_FAILPOINT_EXITS", default_value_t = 0)]
+    failpoint_exits: u64,
     /// Log as JSON lines.
     #[arg(long, env = "QUORATE_LOG_JSON")]
     log_json: bool,
@@ -190,7 +194,8 @@ async fn ways_out(_: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
 /// The ways to the API server and to the servers, with failpoints on them.
 #[cfg(feature = "failpoints")]
 async fn ways_out(arguments: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
-    let failpoints = Failpoints::new(arguments.failpoints.clone());
+    let switches = arguments.failpoints.clone();
+    let failpoints = Failpoints::at_random(switches, arguments.failpoint_exits);
     let client = ClientBuilder::try_from(Config::infer().await?)?
         .with_layer(&FailpointLayer(failpoints.clone()))
         .build();

@@ -5,6 +5,7 @@ mod broken;
 mod clients;
 mod deletion;
 mod disks;
+mod failpoints;
 mod faults;
 mod losses;
 mod loyal;
@@ -116,6 +117,10 @@ const LONG_CHECKS: &[Check] = &[
     (
         "certificates are renewed while clients are connected",
         tls::certificates_are_renewed,
+    ),
+    (
+        "operators end at failpoints",
+        failpoints::operators_end_at_failpoints,
     ),
     ("many rolling restarts of three voters", rolls::three_voters),
     ("many rolling restarts of five voters", rolls::five_voters),

@@ -10,6 +10,7 @@ mod servers;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -150,14 +151,27 @@ pub struct Failpoints(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     switches: Vec<Switch>,
+    /// Of a thousand times that any of them is reached, so often the process ends.
+    exits_per_mille: u64,
     reached: Mutex<BTreeMap<Site, u32>>,
 }
 
 impl Failpoints {
     /// With these switched on.
     pub fn new(switches: Vec<Switch>) -> Self {
-        let reached = Mutex::default();
-        Self(Arc::new(State { switches, reached }))
+        Self(Arc::new(State {
+            switches,
+            ..State::default()
+        }))
+    }
+
+    /// With these switched on, and with so many ends of a thousand times that any failpoint is reached.
+    pub fn at_random(switches: Vec<Switch>, exits_per_mille: u64) -> Self {
+        Self(Arc::new(State {
+            switches,
+            exits_per_mille,
+            ..State::default()
+        }))
     }
 
     fn counts(&self) -> MutexGuard<'_, BTreeMap<Site, u32>> {
@@ -190,13 +204,13 @@ impl Failpoints {
         };
         let mut switches = self.0.switches.iter();
         let Some(switch) = switches.find(|switch| switch.site == site && switch.nth == nth) else {
+            if RandomState::new().hash_one(nth) % 1000 < self.0.exits_per_mille {
+                exit(site, nth);
+            }
             return Ok(());
         };
         match &switch.action {
-            Action::Exit => {
-                tracing::error!(%site, nth, "ends at a failpoint");
-                std::process::exit(KILLED)
-            }
+            Action::Exit => exit(site, nth),
             Action::Error => Err(Fault::Asked(site)),
             #[cfg(test)]
             Action::Unwind => std::panic::resume_unwind(Box::new(Killed)),
@@ -208,6 +222,11 @@ impl Failpoints {
             }
         }
     }
+}
+
+fn exit(site: Site, nth: u32) -> ! {
+    tracing::error!(%site, nth, "ends at a failpoint");
+    std::process::exit(KILLED)
 }
 
 #[cfg(test)]

@@ -1,0 +1,200 @@
+//! Operators end at random failpoints, all the time, while an ensemble under load is restarted, scaled and
+//! changed: everything comes to be as wished, and no two voters are away at once. For an operator that was
+//! built with failpoints.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::clients::equal_digests;
+use super::faults::{check_all_there, delete_by_force};
+use super::observers::{role, with_observers, zones};
+use super::refusals::set;
+use super::restarts::is_ready;
+use super::{Bench, READY_LIMIT, manifest};
+use crate::kube::load::Load;
+use crate::kube::zke::{condition, pod_name};
+use crate::kube::{Kubectl, OPERATOR_NAMESPACE};
+use crate::peers::wait_for;
+
+const WRITERS: usize = 2;
+
+/// Of a thousand failpoints that an operator comes to, so many end it.
+const EXITS_PER_MILLE: u32 = 4;
+
+/// Until one wish is true: each end of an operator costs the time of a Lease.
+const WISH_LIMIT: Duration = Duration::from_secs(420);
+
+/// How long writes may stay away when a leader is restarted.
+const GAP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Ends that there must be for this to have been a test.
+const ENDS_MIN: usize = 10;
+
+/// The variable that has operators end.
+const VARIABLE: &str = "QUORATE_FAILPOINT_EXITS";
+
+/// How often operators ended at each failpoint, by the uid of the pod and the number of the restart.
+#[derive(Default)]
+struct Ends(BTreeMap<(String, u64), String>);
+
+pub(super) fn operators_end_at_failpoints(bench: &Bench<'_>) -> Result<String> {
+    let kubectl = bench.zke.kubectl;
+    let zones = zones(bench)?;
+    let load = Load::start(bench.service()?, "/failpoints", WRITERS)?;
+    let began = Instant::now();
+    set_variable(kubectl, &format!("{VARIABLE}={EXITS_PER_MILLE}"))?;
+    let mut ends = Ends::default();
+    let outcome = wishes(bench, &mut ends, |voters, observers, tick| {
+        let mut wanted = with_observers(&zones, observers)?;
+        set(&mut wanted, "/spec/voters/replicas", json!(voters))?;
+        set(&mut wanted, "/spec/config", json!({ "tickTime": tick }))?;
+        Ok(wanted)
+    });
+    set_variable(kubectl, &format!("{VARIABLE}-"))?;
+    outcome?;
+    kubectl.apply(bench.zke.namespace, &manifest())?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    let gap = load.longest_gap_since(began);
+    let acknowledged = load.finish()?;
+    let digest = equal_digests(bench)?;
+    check_all_there(bench, &acknowledged)?;
+    ensure!(gap <= GAP_LIMIT, "no write succeeded for {gap:?}");
+    let mut sites: Vec<&String> = ends.0.values().collect();
+    let number = sites.len();
+    sites.sort();
+    sites.dedup();
+    ensure!(
+        number >= ENDS_MIN,
+        "operators ended {number} times only; are there failpoints in this one?"
+    );
+    Ok(format!(
+        "operators ended {number} times at {} failpoints in {:.0} s, all wishes came true, longest write \
+         gap {:.2} s, {} acknowledged writes, all there, digest {digest}",
+        sites.len(),
+        began.elapsed().as_secs_f32(),
+        gap.as_secs_f32(),
+        acknowledged.len()
+    ))
+}
+
+/// Everything that an operator does with voters and observers, one after the other.
+fn wishes(
+    bench: &Bench<'_>,
+    ends: &mut Ends,
+    wanted: impl Fn(u8, usize, &str) -> Result<Value>,
+) -> Result<()> {
+    for (voters, observers, tick) in [
+        (3, 3, "2000"),
+        (3, 3, "2500"),
+        (5, 3, "2500"),
+        (5, 1, "2000"),
+        (3, 6, "2000"),
+        (1, 2, "2000"),
+        (3, 2, "2000"),
+    ] {
+        let wish = format!("{voters} voters, {observers} observers, tickTime {tick}");
+        bench.progress.say(&wish);
+        let spec = wanted(voters, observers, tick)?;
+        bench.zke.kubectl.apply(bench.zke.namespace, &spec)?;
+        wait_for("the wish", WISH_LIMIT, || {
+            let looked = look(bench, ends, usize::from(voters) + observers);
+            looked.map_err(|error| format!("{error:#}"))?
+        })
+        .and_then(|found| found)
+        .with_context(|| wish.clone())?;
+    }
+    Ok(())
+}
+
+/// Whether all is as wished: an outer error to look again, an inner one where something is wrong.
+fn look(
+    bench: &Bench<'_>,
+    ends: &mut Ends,
+    pods_wanted: usize,
+) -> Result<Result<Result<()>, String>> {
+    ends.note(bench.zke.kubectl)?;
+    let object = bench.zke.get()?;
+    let pods = bench.zke.pods()?;
+    let members = object.pointer("/status/membership/voters");
+    let votes = |pod: &&Value| {
+        let ordinal = pod_name(pod)
+            .rsplit_once('-')
+            .and_then(|(_, n)| n.parse::<u64>().ok());
+        let id = ordinal.map(|ordinal| json!(ordinal + 1));
+        let members = members.and_then(Value::as_array);
+        role(pod) == Some("voter") && id.is_some_and(|id| members.is_some_and(|m| m.contains(&id)))
+    };
+    let away = pods
+        .iter()
+        .filter(votes)
+        .filter(|pod| !is_ready(pod))
+        .count();
+    if away > 1 {
+        let wrong = anyhow::anyhow!("{away} voters are away at the same time");
+        return Ok(Ok(Err(wrong)));
+    }
+    let ready = condition(&object, "Ready");
+    let current = object.pointer("/metadata/generation");
+    let as_wished = ready.and_then(|c| c.get("status")) == Some(&json!("True"))
+        && ready.and_then(|c| c.get("observedGeneration")) == current
+        && pods.len() == pods_wanted;
+    let why = ready.and_then(|c| c.get("message")).and_then(Value::as_str);
+    Ok(if as_wished {
+        Ok(Ok(()))
+    } else {
+        Err(format!("{} pods, {}", pods.len(), why.unwrap_or_default()))
+    })
+}
+
+impl Ends {
+    /// Notes where operators ended, and deletes pods whose kubelet would wait before it starts them again.
+    fn note(&mut self, kubectl: &Kubectl) -> Result<()> {
+        let list = kubectl.get(OPERATOR_NAMESPACE, &["pods"])?;
+        let pods = list.pointer("/items").and_then(Value::as_array);
+        let mut waiting = Vec::new();
+        for pod in pods.into_iter().flatten() {
+            let Some(container) = pod.pointer("/status/containerStatuses/0") else {
+                continue;
+            };
+            let uid = pod.pointer("/metadata/uid").and_then(Value::as_str);
+            let restarts = container.get("restartCount").and_then(Value::as_u64);
+            for state in ["/state/terminated", "/lastState/terminated"] {
+                let words = container.pointer(&format!("{state}/message"));
+                let words = words.and_then(Value::as_str).unwrap_or_default();
+                let site = words.lines().find_map(site);
+                if let (Some(site), Some(uid), Some(restarts)) = (site, uid, restarts) {
+                    // The end of a container that has not started again yet counts for the next start.
+                    let start = restarts + u64::from(state == "/state/terminated");
+                    self.0.insert((uid.to_owned(), start), site);
+                }
+            }
+            if container.pointer("/state/waiting/reason") == Some(&json!("CrashLoopBackOff")) {
+                waiting.push(pod_name(pod));
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        delete_by_force(kubectl, OPERATOR_NAMESPACE, &waiting)
+    }
+}
+
+/// The failpoint that a line of the log names, as the chart has operators log.
+fn site(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    Some(line.pointer("/fields/site")?.as_str()?.to_owned())
+}
+
+/// Sets a variable of the operators, `NAME=VALUE`, or takes it away, `NAME-`, and waits for none: some end
+/// before they are ready.
+fn set_variable(kubectl: &Kubectl, assignment: &str) -> Result<()> {
+    let list = kubectl.get(OPERATOR_NAMESPACE, &["deployments"])?;
+    let name = list.pointer("/items/0").map(pod_name);
+    let deployment = format!("deployment/{}", name.context("there is an operator")?);
+    let words = ["set", "env", "--namespace", OPERATOR_NAMESPACE];
+    kubectl.run(&[&words[..], &[&deployment, assignment]].concat())?;
+    Ok(())
+}
