@@ -161,7 +161,7 @@ async fn issue<M: Members>(
     due: Due,
 ) -> Result<Action, ReconcileError> {
     context.leadership.confirm().await?;
-    let (client, now) = (&context.client, Timestamp::now());
+    let (client, now) = (&context.client, (context.clock)());
     if certificates::write(client, ensemble, &observed.versions, due, now).await? {
         tracing::info!(ensemble = %ensemble.name, namespace = %ensemble.namespace,
             reason = due.reason(), "{}", due.text());
