@@ -136,8 +136,8 @@ pub const OWNED_PREFIXES: [&str; 9] = [
     ),
     validation = Rule::new(
         "(has(self.spec.tls) && has(self.spec.tls.peer) && has(self.spec.tls.peer.mode) ? \
-         self.spec.tls.peer.mode : 'Off') == (has(oldSelf.spec.tls) && has(oldSelf.spec.tls.peer) && \
-         has(oldSelf.spec.tls.peer.mode) ? oldSelf.spec.tls.peer.mode : 'Off')"
+         self.spec.tls.peer.mode : 'Disabled') == (has(oldSelf.spec.tls) && has(oldSelf.spec.tls.peer) && \
+         has(oldSelf.spec.tls.peer.mode) ? oldSelf.spec.tls.peer.mode : 'Disabled')"
     ).message(
         "tls.peer.mode cannot be changed: servers with it and without would not understand each other \
          while they are restarted one after the other; set it back to its old value, or create a new \
@@ -145,7 +145,7 @@ pub const OWNED_PREFIXES: [&str; 9] = [
     ),
     validation = Rule::new(
         "!has(self.spec.tls) || !has(self.spec.tls.peer) || !has(self.spec.tls.peer.mode) || \
-         self.spec.tls.peer.mode == 'Off' || !has(oldSelf.spec.tls) || \
+         self.spec.tls.peer.mode == 'Disabled' || !has(oldSelf.spec.tls) || \
          (has(self.spec.tls.secretName) ? self.spec.tls.secretName : '') == \
          (has(oldSelf.spec.tls.secretName) ? oldSelf.spec.tls.secretName : '')"
     ).message(

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
-        "!has(self.secretName) || (has(self.client) && has(self.client.mode) && self.client.mode != 'Off') \
-         || (has(self.peer) && has(self.peer.mode) && self.peer.mode != 'Off')"
+        "!has(self.secretName) || (has(self.client) && has(self.client.mode) && self.client.mode != 'Disabled') \
+         || (has(self.peer) && has(self.peer.mode) && self.peer.mode != 'Disabled')"
     ).message(
-        "tls.secretName has no effect while client.mode and peer.mode are Off: set one of them, or \
+        "tls.secretName has no effect while client.mode and peer.mode are Disabled: set one of them, or \
          remove secretName"
     )
 )]
@@ -43,9 +43,8 @@ pub struct Tls {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientTls {
-    /// "Off" (in quotes: YAML takes the bare word for a boolean): plain on port 2181. Allow: plain on 2181
-    /// and TLS on 2281. Require: TLS on 2281 and nothing else. A change restarts the servers one at a
-    /// time.
+    /// Disabled: plain on port 2181. Allow: plain on 2181 and TLS on 2281. Require: TLS on 2281 and nothing
+    /// else. A change restarts the servers one at a time.
     #[serde(default)]
     pub mode: ClientTlsMode,
 }
@@ -55,7 +54,7 @@ pub struct ClientTls {
 pub enum ClientTlsMode {
     /// Plain.
     #[default]
-    Off,
+    Disabled,
     /// Plain, and with TLS on a port of its own.
     Allow,
     /// With TLS only.
@@ -66,7 +65,7 @@ pub enum ClientTlsMode {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerTls {
-    /// "Off" (in quotes), or Require: servers show each other certificates and take nothing else. It is
+    /// Disabled, or Require: servers show each other certificates and take nothing else. It is
     /// chosen when the ensemble is created.
     #[serde(default)]
     pub mode: PeerTlsMode,
@@ -77,7 +76,7 @@ pub struct PeerTls {
 pub enum PeerTlsMode {
     /// Plain.
     #[default]
-    Off,
+    Disabled,
     /// With TLS only.
     Require,
 }

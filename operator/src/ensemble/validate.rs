@@ -248,13 +248,13 @@ impl ValidatedEnsemble {
     /// Whether clients are asked for certificates: they are not, unless the settings say so.
     pub fn asks_clients(&self) -> bool {
         let setting = self.config.get("ssl.clientAuth");
-        self.tls.client != ClientTlsMode::Off
+        self.tls.client != ClientTlsMode::Disabled
             && setting.is_some_and(|value| !value.trim().eq_ignore_ascii_case("none"))
     }
 
     /// Whether the servers have to know authorities that sign the certificates of others.
     pub fn needs_authorities(&self) -> bool {
-        self.tls.peer != PeerTlsMode::Off || self.asks_clients()
+        self.tls.peer != PeerTlsMode::Disabled || self.asks_clients()
     }
 
     /// Name of the ConfigMap with `zoo.cfg`.

@@ -273,18 +273,33 @@ fn tls_that_cannot_be_is_refused() {
         check_create(|o| o.spec.tls = Some(tls(client, peer, secret)), expected);
     };
     use {ClientTlsMode as Client, PeerTlsMode as Peer};
-    create(Client::Off, Peer::Off, None, None);
+    create(Client::Disabled, Peer::Disabled, None, None);
     create(Client::Allow, Peer::Require, None, None);
-    create(Client::Require, Peer::Off, Some("from.cert-manager"), None);
-    create(Client::Off, Peer::Require, Some("given"), None);
-    let without_effect = Some("has no effect while client.mode and peer.mode are Off");
-    create(Client::Off, Peer::Off, Some("given"), without_effect);
+    create(
+        Client::Require,
+        Peer::Disabled,
+        Some("from.cert-manager"),
+        None,
+    );
+    create(Client::Disabled, Peer::Require, Some("given"), None);
+    let without_effect = Some("has no effect while client.mode and peer.mode are Disabled");
+    create(
+        Client::Disabled,
+        Peer::Disabled,
+        Some("given"),
+        without_effect,
+    );
     for own in ["demo-tls", "demo-ca"] {
-        create(Client::Allow, Peer::Off, Some(own), Some("another name"));
+        create(
+            Client::Allow,
+            Peer::Disabled,
+            Some(own),
+            Some("another name"),
+        );
     }
     for bad in ["Given", "-given", "a/b"] {
         let expected = Some("only a-z, 0-9, '-' and '.'");
-        create(Client::Allow, Peer::Off, Some(bad), expected);
+        create(Client::Allow, Peer::Disabled, Some(bad), expected);
     }
 }
 
@@ -301,21 +316,21 @@ fn tls_between_servers_stays_as_it_began() {
         check(found.map_err(|errors| errors.to_string()), expected);
     };
     let with = |client, peer, secret: Option<&str>| Some(tls(client, peer, secret));
-    let allow = || with(Client::Allow, Peer::Off, None);
+    let allow = || with(Client::Allow, Peer::Disabled, None);
     update(None, allow(), None);
     update(
         allow(),
-        with(Client::Require, Peer::Off, Some("given")),
+        with(Client::Require, Peer::Disabled, Some("given")),
         None,
     );
     update(allow(), None, None);
-    let peers = || with(Client::Off, Peer::Require, None);
+    let peers = || with(Client::Disabled, Peer::Require, None);
     update(peers(), with(Client::Require, Peer::Require, None), None);
     let fixed = Some("tls.peer.mode cannot be changed");
     update(None, peers(), fixed);
     update(peers(), None, fixed);
     update(peers(), allow(), fixed);
-    let given = |secret| with(Client::Off, Peer::Require, Some(secret));
+    let given = |secret| with(Client::Disabled, Peer::Require, Some(secret));
     let kept = Some("tls.secretName cannot be changed while peer.mode is Require");
     update(given("a"), given("a"), None);
     update(given("a"), given("b"), kept);

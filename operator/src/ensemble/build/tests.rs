@@ -357,7 +357,7 @@ fn tls_is_in_the_settings_of_those_that_asked_for_it() {
             "sslQuorumReloadCertFiles=true",
         ]
     );
-    ensemble.tls.peer = crate::crd::PeerTlsMode::Off;
+    ensemble.tls.peer = crate::crd::PeerTlsMode::Disabled;
     ensemble.tls.client = ClientTlsMode::Require;
     let asked = ("ssl.clientAuth".to_owned(), "want".to_owned());
     ensemble.config.extend([asked]);
@@ -396,7 +396,7 @@ fn ports_are_those_of_the_mode() {
         assert_eq!(peers, [clients.as_slice(), &[2888, 3888]].concat());
         clients
     };
-    assert_eq!(numbers(ClientTlsMode::Off), [2181]);
+    assert_eq!(numbers(ClientTlsMode::Disabled), [2181]);
     assert_eq!(numbers(ClientTlsMode::Allow), [2181, 2281]);
     assert_eq!(numbers(ClientTlsMode::Require), [2281]);
 }

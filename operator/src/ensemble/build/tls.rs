@@ -15,7 +15,7 @@ pub(super) const TLS_VOLUME: &str = "tls";
 pub(super) fn client_ports(ensemble: &ValidatedEnsemble) -> Vec<(&'static str, i32)> {
     let (plain, secure) = (("client", 2181), ("secure-client", 2281));
     match ensemble.tls.client {
-        ClientTlsMode::Off => vec![plain],
+        ClientTlsMode::Disabled => vec![plain],
         ClientTlsMode::Allow => vec![plain, secure],
         ClientTlsMode::Require => vec![secure],
     }
@@ -23,13 +23,13 @@ pub(super) fn client_ports(ensemble: &ValidatedEnsemble) -> Vec<(&'static str, i
 
 /// A setting that a user may override: with TLS, clients need no certificates of their own.
 pub(super) fn default(ensemble: &ValidatedEnsemble) -> Option<(&'static str, &'static str)> {
-    (ensemble.tls.client != ClientTlsMode::Off).then_some(("ssl.clientAuth", "none"))
+    (ensemble.tls.client != ClientTlsMode::Disabled).then_some(("ssl.clientAuth", "none"))
 }
 
 /// The settings of TLS; none without it, so that ensembles without it are not restarted for it.
 pub(super) fn settings(ensemble: &ValidatedEnsemble) -> Vec<(&'static str, &'static str)> {
     let mut settings = Vec::new();
-    if ensemble.tls.client != ClientTlsMode::Off {
+    if ensemble.tls.client != ClientTlsMode::Disabled {
         settings.extend([
             ("secureClientPort", "2281"),
             ("client.certReload", "true"),

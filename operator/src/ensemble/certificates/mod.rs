@@ -50,7 +50,7 @@ pub struct TlsSpec {
 impl TlsSpec {
     /// Whether there is TLS at all.
     pub fn is_on(&self) -> bool {
-        self.client != ClientTlsMode::Off || self.peer != PeerTlsMode::Off
+        self.client != ClientTlsMode::Disabled || self.peer != PeerTlsMode::Disabled
     }
 }
 

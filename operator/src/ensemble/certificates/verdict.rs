@@ -111,7 +111,7 @@ fn usable_leaf<'a>(
 
 /// A server that the others would not accept.
 fn unnamed(ensemble: &ValidatedEnsemble, leaf: &Leaf) -> Option<String> {
-    if ensemble.tls.peer == PeerTlsMode::Off {
+    if ensemble.tls.peer == PeerTlsMode::Disabled {
         return None;
     }
     let voters = ensemble.wanted().into_iter().map(|id| ensemble.pod_of(id));

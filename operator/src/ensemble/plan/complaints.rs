@@ -388,10 +388,16 @@ const CHANGES: [fn(&mut ZkEnsembleSpec); 29] = [
             ephemeral: Ephemeral { size_limit },
         });
     },
-    |spec| spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Off, None)),
-    |spec| spec.tls = Some(tls(ClientTlsMode::Require, PeerTlsMode::Off, None)),
-    |spec| spec.tls = Some(tls(ClientTlsMode::Off, PeerTlsMode::Require, None)),
-    |spec| spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Off, Some("given"))),
+    |spec| spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Disabled, None)),
+    |spec| spec.tls = Some(tls(ClientTlsMode::Require, PeerTlsMode::Disabled, None)),
+    |spec| spec.tls = Some(tls(ClientTlsMode::Disabled, PeerTlsMode::Require, None)),
+    |spec| {
+        spec.tls = Some(tls(
+            ClientTlsMode::Allow,
+            PeerTlsMode::Disabled,
+            Some("given"),
+        ))
+    },
 ];
 
 /// The policy, to be changed.

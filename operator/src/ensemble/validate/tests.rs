@@ -117,7 +117,7 @@ fn identity_is_the_uid_until_status_has_latched_another() {
 fn secret_of_tls_is_not_one_of_the_operators_own() {
     let with = |name: &'static str| {
         move |object: &mut ZkEnsemble| {
-            let (client, peer) = (ClientTlsMode::Allow, PeerTlsMode::Off);
+            let (client, peer) = (ClientTlsMode::Allow, PeerTlsMode::Disabled);
             object.spec.tls = Some(crate::fixtures::tls(client, peer, Some(name)));
         }
     };
