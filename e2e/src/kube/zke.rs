@@ -1,5 +1,6 @@
 //! A ZkEnsemble as its status shows it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -52,6 +53,18 @@ impl Zke<'_> {
         Ok(pods)
     }
 
+    /// The uid of each pod, and how often its container was started again.
+    pub(super) fn lives(&self) -> Result<BTreeMap<String, (String, u64)>> {
+        let life = |pod: &Value| -> Result<(String, (String, u64))> {
+            let restarts = pod.pointer("/status/containerStatuses/0/restartCount");
+            let restarts = restarts.and_then(Value::as_u64);
+            let uid = uid(pod).context("a pod without uid")?;
+            let restarts = restarts.context("a pod without a container")?;
+            Ok((pod_name(pod), (uid.to_owned(), restarts)))
+        };
+        self.pods()?.iter().map(life).collect()
+    }
+
     /// Name of the leader's pod.
     pub(super) fn leader_pod(&self) -> Result<String> {
         let object = self.get()?;
@@ -65,6 +78,16 @@ pub(super) fn pod_name(pod: &Value) -> String {
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned()
+}
+
+/// The uid of an object.
+pub(super) fn uid(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/uid")?.as_str()
+}
+
+/// The uids of these pods.
+pub(super) fn uids(pods: &[Value]) -> BTreeSet<String> {
+    pods.iter().filter_map(uid).map(str::to_owned).collect()
 }
 
 /// A condition of its status.

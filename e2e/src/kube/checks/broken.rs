@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::refusals::set;
 use super::{Bench, READY_LIMIT, manifest};
-use crate::kube::zke::{condition, pod_name};
+use crate::kube::zke::{condition, pod_name, uid};
 use crate::peers::wait_for;
 
 /// Until the conditions say what is wrong: the first pod has to go and to fail.
@@ -106,9 +106,6 @@ fn one(bench: &Bench<'_>, case: &Case) -> Result<String> {
 
 fn uids(bench: &Bench<'_>) -> Result<BTreeMap<String, String>> {
     let pods = bench.zke.pods()?;
-    let uid = |pod: &Value| {
-        let uid = pod.pointer("/metadata/uid").and_then(Value::as_str);
-        uid.unwrap_or_default().to_owned()
-    };
+    let uid = |pod: &Value| uid(pod).unwrap_or_default().to_owned();
     Ok(pods.iter().map(|pod| (pod_name(pod), uid(pod))).collect())
 }

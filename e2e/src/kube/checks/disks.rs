@@ -4,14 +4,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use super::clients::equal_digests;
 use super::faults::check_all_there;
 use super::{ADMIN_PORT, Bench, READY_LIMIT};
 use crate::kube::load::Load;
 use crate::kube::reach;
-use crate::kube::zke::pod_name;
+use crate::kube::zke::{self, pod_name};
 use crate::peers::{admin, wait_for};
 
 const WRITERS: usize = 4;
@@ -94,8 +93,9 @@ fn lose(bench: &Bench<'_>, load: &Load, pod: &str) -> Result<String> {
 
 fn uid(bench: &Bench<'_>, kind: &str, name: &str) -> Result<String> {
     let object = bench.zke.kubectl.get(bench.zke.namespace, &[kind, name])?;
-    let uid = object.pointer("/metadata/uid").and_then(Value::as_str);
-    Ok(uid.context("an object without a uid")?.to_owned())
+    Ok(zke::uid(&object)
+        .context("an object without a uid")?
+        .to_owned())
 }
 
 /// The one that came back has the vote that it had, and there is no other.

@@ -15,7 +15,7 @@ use super::refusals::set;
 use super::restarts::is_ready;
 use super::{Bench, READY_LIMIT, manifest};
 use crate::kube::load::Load;
-use crate::kube::zke::{condition, pod_name};
+use crate::kube::zke::{condition, pod_name, uid};
 use crate::kube::{Kubectl, OPERATOR_NAMESPACE};
 use crate::peers::wait_for;
 
@@ -159,7 +159,7 @@ impl Ends {
             let Some(container) = pod.pointer("/status/containerStatuses/0") else {
                 continue;
             };
-            let uid = pod.pointer("/metadata/uid").and_then(Value::as_str);
+            let uid = uid(pod);
             let restarts = container.get("restartCount").and_then(Value::as_u64);
             for state in ["/state/terminated", "/lastState/terminated"] {
                 let words = container.pointer(&format!("{state}/message"));

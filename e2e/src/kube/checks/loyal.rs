@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Bench, CLIENT_PORT};
 use crate::kube::reach;
-use crate::kube::zke::pod_name;
+use crate::kube::zke::{pod_name, uid};
 use crate::peers::client::flags;
 use crate::peers::{Client, Failure};
 
@@ -68,18 +68,20 @@ impl Loyal {
 
     /// Looks at the pods: connects to those that are ready and new, and notes those that stop.
     pub(super) fn look(&mut self, pods: &[Value]) {
-        let uid_of = |pod: &Value| Some(pod.pointer("/metadata/uid")?.as_str()?.to_owned());
         let now = Instant::now();
         let there: Vec<String> = pods
             .iter()
             .filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none())
-            .filter_map(uid_of)
+            .filter_map(uid)
+            .map(str::to_owned)
             .collect();
         for uid in self.workers.keys().filter(|uid| !there.contains(uid)) {
             self.stopped.entry(uid.clone()).or_insert(now);
         }
         for pod in pods.iter().filter(|pod| super::restarts::is_ready(pod)) {
-            let (Some(uid), Ok(address)) = (uid_of(pod), reach::pod(pod, CLIENT_PORT)) else {
+            let (Some(uid), Ok(address)) =
+                (uid(pod).map(str::to_owned), reach::pod(pod, CLIENT_PORT))
+            else {
                 continue;
             };
             if there.contains(&uid) && !self.workers.contains_key(&uid) {

@@ -7,9 +7,9 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::refusals::set;
-use super::restarts::uids;
 use super::{Bench, READY_LIMIT, manifest};
 use crate::kube::OPERATOR_NAMESPACE;
+use crate::kube::zke::uids;
 use crate::peers::wait_for;
 
 /// Until the object is there, or gone.
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Switches it on and off again; no pod is restarted for it.
 pub(super) fn policy_comes_and_goes(bench: &Bench<'_>) -> Result<String> {
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
-    let before = uids(bench)?;
+    let before = uids(&bench.zke.pods()?);
     let monitoring = json!({
         "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "monitoring" } },
     });
@@ -67,7 +67,7 @@ pub(super) fn policy_comes_and_goes(bench: &Bench<'_>) -> Result<String> {
             .ok_or_else(|| format!("{left} left"))
     })?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
-    ensure!(uids(bench)? == before, "pods were restarted");
+    ensure!(uids(&bench.zke.pods()?) == before, "pods were restarted");
     Ok(
         "the object came as wanted and went, no pod was restarted; enforcement is not tested"
             .to_owned(),

@@ -13,7 +13,7 @@ use super::refusals::set;
 use super::{ADMIN_PORT, Bench, CLIENT_PORT, READY_LIMIT, manifest};
 use crate::kube::load::Load;
 use crate::kube::reach;
-use crate::kube::zke::{condition, pod_name};
+use crate::kube::zke::{condition, pod_name, uid};
 use crate::peers::{Client, admin, wait_for};
 
 const WRITERS: usize = 2;
@@ -108,8 +108,7 @@ pub(super) fn zones(bench: &Bench<'_>) -> Result<Zones> {
 fn voters(bench: &Bench<'_>) -> Result<BTreeSet<String>> {
     let pods = bench.zke.pods()?;
     let voters = pods.iter().filter(|pod| role(pod) == Some("voter"));
-    let uid = |pod: &Value| Some(pod.pointer("/metadata/uid")?.as_str()?.to_owned());
-    Ok(voters.filter_map(uid).collect())
+    Ok(voters.filter_map(uid).map(str::to_owned).collect())
 }
 
 pub(super) fn role(pod: &Value) -> Option<&str> {

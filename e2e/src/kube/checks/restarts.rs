@@ -1,7 +1,6 @@
 //! Rolling restarts under a write load: one pod at a time, the leader last, and clients of the servers
 //! that stay hardly notice.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -11,6 +10,7 @@ use super::clients::equal_digests;
 use super::faults::check_all_there;
 use super::{Bench, READY_LIMIT};
 use crate::kube::load::Load;
+use crate::kube::zke::{uid, uids};
 use crate::peers::wait_for;
 
 const WRITERS: usize = 4;
@@ -23,7 +23,7 @@ const GAP_LIMIT: Duration = Duration::from_secs(3);
 
 /// What a person does to have every server started again.
 pub(super) fn annotation_restarts_all(bench: &Bench<'_>) -> Result<String> {
-    let before = uids(bench)?;
+    let before = uids(&bench.zke.pods()?);
     let load = Load::start(bench.service()?, "/restarts", WRITERS)?;
     let began = Instant::now();
     bench.zke.kubectl.run(&[
@@ -76,15 +76,6 @@ pub(super) fn annotation_restarts_all(bench: &Bench<'_>) -> Result<String> {
         acknowledged.len(),
         gap.as_secs_f32()
     ))
-}
-
-pub(super) fn uids(bench: &Bench<'_>) -> Result<BTreeSet<String>> {
-    let pods = bench.zke.pods()?;
-    Ok(pods.iter().filter_map(uid).map(str::to_owned).collect())
-}
-
-fn uid(pod: &Value) -> Option<&str> {
-    pod.pointer("/metadata/uid")?.as_str()
 }
 
 pub(super) fn is_ready(pod: &Value) -> bool {

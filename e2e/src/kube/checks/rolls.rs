@@ -2,7 +2,6 @@
 //! change of the pods. Each costs one hand-over and nothing else, and only clients of the pod that goes
 //! notice.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +16,7 @@ use super::restarts::is_ready;
 use super::{ADMIN_PORT, Bench, READY_LIMIT, manifest};
 use crate::kube::load::Load;
 use crate::kube::reach;
+use crate::kube::zke::uids;
 use crate::peers::{admin, wait_for};
 
 const WRITERS: usize = 2;
@@ -165,11 +165,6 @@ fn one(
         noticed.join("; ")
     );
     Ok(gap)
-}
-
-fn uids(pods: &[Value]) -> BTreeSet<String> {
-    let uid = |pod: &Value| Some(pod.pointer("/metadata/uid")?.as_str()?.to_owned());
-    pods.iter().filter_map(uid).collect()
 }
 
 /// The epoch of the leader.

@@ -1,7 +1,6 @@
 //! An ensemble with TLS by the operator's own authority: clients that know it are served, others are not,
 //! and a new certificate comes to all servers without a restart and without a closed connection.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,11 +59,11 @@ pub(super) fn certificates_are_renewed(bench: &Bench<'_>) -> Result<String> {
     let trusted = trust(&authorities(&zke)?)?;
     work_through_the_service(&zke, &trusted)?;
     let before = shown_by_all(&zke, &trusted)?;
-    let lives = lives(&zke)?;
+    let lives = zke.lives()?;
     let mut held = hold(&zke, &trusted)?;
     let took = replace(&zke, &trusted, &before, &mut held)?;
     ensure!(
-        self::lives(&zke)? == lives,
+        zke.lives()? == lives,
         "servers were restarted for it: {lives:?}"
     );
     zke.wait_ready(bench.progress, READY_LIMIT)?;
@@ -239,21 +238,4 @@ fn replace(
     );
     again.close()?;
     Ok(took)
-}
-
-/// Which pods there are, and how often their containers were started again.
-fn lives(zke: &Zke<'_>) -> Result<BTreeMap<String, (String, u64)>> {
-    let life = |pod: &Value| -> Result<(String, (String, u64))> {
-        let uid = pod.pointer("/metadata/uid").and_then(Value::as_str);
-        let restarts = pod.pointer("/status/containerStatuses/0/restartCount");
-        let restarts = restarts.and_then(Value::as_u64);
-        Ok((
-            pod_name(pod),
-            (
-                uid.context("a pod without uid")?.to_owned(),
-                restarts.context("a pod without a container")?,
-            ),
-        ))
-    };
-    zke.pods()?.iter().map(life).collect()
 }

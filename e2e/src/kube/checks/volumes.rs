@@ -56,7 +56,7 @@ pub(super) fn volumes_grow(bench: &Bench<'_>) -> Result<String> {
     };
     apply(&bench, "1Gi")?;
     bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
-    let before = servers(&bench)?;
+    let before = bench.zke.lives()?;
     let (old_set, _) = voter_set(&bench)?;
     let load = Load::start(bench.service()?, "/grows", WRITERS)?;
     load.wait_more(WARM, GAP_LIMIT * 5)?;
@@ -74,7 +74,7 @@ pub(super) fn volumes_grow(bench: &Bench<'_>) -> Result<String> {
     let acknowledged = load.finish()?;
     check_all_there(&bench, &acknowledged)?;
     let digest = equal_digests(&bench)?;
-    let after = servers(&bench)?;
+    let after = bench.zke.lives()?;
     ensure!(
         before == after,
         "servers were restarted: {before:?}, {after:?}"
@@ -195,21 +195,6 @@ fn claims(bench: &Bench<'_>) -> Result<BTreeMap<String, (String, String)>> {
         (pod_name(claim), (requested, capacity))
     };
     Ok(items.into_iter().flatten().map(read).collect())
-}
-
-/// The uid of each pod and how often its container was started again.
-fn servers(bench: &Bench<'_>) -> Result<BTreeMap<String, (String, i64)>> {
-    let pods = bench.zke.pods()?;
-    let read = |pod: &Value| {
-        let uid = pod.pointer("/metadata/uid").and_then(Value::as_str);
-        let restarts = pod.pointer("/status/containerStatuses/0/restartCount");
-        let restarts = restarts.and_then(Value::as_i64).unwrap_or_default();
-        (
-            pod_name(pod),
-            (uid.unwrap_or_default().to_owned(), restarts),
-        )
-    };
-    Ok(pods.iter().map(read).collect())
 }
 
 /// The uid of the StatefulSet of the voters, and the size of the volumes that it makes.

@@ -278,7 +278,8 @@ fn plan_towards(
     );
     // A voter that takes no part goes first, and an observer before one that does.
     let restart = restart.or(observer_restart);
-    let scale = scale::plan(ensemble, observed, &quorum, now);
+    let lost = replace::lost(ensemble, observed, &quorum, now);
+    let scale = scale::plan(ensemble, observed, &quorum, &lost, now);
     let others = volumes::Others {
         quorum: &quorum,
         observers: &observers,
@@ -301,7 +302,7 @@ fn plan_towards(
         rollout: &rollout,
         observers: &observers,
         scaling: &scale.state,
-        lost: &replace::lost(ensemble, observed, &quorum, now),
+        lost: &lost,
         growth: &volumes.state,
         now,
     };

@@ -12,18 +12,12 @@ use super::{Quorum, seconds_since, serves};
 use crate::ensemble::observe::{Observed, ServerPod};
 use crate::ensemble::validate::{VOTER_ID_MAX, ValidatedEnsemble};
 
-/// The ids of the servers that are to vote now.
-pub(super) fn wanted(
-    ensemble: &ValidatedEnsemble,
-    observed: &Observed,
-    quorum: &Quorum,
-    now: Timestamp,
-) -> BTreeSet<u8> {
+/// The ids of the servers that are to vote while these are lost.
+pub(super) fn wanted(ensemble: &ValidatedEnsemble, lost: &BTreeSet<u8>) -> BTreeSet<u8> {
     let mut wanted = ensemble.wanted();
-    let lost = lost(ensemble, observed, quorum, now);
     let spare = (ensemble.replicas + 1..=VOTER_ID_MAX).take(lost.len());
     wanted.extend(spare);
-    &wanted - &lost
+    &wanted - lost
 }
 
 /// The servers that have been unavailable for too long. Without a leader nobody can be replaced, and
@@ -57,6 +51,7 @@ mod tests {
     use super::*;
     use crate::ensemble::plan::{Plan, Step, plan};
     use crate::fixtures::{healthy, now, seconds_ago, valid, voter};
+    use crate::members::{ConfigVersion, Learner};
 
     fn replacing(replicas: i32) -> ValidatedEnsemble {
         ValidatedEnsemble {
@@ -65,20 +60,24 @@ mod tests {
         }
     }
 
+    /// A server is there without a vote, and has what the others have.
+    fn come(ensemble: &ValidatedEnsemble, observed: &mut Observed, id: u8, voters: &BTreeSet<u8>) {
+        observed.voters.insert(id, voter(ensemble, id, voters, 1));
+        let leader = observed.voter_mut(1).report.as_mut().unwrap();
+        leader.learners.push(Learner {
+            server_id: id,
+            voter: false,
+            synced: true,
+            lag: 0,
+        });
+    }
+
     /// Server 2 has been away for so many seconds, and server 4 is there with what the others have.
     fn away(ensemble: &ValidatedEnsemble, seconds: i64, with_spare: bool) -> Observed {
         let mut observed = healthy(ensemble, 1).starting(2, seconds);
         if with_spare {
             let members = ensemble.founders().voters;
-            observed.voters.insert(4, voter(ensemble, 4, &members, 1));
-            let learner = crate::members::Learner {
-                server_id: 4,
-                voter: false,
-                synced: true,
-                lag: 0,
-            };
-            let report = observed.voter_mut(1).report.as_mut().unwrap();
-            report.learners.push(learner);
+            come(ensemble, &mut observed, 4, &members);
             observed.voter_set.as_mut().unwrap().slots = 4;
         }
         observed
@@ -145,7 +144,7 @@ mod tests {
         for pod in observed.voters.values_mut() {
             if let Some(report) = &mut pod.report {
                 report.config.voters.clone_from(voters);
-                report.config.version = crate::members::ConfigVersion(7);
+                report.config.version = ConfigVersion(7);
                 for learner in &mut report.learners {
                     learner.voter = voters.contains(&learner.server_id);
                 }
@@ -176,15 +175,7 @@ mod tests {
         let ensemble = replacing(3);
         let voters = [1, 3, 4].into();
         let mut observed = agreed(away(&ensemble, 7000, true), &voters);
-        observed.voters.insert(2, voter(&ensemble, 2, &voters, 1));
-        let learner = crate::members::Learner {
-            server_id: 2,
-            voter: false,
-            synced: true,
-            lag: 0,
-        };
-        let leader = observed.voter_mut(1).report.as_mut().unwrap();
-        leader.learners.push(learner);
+        come(&ensemble, &mut observed, 2, &voters);
         let mut observed = agreed(observed, &voters);
         let plan = concluded(&ensemble, &observed);
         let Some(Step::ReplaceVoter {

@@ -47,21 +47,22 @@ pub(super) fn plan(
     ensemble: &ValidatedEnsemble,
     observed: &Observed,
     quorum: &Quorum,
+    lost: &BTreeSet<u8>,
     now: Timestamp,
 ) -> Scale {
     let founders = ensemble.formation.voters;
     let set = observed.voter_set.as_ref();
     // Where it is made again, it is for the members and the pods that are there.
     let mut there = observed.voters.iter().filter(|(_, pod)| !pod.terminating);
-    let lost = if ensemble.formation.complete {
+    let again = if ensemble.formation.complete {
         there.next_back().map_or(0, |(id, _)| *id)
     } else {
         founders
     };
     // A pod for each member, whatever somebody did to the StatefulSet.
-    let kept = set.map_or(lost, |set| set.slots).max(quorum.highest);
+    let kept = set.map_or(again, |set| set.slots).max(quorum.highest);
     let members = &quorum.members.voters;
-    let wanted = replace::wanted(ensemble, observed, quorum, now);
+    let wanted = replace::wanted(ensemble, lost);
     let surplus: BTreeSet<u8> = members - &wanted;
     let missing: BTreeSet<u8> = &wanted - members;
     // A pod for each voter, those too that others stand in for.
