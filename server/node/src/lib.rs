@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod peer_auth;
 pub mod query;
 pub mod quorum_port;
+pub mod reach;
 pub mod resolve;
 pub mod router;
 pub mod serve;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 use zk_wire::membership::HostPort;
@@ -12,7 +11,7 @@ use zk_wire::membership::HostPort;
 use super::ElectionPort;
 use super::link;
 use super::slot::Slot;
-use crate::listen::between_servers;
+use crate::reach;
 use crate::resolve;
 use crate::tls::PeerStream;
 
@@ -58,7 +57,7 @@ fn jitter(sid: u64, failures: u64) -> Duration {
 async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>, String> {
     let mut last = String::new();
     for place in slot.places() {
-        match reach(port, slot, &place).await {
+        match connect(port, slot, &place).await {
             Ok(reached) => return Ok(reached),
             Err(why) => last = why,
         }
@@ -66,7 +65,7 @@ async fn attempt(port: &ElectionPort, slot: &Slot) -> Result<Option<PeerStream>,
     Err(last)
 }
 
-async fn reach(
+async fn connect(
     port: &ElectionPort,
     slot: &Slot,
     place: &HostPort,
@@ -74,11 +73,8 @@ async fn reach(
     let addresses = resolve::addresses(&place.host, place.port).await;
     let mut last = String::new();
     for address in addresses.map_err(|e| e.to_string())? {
-        let connect = async {
-            let stream = TcpStream::connect(address)
-                .await
-                .map_err(|e| e.to_string())?;
-            between_servers(&stream).map_err(|e| e.to_string())?;
+        let connected = async {
+            let stream = reach::server(address).await.map_err(|e| e.to_string())?;
             let mut stream = port.security.dialed(stream, &place.host).await?;
             // In one write: Apache takes an address that comes in two pieces for a bad one.
             let hello = port.initial_message().encode();
@@ -89,7 +85,7 @@ async fn reach(
             said.await.map_err(|e| e.to_string())?;
             port.auth.dialed(stream).await
         };
-        match timeout(port.connect_timeout, connect).await {
+        match timeout(port.connect_timeout, connected).await {
             Ok(Ok(stream)) if port.sid > slot.sid => return Ok(Some(stream)),
             Ok(Ok(mut stream)) => {
                 return stream

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncRead;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,11 +17,11 @@ use zk_wire::recovery::RecoverySink;
 use zk_wire::snapshot::{BodyParser, Progress, SNAP_SIGNATURE};
 
 use super::{LINK_QUEUE_MAX_BYTES, carry, next_packet, part, read_more};
-use crate::listen::between_servers;
 use crate::messages::PeerMessage;
 use crate::nonce;
 use crate::outbox::Outbox;
 use crate::peer_auth::PeerAuth;
+use crate::reach;
 use crate::resolve;
 use crate::tls::{PeerSecurity, PeerStream};
 
@@ -35,6 +34,24 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// Bound of one attempt where there is more than one place.
 const ATTEMPT_MAX: Duration = Duration::from_secs(1);
+
+/// How long to go on where nobody answers: the leader's name may still lead to where it was before. The
+/// machine of the leader may as well be gone, which an election finds out.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// An attempt without success.
+#[derive(Debug, Default)]
+struct Missed {
+    why: String,
+    /// Nobody answered.
+    silent: bool,
+}
+
+impl Missed {
+    fn silent(why: String) -> Self {
+        Self { why, silent: true }
+    }
+}
 
 /// A connection to be made.
 #[derive(Debug)]
@@ -115,49 +132,66 @@ impl LearnerSide {
     }
 
     async fn connect(&self, leader: &[HostPort]) -> Result<PeerStream, String> {
-        let mut last = String::new();
-        let end = Instant::now() + self.retry_delay * ATTEMPTS;
+        let start = Instant::now();
+        let mut patience = self.retry_delay * ATTEMPTS;
         let mut pause = PAUSE_MIN.min(self.retry_delay);
-        while Instant::now() < end {
-            if !last.is_empty() {
-                sleep(pause + jitter(pause)).await;
-                pause = (pause * 2).min(self.retry_delay);
-            }
+        loop {
+            let mut last = String::new();
             for place in leader {
                 let attempt = self.attempt(place);
-                // A machine that is gone answers nothing, and there may be others.
+                // Where there is more than one place, none may hold up the others.
                 let outcome = match leader.len() {
                     1 => attempt.await,
-                    _ => timeout(ATTEMPT_MAX, attempt)
-                        .await
-                        .unwrap_or_else(|_| Err(format!("{place} does not answer"))),
+                    _ => timeout(ATTEMPT_MAX, attempt).await.unwrap_or_else(|_| {
+                        Err(Missed::silent(format!("{place} does not answer")))
+                    }),
                 };
                 match outcome {
                     Ok(stream) => return Ok(stream),
-                    Err(e) => last = e,
+                    Err(missed) => {
+                        if missed.silent {
+                            patience = patience.max(SILENCE_MAX);
+                        }
+                        last = missed.why;
+                    }
                 }
             }
+            if start.elapsed() >= patience {
+                return Err(last);
+            }
+            sleep(pause + jitter(pause)).await;
+            pause = (pause * 2).min(self.retry_delay);
         }
-        Err(last)
     }
 
     /// One attempt at each address of one place.
-    async fn attempt(&self, place: &HostPort) -> Result<PeerStream, String> {
+    async fn attempt(&self, place: &HostPort) -> Result<PeerStream, Missed> {
         let addresses = resolve::addresses(&place.host, place.port).await;
-        let mut last = String::new();
-        for address in addresses.map_err(|e| e.to_string())? {
-            let connected = TcpStream::connect(address).await;
-            let secured = match connected.and_then(|s| between_servers(&s).map(|()| s)) {
-                Ok(stream) => self.security.dialed(stream, &place.host).await,
-                Err(e) => Err(e.to_string()),
+        let mut last = Missed::default();
+        for address in addresses.map_err(|e| Missed::silent(e.to_string()))? {
+            let named = |why: String| format!("{place} ({address}): {why}");
+            let stream = match reach::server(address).await {
+                Ok(stream) => stream,
+                Err(e) => {
+                    last = Missed {
+                        silent: reach::is_silence(&e),
+                        why: named(e.to_string()),
+                    };
+                    continue;
+                }
             };
-            let proven = match secured {
+            let proven = match self.security.dialed(stream, &place.host).await {
                 Ok(stream) => self.auth.dialed(stream).await,
                 Err(e) => Err(e),
             };
             match proven {
                 Ok(stream) => return Ok(stream),
-                Err(e) => last = format!("{place} ({address}): {e}"),
+                Err(e) => {
+                    last = Missed {
+                        silent: false,
+                        why: named(e),
+                    };
+                }
             }
         }
         Err(last)
@@ -225,6 +259,53 @@ mod tests {
         raw.put_u32(10);
         raw.put(signature.as_bytes());
         raw
+    }
+
+    fn side() -> LearnerSide {
+        LearnerSide {
+            runtime: Handle::current(),
+            retry_delay: Duration::from_millis(10),
+            field_len_max: 4096,
+            security: PeerSecurity::default(),
+            auth: PeerAuth::default(),
+            to_core: mpsc::channel(1).0,
+        }
+    }
+
+    fn at(address: std::net::SocketAddr) -> Vec<HostPort> {
+        vec![HostPort {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }]
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_does_not_answer_yet_is_asked_again() {
+        let (listener, _queued) = reach::tests::silent();
+        let leader = at(listener.local_addr().unwrap());
+        let side = side();
+        let accepting = async {
+            // Once the first attempt is over.
+            sleep(reach::ANSWER_MAX).await;
+            let mut accepted = Vec::new();
+            loop {
+                accepted.push(listener.accept().await.unwrap());
+            }
+        };
+        tokio::select! {
+            connected = side.connect(&leader) => { connected.unwrap(); }
+            () = accepting => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_refuses_is_not_asked_for_long() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let leader = at(listener.local_addr().unwrap());
+        drop(listener);
+        let start = Instant::now();
+        assert!(side().connect(&leader).await.is_err());
+        assert!(start.elapsed() < SILENCE_MAX);
     }
 
     #[tokio::test]
