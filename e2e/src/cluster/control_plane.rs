@@ -4,17 +4,28 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cluster::credentials::Credentials;
 use crate::cluster::layout::{API_PORT, HOST_ADDRESS, Layout, SERVICE_NETWORK};
-use crate::cluster::processes::Daemon;
+use crate::cluster::network;
+use crate::cluster::processes::{self, Daemon};
+use crate::cluster::state::State;
+use crate::progress::{Look, Progress};
 use crate::shell;
 use crate::tools::Tools;
 
 /// etcd's ports on the loopback interface: ten times the usual ones, which may be in use.
 const ETCD_PORTS: (u16, u16) = (23790, 23800);
+
+/// The API server's program and the name of its process.
+pub(super) const API_SERVER: &str = "kube-apiserver";
+
+/// Until an API server that was started again answers.
+const RESTART_LIMIT: Duration = Duration::from_secs(60);
 
 /// How large etcd's file system of memory may grow; a cluster under test holds a few megabytes.
 const ETCD_MEMORY: &str = "512m";
@@ -65,8 +76,8 @@ pub(super) fn etcd(layout: &Layout, tools: &Tools) -> Result<Daemon> {
 pub(super) fn api_server(layout: &Layout, tools: &Tools, credentials: &Credentials) -> Daemon {
     daemon(
         layout,
-        "kube-apiserver",
-        tools.kubernetes.component("kube-apiserver"),
+        API_SERVER,
+        tools.kubernetes.component(API_SERVER),
         vec![
             flag("etcd-servers", etcd_client()),
             flag("bind-address", HOST_ADDRESS),
@@ -94,6 +105,29 @@ pub(super) fn api_server(layout: &Layout, tools: &Tools, credentials: &Credentia
             flag("profiling", false),
         ],
     )
+}
+
+/// Kills the API server of a running cluster and starts it again after a pause; its data is in etcd.
+///
+/// # Errors
+/// When there is none, or it does not start or answer again.
+pub fn restart_api_server(progress: &Progress, layout: &Layout, pause: Duration) -> Result<()> {
+    let tools = Tools::locate()?;
+    let mut state = State::load(layout)?;
+    let server = state.processes.iter_mut().find(|p| p.name == API_SERVER);
+    let server = server.context("the cluster has no API server of ours")?;
+    processes::kill(&[server.identity])?;
+    thread::sleep(pause);
+    let mut daemon = api_server(layout, &tools, &Credentials::at(layout));
+    daemon.namespace = network::host_namespace();
+    server.identity = daemon.start()?;
+    state.save(layout)?;
+    progress.wait("the API server", RESTART_LIMIT, || {
+        Ok(match is_ready(&tools.kubectl, &layout.kubeconfig()) {
+            Ok(()) => Look::Done(()),
+            Err(error) => Look::Waiting(error.to_string()),
+        })
+    })
 }
 
 /// The controllers, among them the one that gives every namespace its service account.

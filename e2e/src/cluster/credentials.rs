@@ -21,14 +21,19 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
+    /// Those of a cluster that has them already.
+    pub(super) fn at(layout: &Layout) -> Self {
+        Self {
+            directory: layout.state().join("credentials"),
+        }
+    }
+
     /// Makes the token file, the signing key and a kubeconfig for each part.
     ///
     /// # Errors
     /// When a file cannot be written or openssl fails.
     pub(super) fn create(layout: &Layout) -> Result<Self> {
-        let credentials = Self {
-            directory: layout.state().join("credentials"),
-        };
+        let credentials = Self::at(layout);
         fs::create_dir_all(&credentials.directory)?;
         let nodes = layout.nodes();
         let mut tokens = Vec::new();
@@ -82,6 +87,13 @@ impl Credentials {
     /// The authority behind that certificate: the API server appends it to the certificate's file.
     pub(super) fn authority(&self) -> PathBuf {
         self.certificates().join("apiserver.crt")
+    }
+
+    /// The API server's certificates, its own first, and the key for it.
+    pub(super) fn of_api_server(layout: &Layout) -> (PathBuf, PathBuf) {
+        let credentials = Self::at(layout);
+        let key = credentials.certificates().join("apiserver.key");
+        (credentials.authority(), key)
     }
 
     /// For the controllers, the scheduler, the volumes and the name server.

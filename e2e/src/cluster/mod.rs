@@ -17,9 +17,12 @@ use anyhow::{Context, Result, bail};
 use crate::progress::Progress;
 use crate::tools::{self, Tools};
 
+/// An API server on its bad days.
+pub mod bad_api;
 mod cgroups;
 mod containerd;
-mod control_plane;
+/// etcd, API server, controllers and scheduler.
+pub mod control_plane;
 mod credentials;
 /// The name server.
 pub mod dns;

@@ -11,7 +11,7 @@
 //! partition is real: the cable of a node goes down, or packets are dropped in its namespace.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -153,7 +153,11 @@ pub fn command_inside(node: &Node, program: impl AsRef<Path>) -> Command {
     command
 }
 
-fn inside(node: &Node, words: &[&str]) -> Result<()> {
+/// Runs a command inside of a node's network namespace.
+///
+/// # Errors
+/// When it fails.
+pub(super) fn inside(node: &Node, words: &[&str]) -> Result<()> {
     let (program, arguments) = words.split_first().context("an empty command")?;
     shell::run(command_inside(node, program).args(arguments))?;
     Ok(())
@@ -163,12 +167,17 @@ fn inside(node: &Node, words: &[&str]) -> Result<()> {
 /// the bridge is.
 pub const HOST_NAMESPACE: &str = "QUORATE_E2E_HOST_NET";
 
+/// The namespace in which the bridge is, for a process that is inside of a node's.
+pub(super) fn host_namespace() -> Option<PathBuf> {
+    std::env::var_os(HOST_NAMESPACE).map(PathBuf::from)
+}
+
 fn ip(arguments: &[&str]) -> Result<()> {
-    match std::env::var_os(HOST_NAMESPACE) {
+    match host_namespace() {
         None => shell::call("ip", arguments)?,
         Some(host) => {
             let mut command = Command::new("nsenter");
-            let net = format!("--net={}", Path::new(&host).display());
+            let net = format!("--net={}", host.display());
             shell::run(command.arg(net).arg("ip").args(arguments))?
         }
     };

@@ -49,7 +49,7 @@ pub(super) fn up(progress: &Progress, layout: &Layout, tools: &Tools) -> Result<
     progress.say("starting the control plane and three container runtimes");
     starting.start("etcd", control_plane::etcd(layout, tools)?)?;
     starting.start(
-        "kube-apiserver",
+        control_plane::API_SERVER,
         control_plane::api_server(layout, tools, &credentials),
     )?;
     for node in layout.nodes() {

@@ -1,6 +1,7 @@
 //! The end-to-end checks, in the order in which a person would try things. Each prints its figures;
 //! the last line counts them.
 
+mod bad_days;
 mod broken;
 mod clients;
 mod deletion;
@@ -21,6 +22,7 @@ mod scaling;
 mod tls;
 mod volumes;
 mod walks;
+mod wishes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -121,6 +123,14 @@ const LONG_CHECKS: &[Check] = &[
     (
         "operators end at failpoints",
         failpoints::operators_end_at_failpoints,
+    ),
+    (
+        "the API server is restarted",
+        bad_days::api_server_is_restarted,
+    ),
+    (
+        "the API server has bad days",
+        bad_days::api_server_has_bad_days,
     ),
     ("many rolling restarts of three voters", rolls::three_voters),
     ("many rolling restarts of five voters", rolls::five_voters),

@@ -10,22 +10,15 @@ use serde_json::{Value, json};
 
 use super::clients::equal_digests;
 use super::faults::{check_all_there, delete_by_force};
-use super::observers::{role, with_observers, zones};
-use super::refusals::set;
-use super::restarts::is_ready;
-use super::{Bench, READY_LIMIT, manifest};
+use super::{Bench, READY_LIMIT, manifest, wishes};
 use crate::kube::load::Load;
-use crate::kube::zke::{condition, pod_name, uid};
+use crate::kube::zke::{pod_name, uid};
 use crate::kube::{Kubectl, OPERATOR_NAMESPACE};
-use crate::peers::wait_for;
 
 const WRITERS: usize = 2;
 
 /// Of a thousand failpoints that an operator comes to, so many end it.
 const EXITS_PER_MILLE: u32 = 4;
-
-/// Until one wish is true: each end of an operator costs the time of a Lease.
-const WISH_LIMIT: Duration = Duration::from_secs(420);
 
 /// How long writes may stay away when a leader is restarted.
 const GAP_LIMIT: Duration = Duration::from_secs(3);
@@ -42,17 +35,11 @@ struct Ends(BTreeMap<(String, u64), String>);
 
 pub(super) fn operators_end_at_failpoints(bench: &Bench<'_>) -> Result<String> {
     let kubectl = bench.zke.kubectl;
-    let zones = zones(bench)?;
     let load = Load::start(bench.service()?, "/failpoints", WRITERS)?;
     let began = Instant::now();
     set_variable(kubectl, &format!("{VARIABLE}={EXITS_PER_MILLE}"))?;
     let mut ends = Ends::default();
-    let outcome = wishes(bench, &mut ends, |voters, observers, tick| {
-        let mut wanted = with_observers(&zones, observers)?;
-        set(&mut wanted, "/spec/voters/replicas", json!(voters))?;
-        set(&mut wanted, "/spec/config", json!({ "tickTime": tick }))?;
-        Ok(wanted)
-    });
+    let outcome = wishes::come_true(bench, || Ok(()), || ends.note(kubectl));
     set_variable(kubectl, &format!("{VARIABLE}-"))?;
     outcome?;
     kubectl.apply(bench.zke.namespace, &manifest())?;
@@ -78,75 +65,6 @@ pub(super) fn operators_end_at_failpoints(bench: &Bench<'_>) -> Result<String> {
         gap.as_secs_f32(),
         acknowledged.len()
     ))
-}
-
-/// Everything that an operator does with voters and observers, one after the other.
-fn wishes(
-    bench: &Bench<'_>,
-    ends: &mut Ends,
-    wanted: impl Fn(u8, usize, &str) -> Result<Value>,
-) -> Result<()> {
-    for (voters, observers, tick) in [
-        (3, 3, "2000"),
-        (3, 3, "2500"),
-        (5, 3, "2500"),
-        (5, 1, "2000"),
-        (3, 6, "2000"),
-        (1, 2, "2000"),
-        (3, 2, "2000"),
-    ] {
-        let wish = format!("{voters} voters, {observers} observers, tickTime {tick}");
-        bench.progress.say(&wish);
-        let spec = wanted(voters, observers, tick)?;
-        bench.zke.kubectl.apply(bench.zke.namespace, &spec)?;
-        wait_for("the wish", WISH_LIMIT, || {
-            let looked = look(bench, ends, usize::from(voters) + observers);
-            looked.map_err(|error| format!("{error:#}"))?
-        })
-        .and_then(|found| found)
-        .with_context(|| wish.clone())?;
-    }
-    Ok(())
-}
-
-/// Whether all is as wished: an outer error to look again, an inner one where something is wrong.
-fn look(
-    bench: &Bench<'_>,
-    ends: &mut Ends,
-    pods_wanted: usize,
-) -> Result<Result<Result<()>, String>> {
-    ends.note(bench.zke.kubectl)?;
-    let object = bench.zke.get()?;
-    let pods = bench.zke.pods()?;
-    let members = object.pointer("/status/membership/voters");
-    let votes = |pod: &&Value| {
-        let ordinal = pod_name(pod)
-            .rsplit_once('-')
-            .and_then(|(_, n)| n.parse::<u64>().ok());
-        let id = ordinal.map(|ordinal| json!(ordinal + 1));
-        let members = members.and_then(Value::as_array);
-        role(pod) == Some("voter") && id.is_some_and(|id| members.is_some_and(|m| m.contains(&id)))
-    };
-    let away = pods
-        .iter()
-        .filter(votes)
-        .filter(|pod| !is_ready(pod))
-        .count();
-    if away > 1 {
-        let wrong = anyhow::anyhow!("{away} voters are away at the same time");
-        return Ok(Ok(Err(wrong)));
-    }
-    let ready = condition(&object, "Ready");
-    let current = object.pointer("/metadata/generation");
-    let as_wished = ready.and_then(|c| c.get("status")) == Some(&json!("True"))
-        && ready.and_then(|c| c.get("observedGeneration")) == current
-        && pods.len() == pods_wanted;
-    let why = ready.and_then(|c| c.get("message")).and_then(Value::as_str);
-    Ok(if as_wished {
-        Ok(Ok(()))
-    } else {
-        Err(format!("{} pods, {}", pods.len(), why.unwrap_or_default()))
-    })
 }
 
 impl Ends {

@@ -50,7 +50,7 @@ pub(super) fn observers_come_and_go(bench: &Bench<'_>) -> Result<String> {
         spread(bench, &zones, [2, 2, 2])
     })?;
     step("clients of a zone stay in it", &|| {
-        stay_in_zone(bench, &zones)
+        stay_in_zone(bench, zones.iter().zip([2, 2, 2]))
     })?;
     step("9 by kubectl scale", &|| {
         scale(bench, 9)?;
@@ -170,10 +170,13 @@ fn on(pod: &Value, node: &str) -> bool {
     pod.pointer("/spec/nodeName").and_then(Value::as_str) == Some(node)
 }
 
-/// The Service of a zone leads to observers on its nodes only, which serve reads and writes.
-fn stay_in_zone(bench: &Bench<'_>, zones: &Zones) -> Result<()> {
+/// The Service of a zone leads to so many observers on its nodes only, which serve reads and writes.
+fn stay_in_zone<'a>(
+    bench: &Bench<'_>,
+    zones: impl Iterator<Item = ((&'a String, &'a String), usize)>,
+) -> Result<()> {
     let (kubectl, namespace) = (bench.zke.kubectl, bench.zke.namespace);
-    for (zone, node) in zones {
+    for ((zone, node), count) in zones {
         let service = format!("{}-observer-{zone}", bench.zke.name);
         let selector = format!("kubernetes.io/service-name={service}");
         let words = ["endpointslices", "--selector", &selector];
@@ -190,13 +193,14 @@ fn stay_in_zone(bench: &Bench<'_>, zones: &Zones) -> Result<()> {
             .filter(|e| e.pointer("/nodeName").and_then(Value::as_str) != Some(node))
             .count();
         ensure!(
-            endpoints.len() == 2 && elsewhere == 0,
+            endpoints.len() == count && elsewhere == 0,
             "{service} leads to {endpoints:?}"
         );
         let address = reach::service(kubectl, namespace, &service, CLIENT_PORT)?;
         let mut client = Client::connect(address, Duration::from_secs(10))?;
         let path = format!("/observed/{zone}");
-        client.create(&path, zone.as_bytes(), 0)?;
+        // Ephemeral: gone when the same is asked again.
+        client.create(&path, zone.as_bytes(), 1)?;
         let (found, _) = client.get(&path, false)?;
         ensure!(
             found.as_deref() == Some(zone.as_bytes()),
@@ -254,7 +258,10 @@ fn empty_a_zone(bench: &Bench<'_>, zones: &Zones) -> Result<()> {
     let (kubectl, namespace) = (bench.zke.kubectl, bench.zke.namespace);
     let (zone, node) = zones.first_key_value().context("a zone")?;
     kubectl.run(&["cordon", node])?;
-    let emptied = emptied(bench, zone);
+    let emptied = emptied(bench, zone).and_then(|()| {
+        let others = zones.iter().skip(1);
+        stay_in_zone(bench, others.zip([2, 1])).context("beside the empty one")
+    });
     // Whatever came of it: other checks need the node.
     kubectl.run(&["uncordon", node])?;
     emptied.with_context(|| format!("without pods in {zone}, of {namespace}"))?;
