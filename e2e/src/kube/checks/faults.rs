@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::clients::equal_digests;
+use super::restarts::is_ready;
 use super::{Bench, READY_LIMIT};
 use crate::kube::Kubectl;
 use crate::kube::load::Load;
 use crate::kube::zke;
-use crate::peers::Client;
+use crate::peers::{Client, wait_for};
 
 const WRITERS: usize = 4;
 /// Acknowledgements before a fault, so that it hits a running load.
@@ -38,8 +40,21 @@ fn under_load(
     victims: &[String],
     limit: Duration,
 ) -> Result<String> {
-    under_load_when(bench, base, limit, || {
-        delete_by_force(bench.zke.kubectl, bench.zke.namespace, victims)
+    under_load_when(bench, base, limit, || replace_by_force(bench, victims))
+}
+
+/// Deletes pods of the ensemble by force, and waits until others run in their place: a kubelet may let a
+/// process live on for a while, with which nothing would have been tested.
+pub(super) fn replace_by_force(bench: &Bench<'_>, victims: &[String]) -> Result<()> {
+    let before = zke::uids(&bench.zke.pods()?);
+    delete_by_force(bench.zke.kubectl, bench.zke.namespace, victims)?;
+    wait_for("other pods in their place", READY_LIMIT, || {
+        let pods = bench.zke.pods().map_err(|error| error.to_string())?;
+        let anew =
+            |pod: &&Value| is_ready(pod) && zke::uid(pod).is_some_and(|uid| !before.contains(uid));
+        let anew: Vec<String> = pods.iter().filter(anew).map(zke::pod_name).collect();
+        let all = victims.iter().all(|victim| anew.contains(victim));
+        all.then_some(()).ok_or(format!("{anew:?} so far"))
     })
 }
 

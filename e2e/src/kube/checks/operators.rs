@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::faults::{ALL_LIMIT, delete_by_force, under_load_when};
+use super::faults::{ALL_LIMIT, delete_by_force, replace_by_force, under_load_when};
 use super::{Bench, READY_LIMIT};
 use crate::kube::zke::pod_name;
 use crate::kube::{Kubectl, OPERATOR_NAMESPACE};
@@ -89,7 +89,7 @@ pub(super) fn all_pods_and_operators_die(bench: &Bench<'_>) -> Result<String> {
     let killed = Instant::now();
     let figures = under_load_when(bench, "/everybody-dies", ALL_LIMIT, || {
         delete_by_force(kubectl, OPERATOR_NAMESPACE, &operators)?;
-        delete_by_force(kubectl, bench.zke.namespace, &servers)
+        replace_by_force(bench, &servers)
     })?;
     wait_for("another operator in the Lease", TAKE_OVER_MAX, || {
         let now = holder(kubectl).map_err(|error| error.to_string())?;
