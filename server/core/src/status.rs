@@ -1,10 +1,12 @@
 //! What a member tells about itself, for the admin port, metrics and the log.
 
+use zk_wire::client::EventKind;
 use zk_wire::election::ServerState;
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
 use crate::db::Trust;
 use crate::io::Configs;
+use crate::time::Mono;
 
 /// Phase of a role (`QuorumPeer.ZabState`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,34 @@ pub struct LearnerStatus {
     pub voter: bool,
     /// Whether it finished synchronization.
     pub synced: bool,
-    /// Proposals that it has not acknowledged; 0 for observers.
+    /// Proposals that are not committed and that it has not acknowledged; 0 for observers.
     pub lag: u64,
+    /// Transactions that it is not known to have: what a follower has not acknowledged, what an observer
+    /// had not received when it answered last; as far as they are of this epoch.
+    pub lag_txns: u64,
+    /// How late an observer that is behind was with its last answer, ms.
+    pub late_ms: u64,
+    /// When the oldest was sent that it has not confirmed; while it is being synchronized, when it
+    /// connected. `None`: nothing is overdue.
+    pub waits_since: Option<Mono>,
+}
+
+impl LearnerStatus {
+    /// The age of the oldest that it is not known to have, ms; 0 when it is level.
+    #[must_use]
+    pub fn lag_ms(&self, now: Mono) -> u64 {
+        let age = self.waits_since.map_or(0, |at| now.since(at).as_millis());
+        u64::try_from(age).unwrap_or(u64::MAX).max(self.late_ms)
+    }
+}
+
+/// How a learner is brought level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncKind {
+    /// By what it lacks, or by cutting what it has too much.
+    Diff,
+    /// By the whole state.
+    Snap,
 }
 
 /// A picture of the member at one moment.
@@ -96,6 +124,10 @@ pub struct Status {
     pub outstanding: u64,
     /// As leader: proposals that are not committed.
     pub proposals_outstanding: u64,
+    /// As leader: syncs of clients that wait for a commit.
+    pub pending_syncs: u64,
+    /// Transactions since a snapshot was begun, or since the start.
+    pub txns_since_snapshot: u64,
     /// As leader: the learners.
     pub learners: Vec<LearnerStatus>,
     /// Transactions whose digest did not match the tree after applying them.
@@ -231,6 +263,20 @@ pub enum PeerEvent {
         /// "DIFF", "DIFF from the log", "TRUNC" or "SNAP".
         how: &'static str,
     },
+    /// So many learners are being brought level in this way: said when one begins, and when one is.
+    SyncsUnderWay {
+        /// How.
+        kind: SyncKind,
+        /// Learners.
+        count: u64,
+    },
+    /// An event was sent to those who watch for it.
+    WatchesFired {
+        /// Which.
+        kind: EventKind,
+        /// Connections that are told.
+        count: u64,
+    },
     /// A session timed out.
     SessionExpired {
         /// Which.
@@ -302,11 +348,16 @@ pub enum PeerEvent {
         /// Its members.
         members: String,
     },
-    /// A transaction was applied (only the simulator listens).
+    /// A transaction was applied.
     Applied {
         /// Which.
         zxid: Zxid,
         /// Digest of the tree after it.
         digest: u64,
+        /// When it was proposed by the leader's wall clock, ms since the Unix epoch; `None` when it came
+        /// with the history of a leader and not by live traffic.
+        proposed_ms: Option<i64>,
+        /// Whether a client of this server asked for it.
+        asked_here: bool,
     },
 }

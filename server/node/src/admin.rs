@@ -139,8 +139,12 @@ pub struct LearnerPage {
     pub voter: bool,
     /// Whether it finished synchronization.
     pub synced: bool,
-    /// Proposals that it has not acknowledged.
+    /// Proposals that are not committed and that it has not acknowledged.
     pub lag: u64,
+    /// Transactions that it is not known to have.
+    pub lag_txns: u64,
+    /// Age of the oldest of them, ms; it grows while nothing is heard of the learner.
+    pub lag_ms: u64,
 }
 
 /// Serves until the task is ended.
@@ -248,11 +252,14 @@ fn page(monitor: &Monitor) -> StatusPage {
         }
     };
     let leads = s.state == ServerState::Leading && !s.standalone;
+    let now = monitor.clock.now().mono;
     let learner = |l: &zk_core::status::LearnerStatus| LearnerPage {
         server_id: l.sid.0,
         voter: l.voter,
         synced: l.synced,
         lag: l.lag,
+        lag_txns: l.lag_txns,
+        lag_ms: l.lag_ms(now),
     };
     StatusPage {
         version: env!("CARGO_PKG_VERSION").into(),

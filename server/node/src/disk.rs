@@ -6,6 +6,7 @@
 //! clients, and the storage thread leaves its reports where the driver finds them.
 
 mod open;
+mod timed;
 mod worker;
 
 use std::collections::VecDeque;

@@ -119,6 +119,11 @@ impl Run {
             for message in peers.drain(..) {
                 self.peer_message(message);
             }
+            if !clients.is_empty() {
+                let waited = clients.len() as u64;
+                let stages = &self.d.monitor.metrics.stages;
+                stages.core_queue.observe(waited);
+            }
             for message in clients.drain(..) {
                 self.client_message(message);
             }
@@ -193,6 +198,7 @@ impl Run {
                     | Input::ClientClosed { .. } => true,
                 };
                 if wanted {
+                    self.d.router.note_peer(&input);
                     self.handle(input);
                 }
             }

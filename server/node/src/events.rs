@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
-use zk_core::PeerEvent;
 use zk_core::status::Phase;
+use zk_core::{HoldEnd, PeerEvent};
 use zk_wire::election::ServerState;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Limit, Metrics};
 
 /// Logs and counts one event.
 #[expect(clippy::too_many_lines, reason = "one arm per event")]
@@ -29,11 +29,10 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             took_ms,
             cause,
         } => {
-            metrics.elections.inc();
-            metrics.elections_by_cause.count(cause.name());
-            metrics
-                .election_time
-                .observe_ms(Duration::from_millis(*took_ms));
+            metrics.elections.count(*cause);
+            let took = Duration::from_millis(*took_ms);
+            metrics.election_time.observe_ms(took);
+            metrics.election_duration.observe(took);
             info!(
                 "server {leader} is elected after {took_ms} ms ({})",
                 cause.name()
@@ -52,6 +51,7 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             info!("server {sid} is synchronized by {how}");
         }
         PeerEvent::LocalSessionExpired { session } => {
+            metrics.sessions_expired.inc();
             tracing::info!(%session, "local session expired");
         }
         PeerEvent::WentOn { again, held, .. } => {
@@ -60,7 +60,16 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             metrics.resubmitted_requests.add(*again);
         }
         PeerEvent::HoldEnded { why } => {
-            metrics.holds_ended.count(why.name());
+            metrics.holds_ended.count(*why);
+            let limit = match why {
+                HoldEnd::Time => Some(Limit::HoldTime),
+                HoldEnd::Requests => Some(Limit::HoldRequests),
+                HoldEnd::Bytes => Some(Limit::HoldBytes),
+                HoldEnd::Unknowable | HoldEnd::SessionGone => None,
+            };
+            if let Some(limit) = limit {
+                metrics.limits.count(limit);
+            }
             debug!("a held connection closes: {}", why.reason());
         }
         PeerEvent::HandedOver { to } => {
@@ -81,6 +90,7 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
         PeerEvent::ReadOnly { serving: false } => tracing::info!("read-only mode ended"),
         PeerEvent::SessionExpired { session } => {
             metrics.stale_sessions_expired.inc();
+            metrics.sessions_expired.inc();
             info!("session {session} expired");
         }
         PeerEvent::DigestMismatch {
@@ -94,6 +104,8 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
                  server's data differs; stop it and remove its data to let it copy the leader's"
             );
         }
+        // Measured elsewhere.
+        PeerEvent::SyncsUnderWay { .. } | PeerEvent::WatchesFired { .. } => {}
         PeerEvent::Applied { zxid, .. } => debug!("applied {zxid}"),
     }
 }

@@ -20,6 +20,7 @@ pub mod disk;
 pub mod driver;
 pub mod election_port;
 pub mod events;
+mod flow;
 pub mod inspect;
 pub mod listen;
 pub mod members;

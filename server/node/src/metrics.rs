@@ -4,251 +4,60 @@
 //! own metrics begin with `zk_`. One list of samples feeds both `/metrics` and `mntr`.
 
 mod families;
+mod histogram;
+mod limits;
+mod members;
+mod own;
 mod quantiles;
 mod samples;
+mod space;
+mod stages;
 mod text;
-
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+mod values;
 
 use zk_core::{ElectionCause, HoldEnd};
 
-use quantiles::Quantiles;
+pub use histogram::Histogram;
+pub use limits::Limit;
+pub use space::watch as watch_space;
+pub use stages::Stages;
 pub use text::{mntr_lines, prometheus_text, values};
+pub use values::{Absence, ByKind, Counter, Gauge, Kind, Sizes, Summary};
 
-/// A count that only grows.
+impl Kind for ElectionCause {
+    const LABEL: &'static str = "cause";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn name(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Kind for HoldEnd {
+    const LABEL: &'static str = "cause";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn name(self) -> &'static str {
+        self.name()
+    }
+}
+
+/// When a certificate is good, in seconds since 1970; both 0: there is none.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds one.
-    pub fn inc(&self) {
-        self.add(1);
-    }
-
-    /// Adds `n`.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
-    }
-
-    /// The count.
-    #[must_use]
-    pub fn value(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-
-    /// Begins at zero again.
-    pub fn reset(&self) {
-        self.0.store(0, Relaxed);
-    }
+pub struct Validity {
+    /// Its first second.
+    pub not_before: Gauge,
+    /// Its last second.
+    pub not_after: Gauge,
 }
 
-/// Counters of the kinds of something, each with its name.
-#[derive(Debug)]
-pub struct ByKind<const N: usize>([(&'static str, Counter); N]);
-
-impl<const N: usize> ByKind<N> {
-    /// Counts one of a kind.
-    pub fn count(&self, name: &str) {
-        for (kind, counter) in &self.0 {
-            if kind.ends_with(&format!("_{name}_total")) {
-                counter.inc();
-            }
-        }
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
-        self.0.iter().map(|(name, counter)| (*name, counter))
-    }
-}
-
-impl Default for ByKind<{ ElectionCause::ALL.len() }> {
-    fn default() -> Self {
-        Self(
-            [
-                "zk_elections_start_total",
-                "zk_elections_leader_lost_total",
-                "zk_elections_quorum_lost_total",
-                "zk_elections_hand_over_total",
-                "zk_elections_roll_over_total",
-                "zk_elections_reconfig_total",
-            ]
-            .map(|name| (name, Counter::default())),
-        )
-    }
-}
-
-impl Default for ByKind<{ HoldEnd::ALL.len() }> {
-    fn default() -> Self {
-        Self(
-            [
-                "zk_holds_ended_time_total",
-                "zk_holds_ended_requests_total",
-                "zk_holds_ended_bytes_total",
-                "zk_holds_ended_unknowable_total",
-                "zk_holds_ended_session_gone_total",
-            ]
-            .map(|name| (name, Counter::default())),
-        )
-    }
-}
-
-/// The last, the smallest and the largest size.
+/// Room in a file system, bytes; both 0: it is not known.
 #[derive(Debug, Default)]
-pub struct Sizes {
-    /// All one more than they are; 0: none yet.
-    last: AtomicU64,
-    min: AtomicU64,
-    max: AtomicU64,
-}
-
-impl Sizes {
-    /// Observes a size; by one thread at a time, or the smallest may be missed.
-    pub fn observe(&self, size: u64) {
-        let shifted = size.saturating_add(1);
-        self.last.store(shifted, Relaxed);
-        self.max.fetch_max(shifted, Relaxed);
-        let min = self.min.load(Relaxed);
-        if min == 0 || shifted < min {
-            self.min.store(shifted, Relaxed);
-        }
-    }
-
-    /// Last, smallest and largest; -1 before the first.
-    #[must_use]
-    pub fn values(&self) -> [i64; 3] {
-        [&self.last, &self.min, &self.max]
-            .map(|n| i64::try_from(n.load(Relaxed)).unwrap_or(i64::MAX) - 1)
-    }
-
-    /// Begins again.
-    pub fn reset(&self) {
-        for n in [&self.last, &self.min, &self.max] {
-            n.store(0, Relaxed);
-        }
-    }
-}
-
-/// A number that goes up and down.
-#[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
-
-impl Gauge {
-    /// Sets it.
-    pub fn set(&self, n: u64) {
-        self.0.store(n, Relaxed);
-    }
-
-    /// Its value.
-    #[must_use]
-    pub fn value(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// Number, sum and extremes of what was observed.
-#[derive(Debug)]
-pub struct Summary {
-    count: AtomicU64,
-    sum: AtomicU64,
-    min: AtomicU64,
-    max: AtomicU64,
-    quantiles: Quantiles,
-}
-
-impl Default for Summary {
-    fn default() -> Self {
-        Self {
-            count: AtomicU64::new(0),
-            sum: AtomicU64::new(0),
-            min: AtomicU64::new(u64::MAX),
-            max: AtomicU64::new(0),
-            quantiles: Quantiles::default(),
-        }
-    }
-}
-
-impl Summary {
-    /// Observes a value.
-    pub fn observe(&self, value: u64) {
-        self.count.fetch_add(1, Relaxed);
-        self.sum.fetch_add(value, Relaxed);
-        self.min.fetch_min(value, Relaxed);
-        self.max.fetch_max(value, Relaxed);
-        self.quantiles.observe(value);
-    }
-
-    /// The value below which `per_mille` of a thousand are, about; 0 before the first.
-    #[must_use]
-    pub fn quantile(&self, per_mille: u64) -> u64 {
-        self.quantiles.at(per_mille)
-    }
-
-    /// Begins again.
-    pub fn reset(&self) {
-        self.count.store(0, Relaxed);
-        self.sum.store(0, Relaxed);
-        self.min.store(u64::MAX, Relaxed);
-        self.max.store(0, Relaxed);
-        self.quantiles.reset();
-    }
-
-    /// Observes a duration, in ms.
-    pub fn observe_ms(&self, took: Duration) {
-        self.observe(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    }
-
-    /// How many were observed.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.count.load(Relaxed)
-    }
-
-    /// Their sum.
-    #[must_use]
-    pub fn sum(&self) -> u64 {
-        self.sum.load(Relaxed)
-    }
-
-    /// The smallest; 0 before the first.
-    #[must_use]
-    pub fn min(&self) -> u64 {
-        Some(self.min.load(Relaxed))
-            .filter(|n| *n != u64::MAX)
-            .unwrap_or(0)
-    }
-
-    /// The largest; 0 before the first.
-    #[must_use]
-    pub fn max(&self) -> u64 {
-        self.max.load(Relaxed)
-    }
-
-    /// Mean with at most four decimals and at least one, as Apache prints it.
-    #[must_use]
-    pub fn mean_text(&self) -> String {
-        let (count, sum) = (u128::from(self.count()), u128::from(self.sum()));
-        let scaled = (sum * 10_000 + count / 2).checked_div(count).unwrap_or(0);
-        let text = format!("{}.{:04}", scaled / 10_000, scaled % 10_000);
-        let short = text.trim_end_matches('0');
-        if short.ends_with('.') {
-            format!("{short}0")
-        } else {
-            short.to_owned()
-        }
-    }
-}
-
-/// Millionths as a decimal number with at most six places and at least one.
-fn ratio_text(millionths: u64) -> String {
-    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
-    let short = text.trim_end_matches('0');
-    if short.ends_with('.') {
-        format!("{short}0")
-    } else {
-        short.to_owned()
-    }
+pub struct Space {
+    /// For this process to write.
+    pub free: Gauge,
+    /// In all.
+    pub size: Gauge,
 }
 
 /// Everything that the process counts.
@@ -298,6 +107,8 @@ pub struct Metrics {
     pub tls_handshakes_begun: Counter,
     /// TLS handshakes ended, well or not.
     pub tls_handshakes_ended: Counter,
+    /// Clients refused in a handshake for the certificate that they show, or for showing none.
+    pub tls_auth_failed: Counter,
     /// Plain connections refused where only TLS is spoken.
     pub tls_plain_refused: Counter,
     /// Renewed certificates taken into use.
@@ -306,10 +117,12 @@ pub struct Metrics {
     pub tls_reload_failures: Counter,
     /// Times that this member began to look for a leader.
     pub looking: Counter,
-    /// Elections that ended with a leader.
-    pub elections: Counter,
-    /// The same by their causes.
-    pub elections_by_cause: ByKind<{ ElectionCause::ALL.len() }>,
+    /// Elections that ended with a leader, by what they were held for.
+    pub elections: ByKind<ElectionCause>,
+    /// How long they took.
+    pub election_duration: Histogram,
+    /// Times in which this server served under no leader.
+    pub leaderless: Absence,
     /// Times that this server passed on the lead.
     pub hand_overs: Counter,
     /// Times that it could not.
@@ -321,13 +134,15 @@ pub struct Metrics {
     /// Requests that the next leader was asked again.
     pub resubmitted_requests: Counter,
     /// Connections that were held and closed, by what ended them.
-    pub holds_ended: ByKind<{ HoldEnd::ALL.len() }>,
+    pub holds_ended: ByKind<HoldEnd>,
     /// Learners synchronized by DIFF or TRUNC.
     pub diff: Counter,
     /// Learners synchronized by SNAP.
     pub snap: Counter,
     /// Sessions expired.
     pub stale_sessions_expired: Counter,
+    /// Sessions expired, local ones included.
+    pub sessions_expired: Counter,
     /// Transactions after which the tree was not the leader's.
     pub digest_mismatches: Counter,
     /// Requests, receipt to reply, ms.
@@ -352,6 +167,26 @@ pub struct Metrics {
     pub snapshot: Summary,
     /// Looking for a leader, ms.
     pub election_time: Summary,
+    /// fsync of the log.
+    pub fsync_duration: Histogram,
+    /// As leader, from the proposal of a transaction to its commit.
+    pub commit_duration: Histogram,
+    /// From the proposal of a transaction, by the leader's clock, to its being applied here.
+    pub propagation_duration: Histogram,
+    /// Limits that were reached.
+    pub limits: ByKind<Limit>,
+    /// The certificate of the client port.
+    pub client_certificate: Validity,
+    /// The certificate for other servers.
+    pub quorum_certificate: Validity,
+    /// The file system of `dataDir`.
+    pub data_space: Space,
+    /// The file system of `dataLogDir`.
+    pub log_space: Space,
+    /// When the last snapshot was durable, s since 1970; 0: there is none.
+    pub snapshot_at: Gauge,
+    /// Metrics that Apache has of its stages and that have a meaning here.
+    pub stages: Stages,
 }
 
 impl Metrics {
@@ -369,45 +204,5 @@ impl Metrics {
         for sample in samples::of_process(self) {
             sample.reset();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ratios_are_decimal() {
-        for (millionths, text) in [(0, "0.0"), (20_000, "0.02"), (1_000_000, "1.0")] {
-            assert_eq!(ratio_text(millionths), text);
-        }
-    }
-
-    #[test]
-    fn sizes_are_minus_one_until_there_is_one() {
-        let sizes = Sizes::default();
-        assert_eq!(sizes.values(), [-1, -1, -1]);
-        for size in [5, 0, 3] {
-            sizes.observe(size);
-        }
-        assert_eq!(sizes.values(), [3, 0, 5]);
-        sizes.reset();
-        assert_eq!(sizes.values(), [-1, -1, -1]);
-    }
-
-    #[test]
-    fn means_are_printed_as_apache_does() {
-        let summary = Summary::default();
-        assert_eq!(summary.mean_text(), "0.0");
-        for value in [1, 2, 2] {
-            summary.observe(value);
-        }
-        assert_eq!(summary.mean_text(), "1.6667");
-        summary.observe(3);
-        assert_eq!(summary.mean_text(), "2.0");
-        assert_eq!(
-            (summary.min(), summary.max(), summary.count(), summary.sum()),
-            (1, 3, 4, 8)
-        );
     }
 }

@@ -20,7 +20,9 @@ use crate::config::BindAddress;
 use crate::disk::DiskQueue;
 use crate::election_port::ElectionPort;
 use crate::events;
+use crate::flow::Flow;
 use crate::members;
+use crate::metrics::Limit;
 use crate::monitor::Monitor;
 use crate::nonce;
 use crate::outbox::Outbox;
@@ -97,6 +99,7 @@ pub struct Router {
     links: HashMap<LinkId, Arc<Outbox>>,
     touched_clients: Vec<Arc<Client>>,
     touched_links: Vec<Arc<Outbox>>,
+    flow: Flow,
     /// The last transaction that was applied here, for replies without a zxid.
     zxid_applied: i64,
     /// What the core must hear about, because carrying it out failed.
@@ -107,7 +110,9 @@ impl Router {
     /// Starts without connections.
     #[must_use]
     pub fn new(monitor: Arc<Monitor>, disk: Arc<DiskQueue>, peers: Option<PeerPorts>) -> Self {
+        let flow = Flow::new(monitor.clock, peers.is_none());
         Self {
+            flow,
             monitor,
             disk,
             peers,
@@ -139,6 +144,11 @@ impl Router {
     /// Enters an accepted link.
     pub fn link_opened(&mut self, link: LinkId, outbox: Arc<Outbox>) {
         self.links.insert(link, outbox);
+    }
+
+    /// Something comes from another server.
+    pub fn note_peer(&self, input: &Input) {
+        self.flow.peer_input(&self.monitor.metrics, input);
     }
 
     /// Whether the core still knows this link.
@@ -258,13 +268,17 @@ impl Router {
         if ended.is_some() {
             self.monitor.hand_overs.send_replace(ended);
         }
+        self.flow.event(&self.monitor.metrics, event);
         events::note(&self.monitor.metrics, event);
     }
 
     fn note_disk(&mut self, op: &DiskOp) {
         let metrics = &self.monitor.metrics;
         match op {
-            DiskOp::Append { raw, .. } => metrics.proposal_sizes.observe(raw.len() as u64),
+            DiskOp::Append { zxid, raw } => {
+                metrics.proposal_sizes.observe(raw.len() as u64);
+                self.flow.logged(metrics, *zxid, raw);
+            }
             DiskOp::SaveSnapshot { zxid, .. } | DiskOp::InstallSnapshot { zxid, .. } => {
                 self.monitor.note_snapshot(*zxid);
             }
@@ -332,9 +346,9 @@ impl Router {
         metrics.response_bytes.add(frame.len() as u64);
         metrics.response_sizes.observe(frame.len() as u64);
         client.sent.inc();
-        if !frame.starts_with(&EVENT_XID)
-            && let Some(since) = client.gate.answered()
-        {
+        if frame.starts_with(&EVENT_XID) {
+            metrics.stages.watch_bytes.add(frame.len() as u64);
+        } else if let Some(since) = client.gate.answered() {
             let now = self.monitor.clock.elapsed();
             let took = now.saturating_sub(since);
             metrics.latency.observe_ms(took);
@@ -364,6 +378,7 @@ impl Router {
             client.address
         );
         metrics.slow_clients_closed.inc();
+        metrics.limits.count(Limit::UnreadReplies);
         client.outbox.finish("replies are not read");
         self.clients.remove(&conn);
         self.feedback.push(Input::ClientClosed { conn });

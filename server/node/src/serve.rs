@@ -26,13 +26,14 @@ use crate::election_port::{self, ElectionPort, ElectionSettings};
 use crate::listen::listen;
 use crate::members;
 use crate::messages::PeerMessage;
+use crate::metrics;
 use crate::monitor::Monitor;
 use crate::peer_auth::PeerAuth;
 use crate::query::Queries;
 use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
-use crate::tls::{self as client_tls, Contexts, PeerSecurity, StoreError, TlsAcceptor};
+use crate::tls::{self as client_tls, Contexts, Listener, PeerSecurity, StoreError, TlsAcceptor};
 use crate::{admin, shutdown::requested, transfer};
 
 /// Between attempts to open the client port at a new address.
@@ -126,7 +127,7 @@ pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
 }
 
 async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), ServeError> {
-    let opened = disk::open(&settings)?;
+    let opened = disk::open(&settings, clock)?;
     if let Mode::Ensemble { sid, .. } = &settings.mode {
         config::settle_my_id(&settings.data_dir, *sid)?;
         config::settle_members(&settings)?;
@@ -135,8 +136,10 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     let peer = Peer::new(peer_config(clock, &settings), opened.recovery, now);
     let (queries, query_rx) = Queries::channel();
     let monitor = Arc::new(Monitor::new(clock, settings, peer.status(), queries));
+    opened.told.show(&monitor.metrics);
+    tokio::spawn(metrics::watch_space(monitor.clone()));
     let admin = open_admin(&monitor).await?;
-    let metrics = open_metrics(&monitor).await?;
+    let metrics_port = open_metrics(&monitor).await?;
     let mut client_ports = open_client_ports(&monitor).await?;
     if members::at_start(&monitor.settings).is_none() {
         client_ports.fix();
@@ -174,7 +177,7 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     if let Some(listener) = admin {
         tokio::spawn(admin::run(port.clone(), listener));
     }
-    if let Some(listener) = metrics {
+    if let Some(listener) = metrics_port {
         tokio::spawn(admin::run_metrics(monitor.clone(), listener));
     }
 
@@ -267,8 +270,11 @@ async fn open_client_ports(monitor: &Arc<Monitor>) -> Result<ClientListeners, Se
         let contexts = Arc::new(Contexts::open(tls.clone())?);
         let (subject, ends) = contexts.own_certificate();
         info!("TLS: the server is {subject} until {ends}");
+        let listener = Listener::Client;
+        contexts.show_validity(listener.validity(&monitor.metrics));
         if tls.reload {
-            tokio::spawn(client_tls::watch(contexts.clone(), monitor.clone()));
+            let watch = client_tls::watch(contexts.clone(), monitor.clone(), listener);
+            tokio::spawn(watch);
         }
         let acceptor = Arc::new(TlsAcceptor::new(contexts, settings));
         if tls.port_unification {
@@ -332,8 +338,11 @@ fn open_peer_tls(monitor: &Arc<Monitor>) -> Result<PeerSecurity, ServeError> {
     let contexts = Arc::new(Contexts::open(tls.keys.clone())?);
     let (subject, ends) = contexts.own_certificate();
     info!("TLS between servers: this one is {subject} until {ends}");
+    let listener = Listener::Quorum;
+    contexts.show_validity(listener.validity(&monitor.metrics));
     if tls.keys.reload {
-        tokio::spawn(client_tls::watch(contexts.clone(), monitor.clone()));
+        let watch = client_tls::watch(contexts.clone(), monitor.clone(), listener);
+        tokio::spawn(watch);
     }
     Ok(PeerSecurity::new(contexts, tls.dials, tls.takes_plain))
 }

@@ -25,4 +25,4 @@ pub use accept::{Accepted, TlsAcceptor};
 pub use context::Contexts;
 pub use files::StoreError;
 pub use peers::{PeerReader, PeerSecurity, PeerStream, PeerWriter};
-pub use watch::watch;
+pub use watch::{Listener, watch};

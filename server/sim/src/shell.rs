@@ -317,7 +317,7 @@ impl Process {
                 self.ports.heard.clear();
                 Ok(())
             }
-            PeerEvent::Applied { zxid, digest } => cx.checks.applied(sid, zxid, digest),
+            PeerEvent::Applied { zxid, digest, .. } => cx.checks.applied(sid, zxid, digest),
             PeerEvent::SessionExpired { session } => cx.checks.expires(sid, session, now_ms),
             PeerEvent::DigestMismatch {
                 zxid,
@@ -362,6 +362,8 @@ impl Process {
                     .in_force(sid, version, members, &checks.history)
             }
             PeerEvent::Elected { .. }
+            | PeerEvent::SyncsUnderWay { .. }
+            | PeerEvent::WatchesFired { .. }
             | PeerEvent::ReadOnly { .. }
             | PeerEvent::MayLeave
             | PeerEvent::Formed

@@ -59,6 +59,17 @@ pub struct TxnHeader {
     pub time_ms: i64,
 }
 
+impl TxnHeader {
+    /// The time in an encoded transaction; `None` when it is too short for one.
+    #[must_use]
+    pub fn time_of(raw: &[u8]) -> Option<i64> {
+        raw.get(20..28)?
+            .first_chunk()
+            .copied()
+            .map(i64::from_be_bytes)
+    }
+}
+
 /// What kind of node a create makes; decides type number and record layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CreateKind {

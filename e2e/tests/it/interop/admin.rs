@@ -86,7 +86,7 @@ fn ask_all(kind: Kind) -> Result<(Answers, Answers)> {
 }
 
 /// The body of a page.
-fn get(address: SocketAddr, path: &str) -> Result<String> {
+pub(super) fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;

@@ -7,6 +7,7 @@ mod files;
 mod formation;
 mod inspect;
 mod leader_changes;
+mod metrics;
 mod mixed;
 mod observers;
 mod peer_tls;

@@ -46,6 +46,15 @@ pub(crate) enum Next {
     },
 }
 
+/// How a transaction came to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By live traffic.
+    Live,
+    /// With the history that an established leader has.
+    History,
+}
+
 /// Shared by all roles.
 #[derive(Debug)]
 pub(crate) struct Local {
@@ -240,12 +249,12 @@ impl Local {
 
     /// Applies a committed transaction: state, events, replies.
     pub(crate) fn apply_committed(&mut self, entry: Entry, out: &mut Outputs) {
-        self.apply(&entry, out);
+        self.apply(&entry, Way::Live, out);
         self.history.push(entry);
         self.snapshot_if_due(out);
     }
 
-    fn apply(&mut self, entry: &Entry, out: &mut Outputs) {
+    fn apply(&mut self, entry: &Entry, way: Way, out: &mut Outputs) {
         let header = entry.txn.header;
         let zxid = header.zxid;
         let mut changes: Vec<Change> = Vec::new();
@@ -276,7 +285,12 @@ impl Local {
             }
             self.digests.push_back((zxid, digest));
         }
-        out.push(Output::Event(PeerEvent::Applied { zxid, digest }));
+        out.push(Output::Event(PeerEvent::Applied {
+            zxid,
+            digest,
+            proposed_ms: (way == Way::Live).then_some(header.time_ms),
+            asked_here: self.clients.has_session(header.session),
+        }));
         let released = self
             .clients
             .applied(&self.db, &header, outcome, &changes, out);
@@ -329,7 +343,7 @@ impl Local {
             self.clients.state_replaced(false, out);
             self.ahead_bytes = 0;
             for entry in std::mem::take(&mut self.ahead) {
-                self.apply(&entry, out);
+                self.apply(&entry, Way::History, out);
             }
         }
     }
@@ -358,7 +372,7 @@ impl Local {
         self.serving = true;
         self.ahead_bytes = 0;
         for entry in std::mem::take(&mut self.ahead) {
-            self.apply(&entry, out);
+            self.apply(&entry, Way::History, out);
         }
         // A client that saw the epoch begin elsewhere is not ahead of this server.
         self.db.begin_epoch(Zxid::new(epoch, 0));
@@ -408,6 +422,11 @@ impl Local {
             digest: self.db.digest(),
         };
         self.disk(op, None, out);
+    }
+
+    /// Transactions since a snapshot was begun, or since the start.
+    pub(crate) fn txns_since_snapshot(&self) -> u64 {
+        self.txns_since_snapshot
     }
 
     fn snapshot_if_due(&mut self, out: &mut Outputs) {

@@ -597,6 +597,8 @@ impl Peer {
             watches: local.clients.watch_count(),
             outstanding: local.clients.outstanding(),
             proposals_outstanding: leading.map_or(0, |l| l.proposals_outstanding()),
+            pending_syncs: leading.map_or(0, |l| l.pending_syncs()),
+            txns_since_snapshot: local.txns_since_snapshot(),
             learners: match &self.role {
                 Role::Leading(leading) => leading.learners(local),
                 Role::Learner(learner) => learner.wards(),

@@ -8,7 +8,7 @@ use super::history::SyncPlan;
 use crate::db::Entry;
 use crate::io::{LinkId, Output, Outputs};
 use crate::peer::local::Local;
-use crate::status::PeerEvent;
+use crate::status::{PeerEvent, SyncKind};
 
 /// The committed history for one learner.
 #[derive(Debug)]
@@ -48,6 +48,14 @@ impl Committed<'_> {
                 });
             }
         }
+    }
+}
+
+/// The kind of a plan, for who counts syncs under way.
+pub(super) fn kind(plan: SyncPlan) -> SyncKind {
+    match plan {
+        SyncPlan::Diff | SyncPlan::Trunc { .. } => SyncKind::Diff,
+        SyncPlan::Snap => SyncKind::Snap,
     }
 }
 

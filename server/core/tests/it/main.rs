@@ -8,6 +8,7 @@ mod cluster;
 mod forming;
 mod held;
 mod identities;
+mod lags;
 mod masters;
 mod reconfig;
 mod sessions;

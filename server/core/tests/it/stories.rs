@@ -64,6 +64,7 @@ fn the_first_leader_is_established_in_this_order() {
             "1 says FollowerInfo(LearnerInfo { accepted_epoch: Epoch(0), sid: Sid(1), config_version: 0, hands_over: true })",
             "2 says LeaderInfo(Epoch(1))",
             "1 says AckEpoch { last_zxid: 0x0, current_epoch: Some(Epoch(0)) }",
+            "1 is Following, synchronization, leader 2",
             "2 says Diff(0x0)",
             "2 says NEWLEADER 0x100000000",
             "1 says Ack(0x100000000)",

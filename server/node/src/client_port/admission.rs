@@ -14,6 +14,7 @@ use zk_wire::client::Request;
 use crate::client_port::connection::Client;
 use crate::client_port::frames::Frames;
 use crate::client_port::large::Large;
+use crate::metrics::Limit;
 
 /// How a request got through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +35,12 @@ pub(super) async fn admit<R: AsyncRead + Unpin>(
     let (clock, metrics) = (monitor.clock, &monitor.metrics);
     let rules = &monitor.settings.limits.requests;
     let came = clock.elapsed();
-    client.gate.admit(came, large).await;
+    client.gate.admit(came, large, &metrics.limits).await;
     if !client.gate.is_throttled() {
         return Ok(Passed::InTime);
     }
     metrics.request_throttle_wait_count.inc();
+    metrics.limits.count(Limit::Throttle);
     let began = clock.elapsed();
     let too_old = client
         .session_timeout

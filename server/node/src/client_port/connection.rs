@@ -20,7 +20,7 @@ use crate::client_port::greeting::{Greeted, Speaks, greet};
 use crate::client_port::large::Large;
 use crate::client_port::listener::ClientPort;
 use crate::client_port::stats::ConnStats;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Limit};
 use crate::outbox::Outbox;
 
 /// Replies and events that may wait for one client, bytes. A reader this slow is better off with a
@@ -286,7 +286,9 @@ async fn first_frame<R: AsyncRead + Unpin>(
         match timeout_at(deadline, frames.more()).await {
             Ok(read) => read?,
             Err(_) => {
-                frames.port.monitor.metrics.sessionless_expired.inc();
+                let metrics = &frames.port.monitor.metrics;
+                metrics.sessionless_expired.inc();
+                metrics.limits.count(Limit::SessionlessTime);
                 return Err("no connect request in time".into());
             }
         }

@@ -6,6 +6,7 @@ use zk_wire::frame::take_frame;
 
 use crate::client_port::large::Large;
 use crate::client_port::listener::ClientPort;
+use crate::metrics::Limit;
 
 /// What one read may bring at once, bytes.
 const READ_CHUNK: usize = 8 * 1024;
@@ -61,11 +62,20 @@ impl<'a, R: AsyncRead + Unpin> Frames<'a, R> {
             && self.large.is_none()
         {
             self.large = self.port.large.enter(len as u64).map_err(|_| {
-                self.port.monitor.metrics.large_requests_rejected.inc();
+                let metrics = &self.port.monitor.metrics;
+                metrics.large_requests_rejected.inc();
+                metrics.limits.count(Limit::LargeRequests);
                 format!(
                     "a request of {len} bytes is over largeRequestMaxBytes with those under way"
                 )
             })?;
+        }
+        if len
+            .and_then(|len| usize::try_from(len).ok())
+            .is_some_and(|len| len > max)
+        {
+            let metrics = &self.port.monitor.metrics;
+            metrics.limits.count(Limit::RequestSize);
         }
         let frame = take_frame(&mut self.buf, min, max).map_err(|e| e.to_string())?;
         Ok(frame.map(|frame| Frame {

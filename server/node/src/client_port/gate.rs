@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client_port::large::Large;
+use crate::metrics::{ByKind, Limit};
 
 /// Requests of one connection that may wait for their answers.
 ///
@@ -72,14 +73,27 @@ impl Gate {
         self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until one more request may come in; `since` is when it came.
-    pub(super) async fn admit(&self, since: Duration, large: Option<Large>) {
+    /// Waits until one more request may come in; `since` is when it came. A limit that makes it wait is
+    /// counted in `reached`.
+    pub(super) async fn admit(
+        &self,
+        since: Duration,
+        large: Option<Large>,
+        reached: &ByKind<Limit>,
+    ) {
+        if self.own.available_permits() == 0 {
+            reached.count(Limit::ConnectionRequests);
+        }
         // The semaphores are never closed.
         if let Ok(permit) = self.own.acquire().await {
             permit.forget();
         }
         let outstanding = if self.unanswered() > 0 {
-            self.room.outstanding.clone().acquire_owned().await.ok()
+            let room = self.room.outstanding.clone();
+            if room.available_permits() == 0 {
+                reached.count(Limit::OutstandingRequests);
+            }
+            room.acquire_owned().await.ok()
         } else {
             None
         };
@@ -137,39 +151,49 @@ mod tests {
 
     #[tokio::test]
     async fn one_request_always_passes_and_what_was_held_comes_back() {
+        let reached = ByKind::default();
         let room = Room::new(1, None);
         let shared = room.outstanding.clone();
         let (a, b) = (Gate::new(room.clone()), Gate::new(room));
-        a.admit(Duration::ZERO, None).await;
-        a.admit(Duration::ZERO, None).await;
+        a.admit(Duration::ZERO, None, &reached).await;
+        a.admit(Duration::ZERO, None, &reached).await;
         assert_eq!(shared.available_permits(), 0);
-        b.admit(Duration::ZERO, None).await;
-        let blocked =
-            tokio::time::timeout(Duration::from_millis(10), b.admit(Duration::ZERO, None));
+        b.admit(Duration::ZERO, None, &reached).await;
+        let blocked = tokio::time::timeout(
+            Duration::from_millis(10),
+            b.admit(Duration::ZERO, None, &reached),
+        );
         assert!(blocked.await.is_err());
         assert_eq!(a.answered(), Some(Duration::ZERO));
         assert_eq!(shared.available_permits(), 0, "the first needed none");
         drop(a);
         assert_eq!(shared.available_permits(), 1);
-        b.admit(Duration::ZERO, None).await;
+        b.admit(Duration::ZERO, None, &reached).await;
         drop(b);
         assert_eq!(shared.available_permits(), 1);
+        let counts: Vec<_> = reached.iter().filter(|(_, n)| n.value() > 0).collect();
+        assert_eq!(counts.len(), 1);
+        assert_eq!(
+            (counts[0].0, counts[0].1.value()),
+            ("outstanding_requests", 1)
+        );
     }
 
     #[tokio::test]
     async fn all_wait_at_the_throttle() {
+        let reached = ByKind::default();
         let room = Room::new(1000, Some(1));
         let (a, b) = (Gate::new(room.clone()), Gate::new(room));
-        a.admit(Duration::ZERO, None).await;
+        a.admit(Duration::ZERO, None, &reached).await;
         assert!(!a.is_throttled());
-        b.admit(Duration::ZERO, None).await;
+        b.admit(Duration::ZERO, None, &reached).await;
         assert!(b.is_throttled());
         let blocked = tokio::time::timeout(Duration::from_millis(10), b.pass_throttle());
         assert!(blocked.await.is_err());
         assert!(a.answered().is_some());
         b.pass_throttle().await;
         assert!(b.answered().is_some());
-        a.admit(Duration::ZERO, None).await;
+        a.admit(Duration::ZERO, None, &reached).await;
         assert!(!a.is_throttled());
     }
 }

@@ -9,6 +9,7 @@ use tracing::warn;
 use zk_wire::Id;
 
 use crate::client_port::listener::ClientPort;
+use crate::metrics::Limit;
 use crate::tls::{Accepted, TlsAcceptor};
 
 /// What clients may speak on a port.
@@ -58,6 +59,7 @@ pub(super) async fn greet(
     let peeked = timeout_at(deadline, stream.peek(&mut first)).await;
     match peeked.map_err(|_| {
         metrics.sessionless_expired.inc();
+        metrics.limits.count(Limit::SessionlessTime);
         "nothing came in time"
     })? {
         Ok(0) => return Err("closed by the client".into()),

@@ -17,6 +17,7 @@ use crate::client_port::large::LargeSum;
 use crate::client_port::pace::{Asks, Pace};
 use crate::client_port::places::Places;
 use crate::listen::ACCEPT_PAUSE;
+use crate::metrics::Limit;
 use crate::monitor::Monitor;
 
 /// What all client connections share, whichever listener they came by.
@@ -73,6 +74,7 @@ impl ClientPort {
             .set(pace.drop_millionths());
         if !admitted {
             metrics.connection_rejected.inc();
+            metrics.limits.count(Limit::ConnectionRate);
         }
         admitted
     }
@@ -113,8 +115,10 @@ fn accept(
     let place = match places.take(address.ip(), &port.monitor.settings.limits) {
         Ok(place) => place,
         Err(full) => {
-            port.monitor.metrics.connection_rejected.inc();
-            warn!("too many connections, {address} refused ({})", full.0);
+            let metrics = &port.monitor.metrics;
+            metrics.connection_rejected.inc();
+            metrics.limits.count(full.limit);
+            warn!("too many connections, {address} refused ({})", full.key);
             return;
         }
     };

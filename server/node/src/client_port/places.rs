@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Limits;
+use crate::metrics::Limit;
 
 /// The connections of one listener.
 #[derive(Debug, Default)]
@@ -25,9 +26,23 @@ pub(super) struct Place {
     ip: IpAddr,
 }
 
-/// The limit that is reached, by its key.
+/// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full(pub(super) &'static str);
+pub(super) struct Full {
+    /// Its key.
+    pub(super) key: &'static str,
+    pub(super) limit: Limit,
+}
+
+const ALL: Full = Full {
+    key: "maxCnxns",
+    limit: Limit::Connections,
+};
+
+const PER_ADDRESS: Full = Full {
+    key: "maxClientCnxns",
+    limit: Limit::ConnectionsPerAddress,
+};
 
 impl Places {
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -39,10 +54,10 @@ impl Places {
         let mut taken = self.lock();
         let here = taken.per_ip.get(&ip).copied().unwrap_or(0);
         if limits.connections_max.is_some_and(|max| taken.total >= max) {
-            return Err(Full("maxCnxns"));
+            return Err(ALL);
         }
         if limits.connections_per_ip_max.is_some_and(|max| here >= max) {
-            return Err(Full("maxClientCnxns"));
+            return Err(PER_ADDRESS);
         }
         taken.per_ip.insert(ip, here + 1);
         taken.total += 1;

@@ -7,6 +7,8 @@ use tracing::{error, info, warn};
 use zk_core::{Recovery, RecoveryBuilder, Trust};
 use zk_storage::{Recovered, StdFs, Storage, StorageConfig, StorageError};
 
+use super::timed::{Timed, Told, newest_snapshot_at};
+use crate::clock::Clock;
 use crate::config::{MembersFrom, Mode, Settings};
 use crate::shutdown::exit_code;
 
@@ -73,13 +75,15 @@ pub struct Opened {
     pub storage: Storage<StdFs>,
     /// For the core.
     pub recovery: Recovery,
+    /// For the metrics.
+    pub told: Told,
 }
 
 /// Opens and recovers.
 ///
 /// # Errors
 /// A directory that is damaged, somebody else's, or not accessible; it is not changed then.
-pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
+pub fn open(settings: &Settings, clock: Clock) -> Result<Opened, OpenError> {
     let config = StorageConfig {
         log_dir: settings.data_log_dir.clone(),
         prealloc_bytes: settings.preallocate_bytes,
@@ -95,7 +99,9 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
         ..StorageConfig::new(settings.data_dir.clone())
     };
     let mut storage = Storage::open(StdFs, config)?;
-    let recovery = match recover(&mut storage) {
+    let began = clock.elapsed();
+    let mut timed = Timed::new(clock);
+    let recovery = match recover_into(&mut storage, &mut timed) {
         Err(damage) if damage.is_damage() && can_be_healed(settings) => {
             error!(
                 "{damage}; this server has no vote until a leader has sent its state; the files \
@@ -110,7 +116,16 @@ pub fn open(settings: &Settings) -> Result<Opened, OpenError> {
         other => other?,
     };
     check_members(settings, &recovery)?;
-    Ok(Opened { storage, recovery })
+    let snapshot_at = newest_snapshot_at(&settings.data_dir).unwrap_or_else(|e| {
+        warn!("when the last snapshot was written cannot be told: {e}");
+        None
+    });
+    let told = timed.tells(began, snapshot_at);
+    Ok(Opened {
+        storage,
+        recovery,
+        told,
+    })
 }
 
 /// A file that was cut could make a member serve alone, and one that was changed in one digit let it
@@ -165,6 +180,16 @@ fn can_be_healed(settings: &Settings) -> bool {
 pub(super) fn recover(storage: &mut Storage<StdFs>) -> Result<Recovery, StorageError> {
     let mut builder = RecoveryBuilder::new();
     let found = storage.recover(&mut builder)?;
+    Ok(recovered(builder, &found))
+}
+
+/// The same, measured.
+fn recover_into(storage: &mut Storage<StdFs>, timed: &mut Timed) -> Result<Recovery, StorageError> {
+    let found = storage.recover(timed)?;
+    Ok(recovered(std::mem::take(&mut timed.builder), &found))
+}
+
+fn recovered(builder: RecoveryBuilder, found: &Recovered) -> Recovery {
     if let Some(torn) = &found.torn_tail {
         warn!("the end of the log was torn by a crash and is cut off: {torn:?}");
     }
@@ -181,7 +206,7 @@ pub(super) fn recover(storage: &mut Storage<StdFs>) -> Result<Recovery, StorageE
              what it acknowledged and has no vote until a leader has brought it level"
         );
     }
-    Ok(finish(builder, &found))
+    finish(builder, found)
 }
 
 fn finish(builder: RecoveryBuilder, found: &Recovered) -> Recovery {

@@ -46,6 +46,12 @@ pub fn spawn(
         })
 }
 
+/// A snapshot is durable.
+fn note_snapshot(monitor: &Monitor) {
+    let now_s = monitor.clock.wall_ms() / 1000;
+    monitor.metrics.snapshot_at.set(now_s.unsigned_abs());
+}
+
 #[derive(Debug, thiserror::Error)]
 enum WorkError {
     #[error(transparent)]
@@ -73,7 +79,10 @@ struct Worker {
 
 impl Worker {
     fn batch(&mut self, ops: VecDeque<(DiskSeq, DiskOp)>) -> Result<(), WorkError> {
-        self.monitor.metrics.batch_size.observe(ops.len() as u64);
+        let metrics = &self.monitor.metrics;
+        metrics.batch_size.observe(ops.len() as u64);
+        // All that waits is taken at once.
+        metrics.stages.log_queue.observe(ops.len() as u64);
         let mut done = None;
         for (seq, op) in ops {
             match op {
@@ -122,6 +131,7 @@ impl Worker {
                 DiskOp::InstallSnapshot { zxid, body, digest } => {
                     self.unflushed = false;
                     self.storage.install_snapshot(zxid, &body, (zxid, digest))?;
+                    note_snapshot(&self.monitor);
                 }
                 DiskOp::SaveSnapshot { zxid, body, digest } => {
                     self.unflushed = false;
@@ -157,6 +167,7 @@ impl Worker {
         self.storage.flush()?;
         let took = self.monitor.clock.elapsed().saturating_sub(before);
         self.monitor.metrics.fsync.observe_ms(took);
+        self.monitor.metrics.fsync_duration.observe(took);
         if took >= self.monitor.settings.fsync_warning {
             self.monitor.metrics.fsync_slow.inc();
             warn!("fsync of the transaction log took {} ms", took.as_millis());
@@ -196,6 +207,7 @@ impl Worker {
                     Ok(SnapshotOutcome::Written { purged }) => {
                         let took = monitor.clock.elapsed().saturating_sub(before);
                         monitor.metrics.snapshot.observe_ms(took);
+                        note_snapshot(&monitor);
                         info!(
                             "snapshot {zxid} written in {} ms, {purged} old files removed",
                             took.as_millis()

@@ -5,8 +5,11 @@
 
 use std::fmt::Write as _;
 
-use super::Summary;
-use super::samples::{Detail, Sample, of_member, of_process, while_serving};
+use super::members::of_member;
+use super::own::{self, Own};
+use super::samples::{Detail, Sample, Series, of_process, while_serving};
+use super::values::ratio_text;
+use super::{Counter, Histogram, Summary};
 use crate::config::MetricsProvider;
 use crate::monitor::Monitor;
 
@@ -20,7 +23,7 @@ const DEFAULT_QUANTILES: [(&str, u64); 4] =
 /// The page `/metrics`, in the text format of Prometheus.
 #[must_use]
 pub fn prometheus_text(monitor: &Monitor) -> String {
-    let mut out = String::with_capacity(32 * 1024);
+    let mut out = String::with_capacity(64 * 1024);
     let process = of_process(&monitor.metrics);
     for sample in process
         .iter()
@@ -28,11 +31,26 @@ pub fn prometheus_text(monitor: &Monitor) -> String {
         .chain(&of_member(monitor))
     {
         let (name, kind) = match sample {
-            Sample::Gauge(name, _) | Sample::Text(name, _) => (name, "gauge"),
-            Sample::Counter(name, _) | Sample::Zero(name) => (name, "counter"),
+            Sample::Gauge(name, _) | Sample::Text(name, _) | Sample::Gauges(name, _) => {
+                (name, "gauge")
+            }
+            Sample::Counter(name, _)
+            | Sample::Zero(name)
+            | Sample::Counters(name, ..)
+            | Sample::Seconds(name, _) => (name, "counter"),
             Sample::Summary(name, ..) => (name, "summary"),
+            Sample::Histogram(name, _) => (name, "histogram"),
         };
-        let family = writeln!(out, "# HELP {name} {name}\n# TYPE {name} {kind}");
+        let own = own::find(name);
+        debug_assert!(own.is_none_or(|own| has_labels_of(sample, own)), "{name}");
+        let help = match own {
+            // Apache says nothing but the name.
+            None => (*name).to_owned(),
+            Some(own) if own.unit.is_empty() => own.help.to_owned(),
+            Some(own) => format!("{} ({})", own.help, own.unit),
+        };
+        let kind = own.map_or(kind, |own| own.kind.name());
+        let family = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
         debug_assert!(family.is_ok(), "writing to a String");
         for (key, value) in prometheus_lines(sample) {
             let line = writeln!(out, "{key} {value}");
@@ -42,6 +60,43 @@ pub fn prometheus_text(monitor: &Monitor) -> String {
     out
 }
 
+/// Whether a metric has the labels that are promised.
+fn has_labels_of(sample: &Sample<'_>, own: &Own) -> bool {
+    match sample {
+        Sample::Counters(_, label, _) => own.labels == [*label],
+        Sample::Gauges(_, series) => series.iter().all(|series| {
+            let labels = series.labels.iter();
+            labels.map(|(label, _)| label).eq(own.labels)
+        }),
+        Sample::Gauge(..)
+        | Sample::Text(..)
+        | Sample::Counter(..)
+        | Sample::Zero(_)
+        | Sample::Seconds(..)
+        | Sample::Histogram(..)
+        | Sample::Summary(..) => own.labels.is_empty(),
+    }
+}
+
+/// A value of a label between its quotes.
+fn escaped(value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    value.replace('\n', "\\n")
+}
+
+fn labelled(name: &str, series: &Series) -> (String, String) {
+    let labels = series.labels.iter();
+    let labels: Vec<String> = labels
+        .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
+        .collect();
+    let key = if labels.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}{{{}}}", labels.join(","))
+    };
+    (key, series.value.clone())
+}
+
 fn prometheus_lines(sample: &Sample<'_>) -> Vec<(String, String)> {
     let one = |name: &str, value: String| vec![(name.to_owned(), value)];
     match sample {
@@ -49,25 +104,72 @@ fn prometheus_lines(sample: &Sample<'_>) -> Vec<(String, String)> {
         Sample::Text(name, value) => one(name, value.clone()),
         Sample::Counter(name, counter) => one(name, counter.value().to_string()),
         Sample::Zero(name) => one(name, "0".into()),
-        Sample::Summary(name, detail, summary) => {
-            let shown = match detail {
-                Detail::Basic => 1,
-                Detail::Advanced => PROMETHEUS_QUANTILES.len(),
+        Sample::Seconds(name, ms) => one(name, ratio_text(ms.saturating_mul(1000))),
+        Sample::Gauges(name, series) => series.iter().map(|s| labelled(name, s)).collect(),
+        Sample::Counters(name, label, kinds) => {
+            let series = |(kind, counter): &(&str, &Counter)| {
+                labelled(name, &Series::new(&[(label, kind)], counter.value()))
             };
-            let count = summary.map_or(0, Summary::count);
-            let mut lines = Vec::new();
-            for (label, per_mille) in PROMETHEUS_QUANTILES.into_iter().take(shown) {
-                let value = match summary.filter(|s| s.count() > 0) {
-                    Some(summary) => summary.quantile(per_mille).to_string(),
-                    None => "NaN".into(),
-                };
-                lines.push((format!("{name}{{quantile=\"{label}\"}}"), value));
-            }
-            lines.push((format!("{name}_count"), count.to_string()));
-            let sum = summary.map_or(0, Summary::sum);
-            lines.push((format!("{name}_sum"), sum.to_string()));
-            lines
+            kinds.iter().map(series).collect()
         }
+        Sample::Histogram(name, histogram) => histogram_lines(name, histogram),
+        Sample::Summary(name, detail, summary) => summary_lines(name, *detail, *summary),
+    }
+}
+
+fn histogram_lines(name: &str, histogram: &Histogram) -> Vec<(String, String)> {
+    let buckets = histogram.buckets();
+    let bucket = |le: &str, n: u64| (format!("{name}_bucket{{le=\"{le}\"}}"), n.to_string());
+    let upto = buckets.upto.iter();
+    let mut lines: Vec<_> = upto.map(|(us, n)| bucket(&ratio_text(*us), *n)).collect();
+    lines.push(bucket("+Inf", buckets.count));
+    lines.push((format!("{name}_sum"), ratio_text(buckets.sum_us)));
+    lines.push((format!("{name}_count"), buckets.count.to_string()));
+    lines
+}
+
+fn summary_lines(name: &str, detail: Detail, summary: Option<&Summary>) -> Vec<(String, String)> {
+    let shown = match detail {
+        Detail::Basic => 1,
+        Detail::Advanced => PROMETHEUS_QUANTILES.len(),
+    };
+    let count = summary.map_or(0, Summary::count);
+    let mut lines = Vec::new();
+    for (label, per_mille) in PROMETHEUS_QUANTILES.into_iter().take(shown) {
+        let value = match summary.filter(|s| s.count() > 0) {
+            Some(summary) => summary.quantile(per_mille).to_string(),
+            None => "NaN".into(),
+        };
+        lines.push((format!("{name}{{quantile=\"{label}\"}}"), value));
+    }
+    lines.push((format!("{name}_count"), count.to_string()));
+    let sum = summary.map_or(0, Summary::sum);
+    lines.push((format!("{name}_sum"), sum.to_string()));
+    lines
+}
+
+/// What `mntr` can say of a metric with labels: its sum, and each kind under a name of its own. Who reads
+/// `mntr` knows no braces.
+fn flat_lines(sample: &Sample<'_>) -> Option<Vec<(String, String)>> {
+    match sample {
+        Sample::Counters(name, _, kinds) => {
+            let sum: u64 = kinds.iter().map(|(_, counter)| counter.value()).sum();
+            let stem = name.trim_end_matches("_total");
+            let kinds = kinds.iter();
+            let each = kinds.map(|(kind, counter)| {
+                let key = format!("{stem}_{kind}_total");
+                (key, counter.value().to_string())
+            });
+            let all = ((*name).to_owned(), sum.to_string());
+            Some(std::iter::once(all).chain(each).collect())
+        }
+        Sample::Gauges(..) | Sample::Histogram(..) => Some(Vec::new()),
+        Sample::Gauge(..)
+        | Sample::Text(..)
+        | Sample::Counter(..)
+        | Sample::Zero(_)
+        | Sample::Seconds(..)
+        | Sample::Summary(..) => None,
     }
 }
 
@@ -96,7 +198,7 @@ fn default_lines(sample: &Sample<'_>) -> Vec<(String, String)> {
 /// Names and values as the configured provider spells them, without a prefix.
 #[must_use]
 pub fn values(monitor: &Monitor) -> Vec<(String, String)> {
-    let lines: fn(&Sample<'_>) -> Vec<(String, String)> = match &monitor.settings.metrics {
+    let spelled: fn(&Sample<'_>) -> Vec<(String, String)> = match &monitor.settings.metrics {
         MetricsProvider::Default => default_lines,
         MetricsProvider::Prometheus { .. } => |sample| {
             let decimal = |(key, value): (String, String)| (key, with_decimals(&value));
@@ -109,7 +211,7 @@ pub fn values(monitor: &Monitor) -> Vec<(String, String)> {
         .iter()
         .chain(&process)
         .chain(&of_member(monitor))
-        .flat_map(lines)
+        .flat_map(|sample| flat_lines(sample).unwrap_or_else(|| spelled(sample)))
         .map(|(key, value)| match key.strip_prefix("zk_") {
             Some(own) => (own.to_owned(), value),
             None => (key, value),
@@ -148,6 +250,53 @@ fn with_decimals(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let series = Series::new(&[("a", "x\\\"\n"), ("b", "")], 7);
+        let (key, value) = labelled("m", &series);
+        assert_eq!(
+            (key.as_str(), value.as_str()),
+            (r#"m{a="x\\\"\n",b=""}"#, "7")
+        );
+    }
+
+    #[test]
+    fn labelled_counters_are_flat_where_braces_are_not_known() {
+        let [one, two] = [1, 2].map(|n| {
+            let counter = Counter::default();
+            counter.add(n);
+            counter
+        });
+        let sample = Sample::Counters("zk_x_total", "cause", vec![("a", &one), ("b", &two)]);
+        let own = |lines: Vec<(String, String)>| -> Vec<String> {
+            let lines = lines.into_iter();
+            lines.map(|(key, value)| format!("{key} {value}")).collect()
+        };
+        assert_eq!(
+            own(prometheus_lines(&sample)),
+            [r#"zk_x_total{cause="a"} 1"#, r#"zk_x_total{cause="b"} 2"#]
+        );
+        assert_eq!(
+            own(flat_lines(&sample).unwrap()),
+            ["zk_x_total 3", "zk_x_a_total 1", "zk_x_b_total 2"]
+        );
+    }
+
+    #[test]
+    fn histograms_are_cumulative_and_in_seconds() {
+        let histogram = Histogram::default();
+        histogram.observe(std::time::Duration::from_micros(2500));
+        let lines = histogram_lines("h", &histogram);
+        let line = |at: usize| format!("{} {}", lines[at].0, lines[at].1);
+        assert_eq!(line(0), r#"h_bucket{le="0.0001"} 0"#);
+        assert_eq!(line(4), r#"h_bucket{le="0.0025"} 1"#);
+        let end: Vec<String> = (lines.len() - 3..lines.len()).map(line).collect();
+        assert_eq!(
+            end,
+            [r#"h_bucket{le="+Inf"} 1"#, "h_sum 0.0025", "h_count 1"]
+        );
+    }
 
     #[test]
     fn numbers_are_spelled_as_java_does() {

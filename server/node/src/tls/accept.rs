@@ -16,7 +16,7 @@ use super::context::Contexts;
 use super::verifier::REFUSED;
 use super::{name, refusal};
 use crate::config::Settings;
-use crate::metrics::Metrics;
+use crate::metrics::{Limit, Metrics};
 
 /// First byte of a TLS record with a handshake message (RFC 8446, 5.1). A ConnectRequest begins with
 /// 0 and a four-letter word with a letter.
@@ -51,6 +51,9 @@ pub enum Refusal {
     /// The client took too long.
     #[error("the handshake was not finished within {} s", HANDSHAKE_MAX.as_secs())]
     Slow,
+    /// Its certificate, or that it shows none.
+    #[error("{0}")]
+    Unknown(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -84,6 +87,7 @@ impl TlsAcceptor {
         let _place = match &self.places {
             Some(places) => Some(places.try_acquire().map_err(|_| {
                 metrics.tls_handshake_exceeded.inc();
+                metrics.limits.count(Limit::Handshakes);
                 Refusal::TooMany
             })?),
             None => None,
@@ -91,7 +95,10 @@ impl TlsAcceptor {
         metrics.tls_handshakes_begun.inc();
         let outcome = self.handshake(stream).await;
         metrics.tls_handshakes_ended.inc();
-        if outcome.is_err() {
+        if let Err(refusal) = &outcome {
+            if matches!(refusal, Refusal::Unknown(_)) {
+                metrics.tls_auth_failed.inc();
+            }
             metrics.unsuccessful_handshake.inc();
         }
         outcome
@@ -103,7 +110,12 @@ impl TlsAcceptor {
             let outcome = acceptor.accept(stream).await;
             outcome.map_err(|e| {
                 let refused = REFUSED.with(|slot| slot.borrow_mut().take());
-                Refusal::Failed(refusal::reason(&e, refused.as_ref()))
+                let why = refusal::reason(&e, refused.as_ref());
+                if refusal::is_of_client(&e) {
+                    Refusal::Unknown(why)
+                } else {
+                    Refusal::Failed(why)
+                }
             })
         });
         let stream = timeout(HANDSHAKE_MAX, handshake)

@@ -17,6 +17,7 @@ use super::files::{Files, StoreError};
 use super::name;
 use super::verifier::ClientVerifier;
 use crate::config::{ClientAuth, ServerNames, TlsSettings, TlsVersion};
+use crate::metrics::Validity;
 
 /// A configuration and what it is made of.
 pub(super) struct Context {
@@ -28,7 +29,8 @@ pub(super) struct Context {
     pub(super) files: Files,
     /// Subject of the server's certificate.
     pub(super) subject: String,
-    /// Its last second, since 1970.
+    /// First and last second of this certificate, since 1970.
+    pub(super) not_before: u64,
     pub(super) not_after: u64,
 }
 
@@ -75,7 +77,7 @@ impl Context {
         let own = chain.first().and_then(|own| Certificate::parse(own));
         let own = own.ok_or_else(|| bad("the first certificate does not decode".into()))?;
         let subject = name::rfc2253(own.subject).unwrap_or_default();
-        let not_after = own.not_after;
+        let (not_before, not_after) = (own.not_before, own.not_after);
         let password = settings.key_store.password.as_ref();
         let password = password.map(|p| p.0.as_str()).filter(|p| !p.is_empty());
         let unfit = "the certificate and the private key do not fit together";
@@ -104,6 +106,7 @@ impl Context {
             client,
             files,
             subject,
+            not_before,
             not_after,
         })
     }
@@ -223,6 +226,13 @@ impl Contexts {
             name::for_log(&present.subject),
             time_text(present.not_after),
         )
+    }
+
+    /// Shows when the certificate of the moment is good.
+    pub fn show_validity(&self, validity: &Validity) {
+        let present = self.present();
+        validity.not_before.set(present.not_before);
+        validity.not_after.set(present.not_after);
     }
 
     pub(super) fn present(&self) -> Arc<Context> {

@@ -22,6 +22,15 @@ pub(super) fn reason(error: &io::Error, refused: Option<&Refused>) -> String {
     }
 }
 
+/// Whether it failed for the certificate of the client, or for its showing none.
+pub(super) fn is_of_client(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<Error>());
+    matches!(
+        inner,
+        Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_))
+    )
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the errors of rustls are open-ended; the rest say themselves what they are"

@@ -15,6 +15,7 @@ use super::certificate::time_text;
 use super::context::{Context, Contexts};
 use super::files::Files;
 use super::name::for_log;
+use crate::metrics::{Metrics, Validity};
 use crate::monitor::Monitor;
 
 /// How often the files are read. A renewal is taken within two of these.
@@ -34,8 +35,28 @@ enum Look {
     Unreadable(String),
 }
 
+/// Who uses the certificates.
+#[derive(Debug, Clone, Copy)]
+pub enum Listener {
+    /// The port for clients.
+    Client,
+    /// The ports between servers.
+    Quorum,
+}
+
+impl Listener {
+    /// Where its certificate is shown.
+    #[must_use]
+    pub fn validity(self, metrics: &Metrics) -> &Validity {
+        match self {
+            Self::Client => &metrics.client_certificate,
+            Self::Quorum => &metrics.quorum_certificate,
+        }
+    }
+}
+
 /// Looks at the files until the task is ended.
-pub async fn watch(contexts: Arc<Contexts>, monitor: Arc<Monitor>) {
+pub async fn watch(contexts: Arc<Contexts>, monitor: Arc<Monitor>, listener: Listener) {
     let mut last: Option<Box<Files>> = None;
     let mut complained: Option<String> = None;
     loop {
@@ -58,6 +79,7 @@ pub async fn watch(contexts: Arc<Contexts>, monitor: Arc<Monitor>) {
                 let (subject, ends) = (for_log(&context.subject), time_text(context.not_after));
                 info!("TLS: certificates renewed; the server is {subject} until {ends}");
                 contexts.replace(*context);
+                contexts.show_validity(listener.validity(&monitor.metrics));
                 monitor.metrics.tls_reloads.inc();
                 complained = None;
                 continue;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::process::{Server, free_ports, wait_for, write_config};
 use crate::raw_client::Client;
 
-fn configs(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn configs(dir: &Path) -> Vec<PathBuf> {
     let ports: [u16; 12] = free_ports();
     let mut rows = ports.chunks_exact(4);
     let rows: [&[u16]; 3] = [(); 3].map(|()| rows.next().unwrap());
@@ -33,7 +33,7 @@ fn wait_equal(servers: &[Server]) {
     });
 }
 
-fn leader_of(servers: &[Server]) -> usize {
+pub(crate) fn leader_of(servers: &[Server]) -> usize {
     wait_for("a leader", || {
         servers
             .iter()

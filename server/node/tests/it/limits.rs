@@ -27,6 +27,14 @@ fn set(path: &str, len: usize) -> Request {
     }
 }
 
+/// How often a limit was reached.
+fn reached(server: &Server, limit: &str) -> u64 {
+    metric(
+        server,
+        &format!("zk_limit_reached_total{{limit=\"{limit}\"}}"),
+    )
+}
+
 /// What a four-letter word answers; empty when the connection was refused.
 fn word(address: &str, word: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -48,6 +56,12 @@ fn connections_per_address_and_in_all() {
         assert!(Client::connect(&server.client, None).is_err(), "{key}");
         assert_eq!(word(&server.client, "ruok"), "", "{key}");
         assert_eq!(metric(&server, "connection_rejected"), 2);
+        let limit = if per_ip {
+            "connections_per_address"
+        } else {
+            "connections"
+        };
+        assert_eq!(reached(&server, limit), 2);
         let named = if per_ip {
             "refused (maxClientCnxns)"
         } else {
@@ -72,6 +86,7 @@ fn large_requests_have_a_sum() {
     }
     assert!(client.call(&set("/a", 2000)).is_err());
     assert_eq!(metric(&server, "large_requests_rejected"), 1);
+    assert_eq!(reached(&server, "large_requests"), 1);
     let mut client = Client::connect(&server.client, None).unwrap();
     assert_eq!(client.call(&set("/a", 900)).unwrap().error, 0);
 }
@@ -87,6 +102,7 @@ fn new_connections_cost_tokens_and_words_cost_none() {
     assert_eq!(word(&server.client, "ruok"), "imok");
     assert_eq!(last.create("/a", b"", 0).unwrap().error, 0);
     assert_eq!(metric(&server, "connection_rejected"), 2);
+    assert_eq!(reached(&server, "connection_rate"), 2);
 }
 
 #[test]
@@ -96,7 +112,9 @@ fn frames_have_a_length_limit() {
     assert_eq!(client.create("/a", b"", 0).unwrap().error, 0);
     // 8 of the header, 6 of the path, 4 of the data's length, 4 of the version.
     assert_eq!(client.call(&set("/a", 4978)).unwrap().error, 0);
+    assert_eq!(reached(&server, "request_size"), 0);
     assert!(client.call(&set("/a", 4979)).is_err());
+    assert_eq!(reached(&server, "request_size"), 1);
 }
 
 #[test]
@@ -109,6 +127,7 @@ fn who_asks_for_no_session_must_go() {
         assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)), "{begun:?}");
     }
     assert_eq!(metric(&server, "sessionless_connections_expired"), 3);
+    assert_eq!(reached(&server, "sessionless_time"), 3);
 }
 
 #[test]
@@ -143,7 +162,9 @@ fn requests_wait_at_the_throttle_and_late_ones_are_answered_so() {
     let throttled = usize::try_from(metric(&server, "throttled_ops")).unwrap();
     assert!(throttled > 0 && done > 0, "{throttled} late, {done} done");
     assert!(done + throttled >= CLIENTS * usize::try_from(EACH).unwrap());
-    assert!(metric(&server, "request_throttle_wait_count") >= throttled as u64);
+    let waited = metric(&server, "request_throttle_wait_count");
+    assert!(waited >= throttled as u64);
+    assert_eq!(reached(&server, "throttle"), waited);
     // What was late was not done.
     let reply = wait_for("an answer in time", || {
         let exists = Request::Exists {

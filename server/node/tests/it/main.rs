@@ -11,6 +11,7 @@ mod docs;
 mod ensemble;
 mod inspect;
 mod limits;
+mod metrics;
 mod pki;
 mod process;
 mod raw_client;

@@ -83,14 +83,23 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     panic!("{what}: not within {PATIENCE:?}");
 }
 
+/// A page of the admin port, with its head.
+pub(crate) fn page(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// A number of the metrics page.
 pub(crate) fn metric(server: &Server, name: &str) -> u64 {
-    let mut stream = TcpStream::connect(&server.admin).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let page = page(&server.admin, "/metrics");
     let number = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
     let found = page.lines().find_map(number);
     found.unwrap_or_else(|| panic!("no {name} in {page}"))
@@ -154,10 +163,15 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         wait_for("the end", || self.child.try_wait().unwrap())
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use zk_wire::client::Request;
 
-use crate::process::{PATIENCE, Server, free_ports, wait_for, write_config};
+use crate::process::{PATIENCE, Server, free_ports, page, wait_for, write_config};
 use crate::raw_client::{Client, read_frame, write_frame};
 
 fn start(dir: &std::path::Path) -> (Server, std::path::PathBuf) {
@@ -20,19 +20,6 @@ fn word(address: &str, word: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(word.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn page(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -110,6 +110,13 @@ fn certificates_let_clients_in() {
     assert_eq!(plain.get("/a").unwrap().unwrap(), &b"over TLS"[..]);
     assert_eq!(setup.metric("unsuccessful_handshake"), 0);
     assert_eq!(setup.metric("outstanding_tls_handshake"), 0);
+    let certificate = |end: &str| {
+        let name = format!("zk_tls_certificate_{end}_seconds{{listener=\"client\"}}");
+        setup.metric(&name)
+    };
+    // The year 2090, after seventy years.
+    assert!(certificate("not_after") > 3_700_000_000);
+    assert!(certificate("not_before") < 2_000_000_000);
 }
 
 #[test]
@@ -151,6 +158,7 @@ fn who_is_refused_and_why_is_in_the_log() {
     assert!(Client::open(socket.try_clone().unwrap(), Box::new(socket), None).is_err());
     setup.logged(&[&from, "does not speak TLS, and this port is for TLS only"]);
     assert_eq!(setup.metric("unsuccessful_handshake"), 4);
+    assert_eq!(setup.metric("auth_failed_count"), 3);
     assert_eq!(setup.metric("zk_tls_plain_refused_total"), 1);
     // Nobody took anything from those who may come in.
     let alice = setup.authority.sign("alice", 2090);
@@ -433,6 +441,8 @@ fn handshakes_are_bounded_in_number_and_time() {
     assert!(setup.connect(&alice).is_err());
     setup.logged(&["too many handshakes under way"]);
     assert_eq!(setup.metric("tls_handshake_exceeded"), 1);
+    let refused = setup.metric("zk_limit_reached_total{limit=\"handshakes\"}");
+    assert_eq!(refused, 1);
     assert!(
         matches!(stuck.read(&mut [0]), Ok(0) | Err(_)),
         "it is closed in the end"

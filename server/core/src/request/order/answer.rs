@@ -14,6 +14,7 @@ use crate::db::{Change, Database, TxnOutcome};
 use crate::io::{ConnId, Output, Outputs};
 use crate::request::acl;
 use crate::request::read::{Asker, read};
+use crate::status::PeerEvent;
 use crate::watch::{self, Mode, WatcherType};
 
 impl Clients {
@@ -96,6 +97,11 @@ impl Clients {
         }
     }
 
+    /// Whether a connection here acts for this session.
+    pub(crate) fn has_session(&self, session: SessionId) -> bool {
+        self.by_session.contains_key(&session)
+    }
+
     /// A transaction was applied: events first, then the reply of the one who asked, then the reads
     /// that waited for it. Gives the frames that a new session sent ahead.
     pub(crate) fn applied(
@@ -121,6 +127,10 @@ impl Clients {
     /// Tells of a change those who watch and may read.
     fn tell(&mut self, header: &TxnHeader, change: &Change, out: &mut Outputs) {
         for told in watch::fire(&mut self.watches, change) {
+            out.push(Output::Event(PeerEvent::WatchesFired {
+                kind: told.event.kind,
+                count: told.conns.len() as u64,
+            }));
             let frame = told.event.encode(Some(header.zxid));
             for id in told.conns {
                 let may_read = self.conns.get(&id).is_some_and(|conn| {

@@ -24,6 +24,9 @@ use crate::session::{SessionTracker, Standing};
 use crate::time::{Mono, Now};
 use crate::zab::serve_learners::commit_packet;
 
+/// Proposals whose time is remembered for each follower, of those that go out within `syncLimit`.
+const NOTES_PER_SYNC_LIMIT: u64 = 32;
+
 /// Who waits for a sync.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Syncing {
@@ -142,6 +145,10 @@ impl Broadcast {
         self.acked.remove(&sid);
     }
 
+    pub(super) fn syncs_len(&self) -> u64 {
+        self.syncs.len() as u64
+    }
+
     pub(super) fn lag_of(&self, sid: Sid) -> u64 {
         let acked = self.acked.get(&sid).copied().unwrap_or_default();
         self.proposals.iter().filter(|e| e.zxid() > acked).count() as u64
@@ -249,6 +256,7 @@ impl Leading {
         let raw = txn.encode();
         b.last = zxid;
         let entry = Entry { txn, raw };
+        let spacing_ms = local.ticks(local.cfg.sync_limit) / NOTES_PER_SYNC_LIMIT;
         for (id, link) in &mut self.links {
             if link.stream_open() && !link.observer {
                 let packet = Packet::Proposal {
@@ -256,6 +264,7 @@ impl Leading {
                     txn: entry.raw.clone(),
                 };
                 out.push(Output::ToLink { link: *id, packet });
+                link.lag.sent(zxid, now.mono, spacing_ms);
                 // While it takes over the history, initLimit bounds it.
                 if link.state == LinkState::Serving {
                     link.oldest_unacked.get_or_insert((zxid, now.mono));

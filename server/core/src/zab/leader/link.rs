@@ -2,6 +2,8 @@
 
 use zk_wire::{Sid, Zxid};
 
+use super::lag::Lag;
+use crate::status::SyncKind;
 use crate::time::Mono;
 
 /// What the learner must send next.
@@ -47,10 +49,13 @@ pub(crate) struct Link {
     pub(crate) silent_at: Mono,
     /// One proposal that it has not acknowledged, and since when.
     pub(crate) oldest_unacked: Option<(Zxid, Mono)>,
+    /// How it is being brought level, until it is.
+    pub(crate) sync: Option<SyncKind>,
+    pub(crate) lag: Lag,
 }
 
 impl Link {
-    pub(crate) fn new(silent_at: Mono) -> Self {
+    pub(crate) fn new(silent_at: Mono, now: Mono) -> Self {
         Self {
             sid: None,
             observer: false,
@@ -60,6 +65,8 @@ impl Link {
             state: LinkState::ExpectInfo,
             silent_at,
             oldest_unacked: None,
+            sync: None,
+            lag: Lag::new(now),
         }
     }
 

@@ -11,6 +11,7 @@ mod broadcast;
 mod discovery;
 mod epoch_acks;
 mod hand_over;
+mod lag;
 mod late_promise;
 mod link;
 mod requests;
@@ -31,6 +32,7 @@ use crate::time::{Mono, Now};
 use broadcast::Broadcast;
 use epoch_acks::EpochAcks;
 use hand_over::HandOver;
+use lag::Behind;
 use late_promise::LatePromises;
 use link::{Link, LinkState};
 
@@ -192,7 +194,7 @@ impl Leading {
         let silent_at = now
             .mono
             .plus(local.ticks(local.cfg.init_limit + local.cfg.sync_limit));
-        self.links.insert(id, Link::new(silent_at));
+        self.links.insert(id, Link::new(silent_at, now.mono));
     }
 
     /// A learner's connection ended. A leader that a reconfiguration deposed waits for just that.
@@ -318,10 +320,11 @@ impl Leading {
     }
 
     fn ping_links(&mut self, local: &Local, now: Now, out: &mut Outputs) {
+        let sent = self.stage.broadcast().map(|b| (b.last(), b.committed()));
         let lag_ms = local.ticks(local.cfg.sync_limit);
         let zxid = local.last_logged.max(local.db.last_applied());
         let mut dead = Vec::new();
-        for (id, link) in &self.links {
+        for (id, link) in &mut self.links {
             let lagging = link
                 .oldest_unacked
                 .is_some_and(|(_, at)| at.plus(lag_ms) <= now.mono);
@@ -335,6 +338,11 @@ impl Leading {
             } else if link.stream_open() {
                 let packet = Packet::Ping { zxid };
                 out.push(Output::ToLink { link: *id, packet });
+                // What comes before UPTODATE is not answered.
+                if let (LinkState::Serving, Some((last, committed))) = (link.state, sent) {
+                    let behind = if link.observer { committed } else { last };
+                    link.lag.pinged(zxid, behind, now.mono);
+                }
             }
         }
         for (id, why) in dead {
@@ -396,6 +404,22 @@ impl Leading {
         self.stage.broadcast().map_or(0, Broadcast::proposals_len)
     }
 
+    /// Syncs of this leader's and its learners' clients that wait for a commit.
+    pub(crate) fn pending_syncs(&self) -> u64 {
+        self.stage.broadcast().map_or(0, Broadcast::syncs_len)
+    }
+
+    fn behind(&self, link: &Link, local: &Local) -> Behind {
+        match self.stage.broadcast() {
+            Some(b) if link.state == LinkState::Serving && link.observer => {
+                link.lag.of_observer(b.committed())
+            }
+            Some(b) if link.state == LinkState::Serving => link.lag.of_follower(b.last()),
+            Some(b) => link.lag.in_sync(b.last()),
+            None => link.lag.in_sync(local.history_last()),
+        }
+    }
+
     pub(crate) fn learners(&self, local: &Local) -> Vec<LearnerStatus> {
         let lag = |link: &Link| match (self.stage.broadcast(), link.sid) {
             (Some(b), Some(sid)) if !link.observer => b.lag_of(sid),
@@ -403,11 +427,15 @@ impl Leading {
         };
         let status = |link: &Link| {
             let sid = link.sid?;
+            let behind = self.behind(link, local);
             Some(LearnerStatus {
                 sid,
                 voter: !link.observer && local.ensemble.is_voter(sid),
                 synced: link.state == LinkState::Serving,
                 lag: lag(link),
+                lag_txns: behind.txns,
+                late_ms: behind.late_ms,
+                waits_since: behind.since,
             })
         };
         self.links.values().filter_map(status).collect()

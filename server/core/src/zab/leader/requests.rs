@@ -194,7 +194,14 @@ impl Leading {
         };
         match packet {
             Packet::Ack(zxid) => self.learner_ack(id, zxid, local, now, out),
-            Packet::PingReply { touched, .. } => {
+            Packet::PingReply { zxid, touched } => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    if link.observer {
+                        link.lag.answered(zxid, b.committed(), now.mono);
+                    } else {
+                        link.lag.heard(zxid);
+                    }
+                }
                 for (session, timeout_ms) in touched {
                     b.sessions.touch(session, timeout_ms, now.mono);
                 }
@@ -245,6 +252,9 @@ impl Leading {
             .is_some_and(|(watched, _)| watched <= zxid)
         {
             link.oldest_unacked = None;
+        }
+        if !link.observer && zxid.counter() != 0 {
+            link.lag.acked(zxid);
         }
         // The acknowledgement of UPTODATE has counter 0 and counts for nothing.
         match link.sid.filter(|_| !link.observer && zxid.counter() != 0) {

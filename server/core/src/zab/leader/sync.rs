@@ -11,7 +11,7 @@ use super::{Leading, Stage};
 use crate::db::Entry;
 use crate::io::{DiskOp, LinkId, Output, Outputs};
 use crate::peer::local::Local;
-use crate::status::Phase;
+use crate::status::{PeerEvent, Phase, SyncKind};
 use crate::time::Now;
 use crate::zab::bring_level::{self, Committed};
 use crate::zab::history::SyncPlan;
@@ -106,6 +106,12 @@ impl Leading {
         };
         link.state = LinkState::ExpectNewLeaderAck;
         let (sid, observer) = (link.sid, link.observer);
+        let proposed = self.stage.broadcast().filter(|_| !observer);
+        let through = proposed.map_or_else(|| local.history_last(), Broadcast::last);
+        link.lag.sync_sent(last_zxid, through);
+        let kind = bring_level::kind(plan);
+        link.sync = Some(kind);
+        self.tell_syncs(kind, out);
         let committed = Committed {
             link: id,
             last_zxid,
@@ -143,6 +149,13 @@ impl Leading {
         }
     }
 
+    /// Tells how many learners are being brought level in this way.
+    fn tell_syncs(&self, kind: SyncKind, out: &mut Outputs) {
+        let links = self.links.values();
+        let count = links.filter(|link| link.sync == Some(kind)).count() as u64;
+        out.push(Output::Event(PeerEvent::SyncsUnderWay { kind, count }));
+    }
+
     /// A learner has the history and the epoch, durably.
     pub(super) fn ack_new_leader(
         &mut self,
@@ -163,7 +176,14 @@ impl Leading {
             return Ok(());
         };
         link.silent_at = silent_at;
+        link.lag.sync_done();
         let sid = link.sid;
+        if let Some(kind) = link.sync.take() {
+            self.tell_syncs(kind, out);
+        }
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
         if let Stage::Broadcast(b) = &mut self.stage {
             link.state = LinkState::Serving;
             let before = sid.and_then(|sid| self.served.insert(sid, id));

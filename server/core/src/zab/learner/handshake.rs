@@ -99,6 +99,7 @@ impl Learner {
             packet,
         });
         self.stage = Stage::FirstSync { epoch };
+        Local::event_phase(self.state(), Phase::Synchronization, Some(self.leader), out);
     }
 
     /// How this server is brought level.

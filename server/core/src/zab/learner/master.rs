@@ -117,6 +117,9 @@ impl Learner {
                 voter: false,
                 synced: ward.state == WardState::Serving,
                 lag: 0,
+                lag_txns: 0,
+                late_ms: 0,
+                waits_since: None,
             })
         };
         wards.filter_map(status).collect()
