@@ -18,6 +18,7 @@ use crate::ensemble::observers::ObserverGroup;
 use crate::ensemble::validate::{Defaults, ValidatedEnsemble, validate};
 use crate::members::{
     ConfigVersion, History, Learner, MasterKey, MemberReport, ReportedConfig, ReportedRole,
+    ReportedSettings,
 };
 
 /// The present of all tests; everything in the fixtures is an hour older.
@@ -65,6 +66,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
             observers: None,
             tls: None,
             volumes: None,
+            updates: None,
             network_policy: None,
             config: std::collections::BTreeMap::new(),
         },
@@ -123,7 +125,11 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
         .map(|id| (*id, voter(ensemble, *id, &members, leader)));
     Observed {
         voter_set: Some(ServerSet {
-            template_fingerprint: Some(build::template_fingerprint(ensemble, Servers::Voters)),
+            template_fingerprint: Some(build::template_fingerprint(
+                ensemble,
+                Servers::Voters,
+                &build::Stamps::default(),
+            )),
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
             slots: ensemble.formation.voters,
@@ -132,6 +138,7 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
                 version: "7".to_owned(),
             },
             claim_size: Some(ensemble.storage_size.clone()),
+            settings_stamp: Some(build::settings_revision(ensemble)),
             terminating: false,
         }),
         voters: voters.collect(),
@@ -177,12 +184,17 @@ fn observers(
     };
     ObserverPods {
         set: Some(ServerSet {
-            template_fingerprint: Some(build::template_fingerprint(ensemble, servers)),
+            template_fingerprint: Some(build::template_fingerprint(
+                ensemble,
+                servers,
+                &build::Stamps::default(),
+            )),
             update_revision: Some("new".to_owned()),
             created: Some(seconds_ago(3600)),
             slots: group.replicas,
             identity: SetIdentity::default(),
             claim_size: None,
+            settings_stamp: Some(build::settings_revision(ensemble)),
             terminating: false,
         }),
         pods: group.wanted().map(|id| (id, pod(id))).collect(),
@@ -232,6 +244,10 @@ pub(crate) fn voter(
                 voters: members.clone(),
                 ..ReportedConfig::default()
             },
+            settings: Some(ReportedSettings {
+                revision: build::settings_revision(ensemble),
+                ..ReportedSettings::default()
+            }),
             learners: learners
                 .map(|server_id| Learner {
                     server_id,

@@ -19,6 +19,7 @@ mod rest;
 mod restarts;
 mod rolls;
 mod scaling;
+mod settings;
 mod tls;
 mod volumes;
 mod walks;
@@ -85,6 +86,10 @@ const CHECKS: &[Check] = &[
     (
         "a NetworkPolicy comes and goes",
         network::policy_comes_and_goes,
+    ),
+    (
+        "a setting that needs no restart",
+        settings::settings_come_without_a_restart,
     ),
     (
         "a spec that does not run stops at one pod",

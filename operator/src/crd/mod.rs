@@ -30,6 +30,11 @@ mod template;
     reason = "the schema derive copies each struct into a private place"
 )]
 mod tls;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
+mod updates;
 
 pub use manifest::{crd, crd_yaml};
 pub use network::NetworkAccess;
@@ -42,7 +47,8 @@ pub use spec::{
 };
 pub use status::{
     Formation, Leader, Member, MemberRole, MemberState, Membership, ObserverCounts,
-    ObserverZoneStatus, Operation, VoterCounts, ZkEnsembleStatus, condition_type,
+    ObserverZoneStatus, Operation, VoterCounts, ZkEnsembleStatus, condition_type, operation_type,
 };
 pub use template::Template;
 pub use tls::{ClientTls, ClientTlsMode, PeerTls, PeerTlsMode, Tls};
+pub use updates::{Day, Updates, Window};

@@ -15,6 +15,7 @@ use super::observers::Observers;
 use super::status::ZkEnsembleStatus;
 use super::template::Template;
 use super::tls::Tls;
+use super::updates::Updates;
 
 /// The `zoo.cfg` keys that the operator writes itself, so that `spec.config` may not set them.
 pub const OWNED_KEYS: [&str; 22] = [
@@ -181,12 +182,18 @@ pub struct ZkEnsembleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Volumes>,
 
+    /// When servers may be restarted with a new spec; at any time without this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<Updates>,
+
     /// Who may reach the servers over the network; everybody without this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_policy: Option<NetworkAccess>,
 
     /// Settings of `zoo.cfg`, added to those that the operator writes, e.g. `maxClientCnxns: "200"`.
-    /// A change restarts the voters one at a time, the leader last.
+    /// A change restarts the servers one at a time, the leader last, except where it is only of keys that
+    /// they take while they run: maxClientCnxns, maxCnxns, 4lw.commands.whitelist, clientTcpKeepAlive,
+    /// nio.sessionlessCnxnTimeout and fsync.warningthresholdms.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "config_schema")]
     pub config: BTreeMap<String, String>,

@@ -3,7 +3,7 @@
 //! Nothing in it changes by itself while the ensemble is at rest: numbers that move all the time
 //! belong to the servers' metrics. Otherwise every status update would wake every watcher.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,41 @@ pub mod condition_type {
     pub const ZONE_FAULT_TOLERANT: &str = "ZoneFaultTolerant";
     /// The certificate of the servers is there and good; present with TLS only.
     pub const CERTIFICATES_VALID: &str = "CertificatesValid";
+}
+
+/// The types of operations.
+pub mod operation_type {
+    /// The ensemble begins.
+    pub const FORMING: &str = "Forming";
+    /// Servers are restarted with the new spec.
+    pub const ROLLING_UPDATE: &str = "RollingUpdate";
+    /// Voters come.
+    pub const SCALING_UP: &str = "ScalingUp";
+    /// Voters go.
+    pub const SCALING_DOWN: &str = "ScalingDown";
+    /// Another server gets the vote of one that is lost, or gives it back.
+    pub const REPLACING: &str = "Replacing";
+    /// Volumes grow.
+    pub const GROWING_VOLUMES: &str = "GrowingVolumes";
+
+    /// Servers take other settings while they run.
+    pub const CHANGING_SETTINGS: &str = "ChangingSettings";
+
+    /// All of them.
+    pub(crate) const ALL: [&str; 7] = [
+        FORMING,
+        ROLLING_UPDATE,
+        SCALING_UP,
+        SCALING_DOWN,
+        REPLACING,
+        GROWING_VOLUMES,
+        CHANGING_SETTINGS,
+    ];
+
+    /// The type of this name, if it is one.
+    pub(crate) fn known(name: &str) -> Option<&'static str> {
+        ALL.into_iter().find(|kind| *kind == name)
+    }
 }
 
 /// Observed state of an ensemble.
@@ -94,11 +129,14 @@ pub struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Forming, ScalingUp, ScalingDown, RollingUpdate or GrowingVolumes.
+    /// Forming, ScalingUp, ScalingDown, Replacing, RollingUpdate, ChangingSettings or GrowingVolumes.
     #[serde(rename = "type")]
     pub kind: String,
     /// How far it is, or what it waits for.
     pub step: String,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
 }
 
 /// The server that leads.

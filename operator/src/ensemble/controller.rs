@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::Api;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
@@ -21,6 +21,7 @@ use super::error::ReconcileError;
 use super::{Context, reconcile};
 use crate::crd::ZkEnsemble;
 use crate::members::Members;
+use crate::metrics::Metrics;
 
 /// Wait after the first failure; it doubles with each further one.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -51,6 +52,7 @@ pub async fn run<M: Members>(
         context,
         failures: Mutex::new(HashMap::new()),
     });
+    let gone = state.clone();
     Controller::new(all::<ZkEnsemble>(&client), watcher::Config::default())
         .with_config(
             Config::default()
@@ -65,13 +67,30 @@ pub async fn run<M: Members>(
         .watches(all::<Pod>(&client), ours, |pod| ensemble_of(&pod))
         .graceful_shutdown_on(shutdown)
         .run(run_one, back_off, state)
-        .for_each(|result| async move {
-            // Failures of `reconcile` are logged where they are counted; these are of the watches.
-            if let Err(error) = result {
-                tracing::debug!(%error, "controller event");
-            }
+        .for_each(|result| {
+            ended(&result, &gone.context.metrics, &gone.failures);
+            std::future::ready(())
         })
         .await;
+}
+
+/// Looks at how a run ended. Failures of `reconcile` are logged where they are counted; these are of the
+/// watches.
+fn ended<T>(
+    result: &Result<T, controller::Error<ReconcileError, watcher::Error>>,
+    metrics: &Metrics,
+    failures: &Mutex<HashMap<String, u32>>,
+) {
+    match result {
+        Ok(_) => {}
+        // It was deleted: there is no reconcile of it any more.
+        Err(controller::Error::ObjectNotFound(object)) => {
+            let namespace = object.namespace.as_deref().unwrap_or_default();
+            metrics.forget(namespace, &object.name);
+            lock(failures).remove(&format!("{namespace}/{}", object.name));
+        }
+        Err(error) => tracing::debug!(%error, "controller event"),
+    }
 }
 
 fn all<K: kube::Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
@@ -141,6 +160,28 @@ fn wait_after(failures: u32, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ensemble::status::refusal;
+    use crate::fixtures::{ensemble, now};
+    use crate::metrics::View;
+
+    #[test]
+    fn nothing_is_remembered_of_an_ensemble_that_was_deleted() {
+        let metrics = Metrics::new().unwrap();
+        let object = ensemble(3);
+        let status = refusal(&object, "InvalidSpec", "for the test", now());
+        metrics.shows(&object, &status, &View::default(), now());
+        let failures = Mutex::new(HashMap::from([("default/demo".to_owned(), 3)]));
+        let shown = || metrics.text().unwrap().contains("zke_");
+        let deleted = |name: &str| {
+            let object = ObjectRef::<ZkEnsemble>::new(name).within("default");
+            let error = controller::Error::ObjectNotFound(Box::new(object.erase()));
+            ended::<()>(&Err(error), &metrics, &failures);
+        };
+        deleted("other");
+        assert!(shown() && !lock(&failures).is_empty());
+        deleted("demo");
+        assert!(!shown() && lock(&failures).is_empty());
+    }
 
     #[test]
     fn waits_double_with_jitter_up_to_a_maximum() {

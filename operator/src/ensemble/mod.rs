@@ -21,6 +21,7 @@ pub mod status;
 #[cfg(test)]
 mod trials;
 pub mod validate;
+pub mod windows;
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ use self::validate::{Defaults, ValidatedEnsemble};
 use crate::crd::{ZkEnsemble, ZkEnsembleStatus};
 use crate::leadership::Leadership;
 use crate::members::Members;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, View};
 
 /// Pace of looking at an ensemble that cannot be carried out; a change of it comes as an event.
 const PACE_REFUSED: std::time::Duration = std::time::Duration::from_secs(60);
@@ -80,6 +81,7 @@ pub async fn reconcile<M: Members>(
     let client = &context.client;
     let Some(object) = observe::object(client, namespace, name).await? else {
         // Owner references make the cluster collect what was made for it.
+        context.metrics.forget(namespace, name);
         return Ok(Action::await_change());
     };
     let ensemble = match validate::validate(&object, &context.defaults)? {
@@ -121,7 +123,13 @@ async fn go_on<M: Members>(
     }
     // A pod whose Secret is of no use would not start.
     if !ensemble.suspend && certificates::usable(ensemble, observed.certificates.as_ref()) {
-        let wanted = build::build(ensemble, &plan.members, plan.slots, &plan.claims);
+        let wanted = build::build(
+            ensemble,
+            &plan.members,
+            plan.slots,
+            &plan.claims,
+            &plan.stamps,
+        );
         apply::objects(
             &context.client,
             namespace,
@@ -142,12 +150,19 @@ async fn go_on<M: Members>(
         match outcome {
             Outcome::Done => context.metrics.stepped(step.reason()),
             Outcome::Overtaken => {}
-            Outcome::Refused(why) => failed = Some(why),
+            Outcome::Refused(why) => {
+                context.metrics.refused(step.reason());
+                failed = Some(why);
+            }
         }
     }
     let status = status::report(Some(&latched), ensemble, observed, &plan, failed, now);
     log_changes(ensemble, before.as_ref(), &plan);
-    write(context, object, namespace, name, &status).await?;
+    let view = View {
+        steps: plan.step.is_some(),
+        found: Some((ensemble, observed)),
+    };
+    publish(context, object, &status, &view).await?;
     Ok(Action::requeue(plan.look_again))
 }
 
@@ -177,16 +192,7 @@ async fn refuse<M: Members>(
     reason: &'static str,
     message: &str,
 ) -> Result<Action, ReconcileError> {
-    let name = object
-        .metadata
-        .name
-        .as_deref()
-        .ok_or(ReconcileError::Incomplete("name"))?;
-    let namespace = object
-        .metadata
-        .namespace
-        .as_deref()
-        .ok_or(ReconcileError::Incomplete("namespace"))?;
+    let (namespace, name) = name_of(object)?;
     tracing::warn!(
         ensemble = name,
         namespace,
@@ -197,9 +203,37 @@ async fn refuse<M: Members>(
     let status = status::refusal(object, reason, message, (context.clock)());
     if object.status.as_ref() != Some(&status) {
         events::refused(&context.recorder, object, reason, message).await;
+        context.metrics.refused(reason);
     }
-    write(context, object.clone(), namespace, name, &status).await?;
+    publish(context, object.clone(), &status, &View::default()).await?;
     Ok(Action::requeue(PACE_REFUSED))
+}
+
+/// Writes what is to be known about the ensemble, and shows the same in the metrics.
+async fn publish<M: Members>(
+    context: &Context<M>,
+    object: ZkEnsemble,
+    status: &ZkEnsembleStatus,
+    view: &View<'_>,
+) -> Result<(), ReconcileError> {
+    let (namespace, name) = name_of(&object)?;
+    let (namespace, name) = (namespace.to_owned(), name.to_owned());
+    let before = object.clone();
+    write(context, object, &namespace, &name, status).await?;
+    let now = (context.clock)();
+    context.metrics.shows(&before, status, view, now);
+    Ok(())
+}
+
+/// Namespace and name.
+fn name_of(object: &ZkEnsemble) -> Result<(&str, &str), ReconcileError> {
+    let metadata = &object.metadata;
+    let name = metadata.name.as_deref();
+    let namespace = metadata.namespace.as_deref();
+    Ok((
+        namespace.ok_or(ReconcileError::Incomplete("namespace"))?,
+        name.ok_or(ReconcileError::Incomplete("name"))?,
+    ))
 }
 
 /// Writes the status if it differs, and returns the object as it is then.

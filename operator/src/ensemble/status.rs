@@ -16,8 +16,8 @@ use super::observe::Observed;
 use super::plan::{Plan, Truth, Verdict, member_state};
 use super::validate::ValidatedEnsemble;
 use crate::crd::{
-    Leader, Member, MemberRole, MemberState, ObserverCounts, ObserverZoneStatus, VoterCounts,
-    ZkEnsemble, ZkEnsembleStatus, condition_type,
+    Leader, Member, MemberRole, MemberState, ObserverCounts, ObserverZoneStatus, Operation,
+    VoterCounts, ZkEnsemble, ZkEnsembleStatus, condition_type,
 };
 
 /// Composes what must be on record before anything is done: how the ensemble began, and its members.
@@ -135,7 +135,7 @@ pub fn report(
     ZkEnsembleStatus {
         observed_generation: ensemble.generation,
         conditions: conditions(latched, &verdicts, ensemble.generation, now),
-        operation: plan.operation.clone(),
+        operation: operation(latched, plan, now),
         leader,
         voters: Some(VoterCounts {
             desired,
@@ -247,7 +247,7 @@ fn conditions(
     let before = previous
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let whole_seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let since_now = Time(whole_seconds(now));
     let with_time = |verdict: &Verdict| {
         let same = before
             .iter()
@@ -259,10 +259,29 @@ fn conditions(
             message: verdict.message.clone(),
             observed_generation: generation,
             last_transition_time: same
-                .map_or(Time(whole_seconds), |old| old.last_transition_time.clone()),
+                .map_or(since_now.clone(), |old| old.last_transition_time.clone()),
         }
     };
     verdicts.iter().map(with_time).collect()
+}
+
+/// What is being done, since it was first seen to be done.
+fn operation(
+    previous: Option<&ZkEnsembleStatus>,
+    plan: &Plan,
+    now: Timestamp,
+) -> Option<Operation> {
+    let mut operation = plan.operation.clone()?;
+    let before = previous.and_then(|status| status.operation.as_ref());
+    let same = before.filter(|before| before.kind == operation.kind);
+    let since = same.and_then(|same| same.started_at.clone());
+    operation.started_at = since.or(Some(Time(whole_seconds(now))));
+    Some(operation)
+}
+
+/// Without the fraction, as the API server keeps it.
+fn whole_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// Counts of servers: 7 at most, so nothing is cut.

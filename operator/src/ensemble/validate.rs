@@ -18,9 +18,10 @@ use super::error::ReconcileError;
 use super::membership::Membership;
 use super::network;
 use super::observers::{ObserverGroup, ObserverSpec};
+use super::windows::UpdateTimes;
 use crate::crd::{
-    ClientTlsMode, Formation, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, PeerTlsMode, Resources,
-    Spread, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
+    ClientTlsMode, Formation, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, Operation, PeerTlsMode,
+    Resources, Spread, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
 };
 use crate::members::{ConfigVersion, MasterKey};
 use crate::quantity::Size;
@@ -80,6 +81,8 @@ pub struct ValidatedEnsemble {
     pub replace_after_s: Option<i64>,
     /// How the ensemble begins or began; the spec has a say in it only before its first object.
     pub formation: Formation,
+    /// What was being done in an earlier look.
+    pub operation: Option<Operation>,
     /// The members that were seen last, in an earlier look.
     pub recorded: Option<Membership>,
     /// Size of a voter's volume.
@@ -96,6 +99,8 @@ pub struct ValidatedEnsemble {
     pub observers: ObserverSpec,
     /// What TLS is wanted.
     pub tls: TlsSpec,
+    /// When servers that work may be restarted.
+    pub updates: UpdateTimes,
     /// What becomes of volumes that are not used any more.
     pub volumes: Volumes,
     /// Settings of the user.
@@ -120,6 +125,12 @@ pub enum InvalidSpec {
     /// Not a time that voters may be unavailable for.
     #[error("voters.replaceUnavailableAfter is {0:?}; set a time from 1m to 720h, such as 15m")]
     ReplaceAfter(String),
+    /// Not a window for restarts.
+    #[error(
+        "updates.windows cannot have one from {0:?} for {1:?}; write for example start 02:30 and a \
+         duration from 10m to 24h, such as 2h"
+    )]
+    UpdateWindow(String, String),
     /// Not a size.
     #[error("voters.storage.size is {0:?}; write a number with a unit, such as 10Gi")]
     StorageSize(String),
@@ -317,6 +328,10 @@ pub fn validate(
         replicas: checked.replicas,
         replace_after_s: checked.replace_after_s,
         formation: checked.formation,
+        operation: object
+            .status
+            .as_ref()
+            .and_then(|status| status.operation.clone()),
         recorded: checked.recorded,
         storage_size: checked.storage_size,
         storage_class: spec.voters.storage.storage_class_name.clone(),
@@ -325,6 +340,7 @@ pub fn validate(
         template: spec.voters.template.clone().unwrap_or_default(),
         observers: checked.observers,
         tls: checked.tls,
+        updates: checked.updates,
         volumes: spec.volumes.clone().unwrap_or_default(),
         config: spec.config.clone(),
         cluster_domain: defaults.cluster_domain.clone(),
@@ -342,6 +358,7 @@ struct Checked {
     storage_size: Size,
     observers: ObserverSpec,
     tls: TlsSpec,
+    updates: UpdateTimes,
     network: Option<NetworkAccess>,
 }
 
@@ -363,6 +380,7 @@ fn check(
         storage_size: parse_size(&spec.voters.storage.size)?,
         observers: ObserverSpec::read(spec.observers.as_ref(), status)?,
         tls,
+        updates: UpdateTimes::read(spec.updates.as_ref())?,
         network: network::read(spec.network_policy.as_ref())?,
     })
 }

@@ -20,7 +20,10 @@ use serde::{Deserialize, Serialize};
 use self::http::{Question, exchange};
 
 pub use credential::{Credential, KEY_LEN, MasterKey};
-pub use report::{ConfigVersion, History, Learner, MemberReport, ReportedConfig, ReportedRole};
+pub use report::{
+    ConfigVersion, History, Learner, MemberReport, ReportedConfig, ReportedRefusal, ReportedRole,
+    ReportedSettings,
+};
 
 /// Admin port of every server: probes, metrics and status.
 pub const ADMIN_PORT: u16 = 8080;

@@ -61,6 +61,9 @@ pub struct MemberReport {
     /// The members, as it knows them.
     #[serde(default)]
     pub config: ReportedConfig,
+    /// Which settings are in force; `None`: it takes none while it runs.
+    #[serde(default)]
+    pub settings: Option<ReportedSettings>,
     /// The learners as the leader sees them; empty elsewhere.
     #[serde(default)]
     pub learners: Vec<Learner>,
@@ -92,6 +95,31 @@ pub struct ReportedConfig {
     /// The lines of the config in force, one for each server.
     #[serde(default)]
     pub members: Vec<String>,
+}
+
+/// Which of the settings that may change while a server runs are in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedSettings {
+    /// Their revision.
+    pub revision: String,
+    /// Why those that the server's file has now are not taken.
+    #[serde(default)]
+    pub refused: Option<ReportedRefusal>,
+    /// Keys whose new values wait for the next start.
+    #[serde(default)]
+    pub pending: Vec<String>,
+}
+
+/// Settings that a server does not take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedRefusal {
+    /// Their revision, where it could be read.
+    #[serde(default)]
+    pub revision: Option<String>,
+    /// What is wrong with them.
+    pub error: String,
 }
 
 /// Whether a server has all that it ever acknowledged.
@@ -164,6 +192,8 @@ mod tests {
             r#""phase":"broadcast","serving":true,"leader":2,"epoch":3,"#,
             r#""zxidLogged":"0x300000005","history":"whole","#,
             r#""config":{"version":"200000001","voters":[1,2,3],"observers":[],"proposed":true},"#,
+            r#""settings":{"revision":"0f","refused":{"revision":"1e","error":"zoo.cfg: bad"},"#,
+            r#""pending":["snapCount"]},"#,
             r#""learners":[{"serverId":1,"voter":true,"synced":true,"lag":4}],"uptimeMs":12345}"#,
         ));
         assert_eq!((report.server_id, report.role), (2, ReportedRole::Leader));
@@ -171,6 +201,10 @@ mod tests {
         assert_eq!(report.config.voters, BTreeSet::from([1, 2, 3]));
         assert!(report.config.proposed && !report.is_blank());
         assert_eq!(report.learners.first().map(|l| l.lag), Some(4));
+        let settings = report.settings.unwrap();
+        assert_eq!(settings.revision, "0f");
+        assert_eq!(settings.pending, ["snapCount"]);
+        assert_eq!(settings.refused.unwrap().revision.as_deref(), Some("1e"));
     }
 
     #[test]
@@ -187,5 +221,6 @@ mod tests {
         assert!(!with(0, "0x100000001").is_blank());
         assert!(!with(0, "").is_blank(), "not told is not empty");
         assert_eq!(with(0, "0x0").history, History::Lost);
+        assert_eq!(with(0, "0x0").settings, None, "it is an older server");
     }
 }

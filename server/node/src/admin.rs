@@ -22,6 +22,7 @@ use zk_wire::membership::Membership;
 use crate::client_port::ClientPort;
 use crate::metrics;
 use crate::monitor::Monitor;
+use crate::reload::InForce;
 
 /// A core loop that did not turn for this long is stuck.
 const STUCK_MS: u64 = 5000;
@@ -76,6 +77,9 @@ pub struct StatusPage {
     pub outstanding: u64,
     /// The members.
     pub config: ConfigPage,
+    /// The settings that change while the server runs; `None`: none do.
+    #[serde(default)]
+    pub settings: Option<SettingsPage>,
     /// As leader: the learners.
     pub learners: Vec<LearnerPage>,
     /// Since the process began.
@@ -126,6 +130,41 @@ impl ConfigPage {
             proposed_voters: proposed.map(ids).unwrap_or_default(),
             members: lines.filter(|line| line.starts_with("server.")).collect(),
         }
+    }
+}
+
+/// What is in force of the file with the settings.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingsPage {
+    /// `quorate.settings.revision` of those in force.
+    pub revision: String,
+    /// Why those that the file has now are not taken.
+    pub refused: Option<RefusalPage>,
+    /// Keys whose new values wait for the next start.
+    pub pending: Vec<String>,
+}
+
+/// Settings that are not taken.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusalPage {
+    /// Their revision, where it could be read.
+    pub revision: Option<String>,
+    /// What is wrong, where, and what to write instead.
+    pub error: String,
+}
+
+impl SettingsPage {
+    fn new(in_force: &InForce) -> Option<Self> {
+        Some(Self {
+            revision: in_force.settings.revision.clone()?,
+            refused: in_force.refused.as_ref().map(|refusal| RefusalPage {
+                revision: refusal.revision.clone(),
+                error: refusal.error.clone(),
+            }),
+            pending: in_force.pending.clone(),
+        })
     }
 }
 
@@ -283,6 +322,7 @@ fn page(monitor: &Monitor) -> StatusPage {
         watches: s.watches,
         outstanding: s.outstanding,
         config,
+        settings: SettingsPage::new(&monitor.in_force()),
         learners: if leads {
             s.learners.iter().map(learner).collect()
         } else {

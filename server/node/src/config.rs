@@ -1,4 +1,4 @@
-//! `zoo.cfg` text to typed settings, once, at start.
+//! `zoo.cfg` text to typed settings, at the start, and those of `runtime` while the server runs.
 //!
 //! Every key that Apache ZooKeeper 3.9 knows is either obeyed, or named in a warning as one without
 //! meaning or not supported yet, or refused when ignoring it would be unsafe. A bad value is refused
@@ -18,6 +18,7 @@ mod members_file;
 mod monitoring;
 mod properties;
 mod reader;
+mod runtime;
 mod settings;
 mod tls;
 
@@ -29,5 +30,6 @@ pub use identity::{PodIdentity, settle_my_id};
 pub use limits::{ConnectionThrottle, LargeRequests, Limits, RequestThrottle, SessionWeights};
 pub use members_file::settle_members;
 pub use monitoring::{AdminSettings, MetricsProvider};
-pub use settings::{BindAddress, MembersFrom, Mode, SessionSettings, Settings, bind};
+pub use runtime::{RUNTIME_KEYS, RuntimeSettings, changed_keys, revision_of};
+pub use settings::{BindAddress, MembersFrom, Mode, SessionSettings, Settings, bind, read_text};
 pub use tls::{ClientAuth, PeerTlsSettings, PemFile, ServerNames, TlsSettings, TlsVersion};

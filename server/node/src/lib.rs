@@ -33,6 +33,7 @@ pub mod peer_auth;
 pub mod query;
 pub mod quorum_port;
 pub mod reach;
+pub mod reload;
 pub mod resolve;
 pub mod router;
 pub mod serve;

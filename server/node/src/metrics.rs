@@ -115,6 +115,10 @@ pub struct Metrics {
     pub tls_reloads: Counter,
     /// Renewed certificates that could not be used.
     pub tls_reload_failures: Counter,
+    /// Times that changed settings were taken into use.
+    pub settings_applied: Counter,
+    /// Times that changed settings were refused.
+    pub settings_refused: Counter,
     /// Times that this member began to look for a leader.
     pub looking: Counter,
     /// Elections that ended with a leader, by what they were held for.

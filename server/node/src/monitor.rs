@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 use zk_core::{ConnId, Status};
 use zk_wire::election::ServerState;
@@ -17,6 +18,7 @@ use crate::config::{MetricsProvider, Settings};
 use crate::metrics::Metrics;
 use crate::nonce;
 use crate::query::Queries;
+use crate::reload::InForce;
 
 /// What Apache traces by default (`ZooTrace`).
 const TRACE_MASK: i64 = 306;
@@ -47,7 +49,7 @@ pub struct Monitor {
     pub clock: Clock,
     /// Counters.
     pub metrics: Metrics,
-    /// Settings.
+    /// Settings, as they are from a start to the next.
     pub settings: Settings,
     /// Random text of this process: whoever saw another one knows that it is gone.
     pub life: String,
@@ -59,6 +61,7 @@ pub struct Monitor {
     pub formed: watch::Sender<Option<Formed>>,
     /// Whether a quorum is known to follow the leader without this server.
     pub may_leave: watch::Sender<bool>,
+    in_force: ArcSwap<InForce>,
     visitors: AtomicU64,
     trace_mask: AtomicI64,
     last_snapshot: Mutex<(Zxid, i64)>,
@@ -91,6 +94,7 @@ impl Monitor {
         Self {
             clock,
             metrics: Metrics::default(),
+            in_force: ArcSwap::from_pointee(InForce::at_start(settings.runtime.clone())),
             settings,
             life: nonce::fresh()
                 .iter()
@@ -106,6 +110,16 @@ impl Monitor {
             published: RwLock::new(Arc::new(first)),
             clients: Mutex::default(),
         }
+    }
+
+    /// The settings that may change while the server runs, as they are now. Not to be kept.
+    pub fn in_force(&self) -> Guard<Arc<InForce>> {
+        self.in_force.load()
+    }
+
+    /// Replaces them.
+    pub fn put_in_force(&self, in_force: InForce) {
+        self.in_force.store(Arc::new(in_force));
     }
 
     /// The newest picture.

@@ -31,6 +31,7 @@ use crate::monitor::Monitor;
 use crate::peer_auth::PeerAuth;
 use crate::query::Queries;
 use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
+use crate::reload;
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
 use crate::tls::{self as client_tls, Contexts, Listener, PeerSecurity, StoreError, TlsAcceptor};
@@ -109,7 +110,7 @@ pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
                 warn!("{}: {warning}", config.display());
             }
         }
-        let outcome = runtime.block_on(serve(clock, settings, runtime.handle().clone()));
+        let outcome = runtime.block_on(serve(clock, settings, pod, runtime.handle().clone()));
         match outcome {
             // The settings are read anew: the other process may have written down other members.
             Err(ServeError::Storage(locked)) if locked.is_lock() && clock.elapsed() < patience => {
@@ -126,7 +127,12 @@ pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
     outcome
 }
 
-async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), ServeError> {
+async fn serve(
+    clock: Clock,
+    settings: Settings,
+    pod: Option<&PodIdentity>,
+    runtime: Handle,
+) -> Result<(), ServeError> {
     let opened = disk::open(&settings, clock)?;
     if let Mode::Ensemble { sid, .. } = &settings.mode {
         config::settle_my_id(&settings.data_dir, *sid)?;
@@ -179,6 +185,9 @@ async fn serve(clock: Clock, settings: Settings, runtime: Handle) -> Result<(), 
     }
     if let Some(listener) = metrics_port {
         tokio::spawn(admin::run_metrics(monitor.clone(), listener));
+    }
+    if monitor.settings.runtime.revision.is_some() {
+        tokio::spawn(reload::watch(monitor.clone(), pod.cloned()));
     }
 
     requested().await?;

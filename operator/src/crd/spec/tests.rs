@@ -337,3 +337,30 @@ fn tls_between_servers_stays_as_it_began() {
     update(peers(), given("a"), kept);
     update(given("a"), peers(), kept);
 }
+
+#[test]
+fn windows_that_are_none_are_refused() {
+    use crate::crd::{Day, Updates, Window};
+    let with = |start: &str, duration: &str| {
+        let window = Window {
+            days: vec![Day::Monday],
+            start: start.to_owned(),
+            duration: duration.to_owned(),
+        };
+        move |object: &mut ZkEnsemble| {
+            object.spec.updates = Some(Updates {
+                paused: false,
+                windows: vec![window],
+            });
+        }
+    };
+    for (start, duration) in [("00:00", "10m"), ("23:59", "24h"), ("02:30", "1h30m")] {
+        check_create(with(start, duration), None);
+    }
+    for start in ["24:00", "2:30", "02:60", "night"] {
+        check_create(with(start, "1h"), Some("from 00:00 to 23:59 UTC"));
+    }
+    for duration in ["9m", "25h", "30s"] {
+        check_create(with("02:30", duration), Some("from 10m to 24h"));
+    }
+}

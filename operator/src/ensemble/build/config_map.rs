@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::{labels, tls};
+use super::{fingerprint, labels, tls};
 use crate::ensemble::membership::Membership;
 use crate::ensemble::validate::ValidatedEnsemble;
 use crate::members::ADMIN_PORT;
@@ -20,6 +20,16 @@ pub(super) const FILE_NAME: &str = "zoo.cfg";
 
 /// Where a server keeps the members that it knows of, on its volume.
 const MEMBERS_FILE: &str = "/data/members";
+
+/// Settings that servers take while they run; docs/configuration.md has the same ones.
+pub const RUNTIME_KEYS: [&str; 6] = [
+    "4lw.commands.whitelist",
+    "clientTcpKeepAlive",
+    "fsync.warningthresholdms",
+    "maxClientCnxns",
+    "maxCnxns",
+    "nio.sessionlessCnxnTimeout",
+];
 
 /// Settings that a user may override; the numbers are Apache's own sample values.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -32,7 +42,7 @@ const DEFAULTS: [(&str, &str); 6] = [
 ];
 
 pub(super) fn config_map(ensemble: &ValidatedEnsemble, members: &Membership) -> ConfigMap {
-    let text = settings(ensemble) + &server_list(ensemble, members);
+    let text = text(ensemble) + &server_list(ensemble, members);
     ConfigMap {
         metadata: labels::metadata(ensemble, ensemble.config_name()),
         data: Some(BTreeMap::from([(FILE_NAME.to_owned(), text)])),
@@ -41,7 +51,39 @@ pub(super) fn config_map(ensemble: &ValidatedEnsemble, members: &Membership) -> 
 }
 
 /// Returns the part of `zoo.cfg` that only a restart brings to a server.
-pub(super) fn settings(ensemble: &ValidatedEnsemble) -> String {
+pub(super) fn restart_settings(ensemble: &ValidatedEnsemble) -> String {
+    let settings = settings(ensemble).into_iter();
+    lines(settings.filter(|(key, _)| !is_runtime(key)))
+}
+
+/// Returns the name of the settings that servers take while they run.
+pub fn revision(ensemble: &ValidatedEnsemble) -> String {
+    let settings = settings(ensemble).into_iter();
+    fingerprint::of_text(&lines(settings.filter(|(key, _)| is_runtime(key))))
+}
+
+fn is_runtime(key: &str) -> bool {
+    RUNTIME_KEYS.contains(&key.strip_prefix("zookeeper.").unwrap_or(key))
+}
+
+/// All settings, as they are written.
+fn text(ensemble: &ValidatedEnsemble) -> String {
+    let mut settings = settings(ensemble);
+    settings.insert("quorate.settings.revision".to_owned(), revision(ensemble));
+    let head = "# Written by the Quorate operator; changes here are undone.\n";
+    head.to_owned() + &lines(settings.into_iter())
+}
+
+fn lines(settings: impl Iterator<Item = (String, String)>) -> String {
+    let mut text = String::new();
+    for (key, value) in settings {
+        push_line(&mut text, &format!("{key}={value}"));
+    }
+    text
+}
+
+/// Everything but the revision and the members.
+fn settings(ensemble: &ValidatedEnsemble) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<&str, &str> = DEFAULTS.into();
     settings.extend(tls::default(ensemble));
     settings.extend(
@@ -67,11 +109,8 @@ pub(super) fn settings(ensemble: &ValidatedEnsemble) -> String {
         ("reconfigEnabled", "true"),
         ("standaloneEnabled", "false"),
     ]);
-    let mut text = String::from("# Written by the Quorate operator; changes here are undone.\n");
-    for (key, value) in settings {
-        push_line(&mut text, &format!("{key}={value}"));
-    }
-    text
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    settings.into_iter().map(owned).collect()
 }
 
 /// Returns the members as `zoo.cfg` has them.
@@ -104,4 +143,27 @@ fn push_line(text: &mut String, line: &str) {
     // Writing to a String cannot fail.
     let written = writeln!(text, "{line}");
     debug_assert!(written.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page is what people and both programs go by: the server's tests hold it to the same list.
+    #[test]
+    fn runtime_keys_are_those_of_the_page() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let (_, section) = page
+            .split_once("\n## Settings that need no restart\n")
+            .unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let cells = rows.filter_map(|row| row.split('|').nth(1));
+        let mut keys: Vec<&str> = cells
+            .flat_map(|cell| cell.split(','))
+            .map(|key| key.trim().trim_matches('`'))
+            .collect();
+        keys.sort_unstable();
+        assert_eq!(keys, RUNTIME_KEYS);
+    }
 }

@@ -11,19 +11,22 @@ mod services;
 mod statefulset;
 mod tls;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-pub use config_map::server_line;
+pub use config_map::{RUNTIME_KEYS, revision as settings_revision, server_line};
 pub(super) use labels::metadata;
 pub use labels::{
     ENSEMBLE_LABEL, MANAGED_BY_SELECTOR, ensemble_selector, observer_selector, voter_selector,
 };
 pub(super) use servers::DATA_VOLUME;
 pub use servers::Servers;
+pub(super) use statefulset::SETTINGS_ANNOTATION;
 
 use super::membership::Membership;
 use super::validate::ValidatedEnsemble;
@@ -74,21 +77,41 @@ impl Claims {
     }
 }
 
+/// The settings in the templates of pods, by the name of their StatefulSet. Those that servers take while
+/// they run change no template, so that the stamp stays when they change; see `plan/settings.rs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamps(pub BTreeMap<String, String>);
+
+impl Stamps {
+    /// That of these servers: where nothing else is known, the settings that are wanted.
+    fn of(&self, ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> String {
+        let known = self.0.get(&servers.set_name(ensemble));
+        known
+            .cloned()
+            .unwrap_or_else(|| settings_revision(ensemble))
+    }
+}
+
 /// Builds every object of the ensemble: with these members, and `slots` pods of voters, whose
-/// StatefulSet has these claims.
+/// StatefulSet has these claims; the templates have these stamps.
 pub fn build(
     ensemble: &ValidatedEnsemble,
     members: &Membership,
     slots: u8,
     claims: &Claims,
+    stamps: &Stamps,
 ) -> Resources {
+    let set = |servers: Servers<'_>, slots| {
+        let stamp = stamps.of(ensemble, servers);
+        statefulset::set(ensemble, servers, slots, claims, &stamp)
+    };
     Resources {
         config: config_map::config_map(ensemble, members),
         peers: services::peers(ensemble),
         client: services::client(ensemble),
         disruption_budget: pdb::voters(ensemble, members),
         network_policy: network_policy::network_policy(ensemble),
-        voters: statefulset::set(ensemble, Servers::Voters, slots, claims),
+        voters: set(Servers::Voters, slots),
         observer_budget: pdb::observers(ensemble),
         zones: ensemble
             .observers
@@ -100,10 +123,7 @@ pub fn build(
             .observers
             .groups
             .iter()
-            .map(|group| {
-                let servers = Servers::Observers(group);
-                statefulset::set(ensemble, servers, group.replicas, claims)
-            })
+            .map(|group| set(Servers::Observers(group), group.replicas))
             .collect(),
     }
 }
@@ -114,8 +134,13 @@ pub(super) fn fingerprint_of(object: &impl serde::Serialize) -> String {
 }
 
 /// Returns the fingerprint of the pod template that `ensemble` asks for, for these servers.
-pub fn template_fingerprint(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> String {
-    fingerprint::of_json(&statefulset::pod_template(ensemble, servers))
+pub fn template_fingerprint(
+    ensemble: &ValidatedEnsemble,
+    servers: Servers<'_>,
+    stamps: &Stamps,
+) -> String {
+    let stamp = stamps.of(ensemble, servers);
+    fingerprint::of_json(&statefulset::pod_template(ensemble, servers, &stamp))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub enum Servers<'a> {
 
 impl Servers<'_> {
     /// Name of the StatefulSet.
-    pub(super) fn set_name(self, ensemble: &ValidatedEnsemble) -> String {
+    pub(in crate::ensemble) fn set_name(self, ensemble: &ValidatedEnsemble) -> String {
         match self {
             Self::Voters => ensemble.voter_set_name(),
             Self::Observers(group) => ensemble.observer_set_name(&group.zone),

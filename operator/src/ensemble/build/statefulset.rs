@@ -31,17 +31,22 @@ const CONF_DIR: &str = "/conf";
 /// User and group of the server: `nonroot` of the usual empty base images.
 const SERVER_UID: i64 = 65532;
 
-/// Annotation that makes a changed configuration a changed template, so that pods get restarted.
+/// Annotation that makes settings that need a restart a changed template, so that pods get restarted.
 const CONFIG_ANNOTATION: &str = "quorate.dev/config-fingerprint";
 
-/// Returns the set with so many pods; the claims are for those servers that have any.
+/// Annotation of pods: the settings that were to be taken without a restart when the template was last
+/// changed for another reason.
+pub(in crate::ensemble) const SETTINGS_ANNOTATION: &str = "quorate.dev/settings-revision";
+
+/// Returns the set with so many pods and this stamp; the claims are for those servers that have any.
 pub(super) fn set(
     ensemble: &ValidatedEnsemble,
     servers: Servers<'_>,
     slots: u8,
     claims: &Claims,
+    stamp: &str,
 ) -> StatefulSet {
-    let template = pod_template(ensemble, servers);
+    let template = pod_template(ensemble, servers, stamp);
     let claim = servers.claim(ensemble, &claims.size);
     let mut metadata = labels::metadata(ensemble, servers.set_name(ensemble));
     metadata.annotations = Some(BTreeMap::from([(
@@ -77,12 +82,17 @@ pub(super) fn set(
     }
 }
 
-/// Returns the template of the pods.
-pub(super) fn pod_template(ensemble: &ValidatedEnsemble, servers: Servers<'_>) -> PodTemplateSpec {
-    let config = fingerprint::of_text(&config_map::settings(ensemble));
+/// Returns the template of the pods, with this stamp.
+pub(super) fn pod_template(
+    ensemble: &ValidatedEnsemble,
+    servers: Servers<'_>,
+    stamp: &str,
+) -> PodTemplateSpec {
+    let config = fingerprint::of_text(&config_map::restart_settings(ensemble));
     let additions = servers.additions(ensemble);
     let mut annotations = additions.annotations.clone();
     annotations.insert(CONFIG_ANNOTATION.to_owned(), config);
+    annotations.insert(SETTINGS_ANNOTATION.to_owned(), stamp.to_owned());
     if let Some(restarted_at) = &ensemble.restarted_at {
         annotations.insert(RESTARTED_AT_ANNOTATION.to_owned(), restarted_at.clone());
     }

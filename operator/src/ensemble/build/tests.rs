@@ -23,7 +23,13 @@ fn built(replicas: i32) -> Resources {
 
 fn build_of(ensemble: &ValidatedEnsemble) -> Resources {
     let claims = Claims::wanted(ensemble);
-    build(ensemble, &ensemble.founders(), ensemble.replicas, &claims)
+    build(
+        ensemble,
+        &ensemble.founders(),
+        ensemble.replicas,
+        &claims,
+        &Stamps::default(),
+    )
 }
 
 #[test]
@@ -49,6 +55,7 @@ maxClientCnxns=200
 quorate.ensembleId=uid-of-demo
 quorate.members.file=/data/members
 quorate.operatorDigest=DIGEST
+quorate.settings.revision=REVISION
 quorumListenOnAllIPs=true
 reconfigEnabled=true
 standaloneEnabled=false
@@ -63,9 +70,17 @@ server.3=demo-voter-2.demo-peers.default.svc.cluster.local:2888:3888:participant
         version: ConfigVersion(0x2_0000_0007),
         ..ensemble.founders()
     };
-    let config = build(&ensemble, &members, 3, &Claims::wanted(&ensemble)).config;
+    let config = build(
+        &ensemble,
+        &members,
+        3,
+        &Claims::wanted(&ensemble),
+        &Stamps::default(),
+    )
+    .config;
     let digest = &ensemble.operator_digest;
     let expected = expected.replace("DIGEST", digest);
+    let expected = expected.replace("REVISION", &settings_revision(&ensemble));
     assert_eq!(config.data.unwrap()["zoo.cfg"], expected);
 }
 
@@ -79,7 +94,7 @@ fn members_and_slots_change_no_template() {
         size: Quantity("512Mi".to_owned()),
         when_deleted: Retention::Delete,
     };
-    let after = build(&ensemble, &members, 5, &claims);
+    let after = build(&ensemble, &members, 5, &claims, &Stamps::default());
     assert_ne!(before.config.data, after.config.data);
     assert_eq!(at(&after.voters, "/spec/replicas"), json!(5));
     let template = |resources: &Resources| at(&resources.voters, "/spec/template");
@@ -276,25 +291,34 @@ fn the_number_of_observers_changes_no_template() {
 }
 
 #[test]
-fn template_changes_with_the_configuration_and_not_by_itself() {
+fn template_changes_with_settings_that_need_a_restart_and_not_by_itself() {
     let ensemble = valid(3);
-    let mut other = valid(3);
-    assert_eq!(
-        template_fingerprint(&ensemble, Servers::Voters),
-        template_fingerprint(&other, Servers::Voters)
+    let fingerprint = |ensemble: &ValidatedEnsemble, stamps: &Stamps| {
+        template_fingerprint(ensemble, Servers::Voters, stamps)
+    };
+    let wanted = Stamps::default();
+    let before = fingerprint(&ensemble, &wanted);
+    assert_eq!(before, fingerprint(&valid(3), &wanted));
+    let with = |key: &str| {
+        let mut other = valid(3);
+        other.config.insert(key.to_owned(), "200".to_owned());
+        other
+    };
+    assert_ne!(fingerprint(&with("snapCount"), &wanted), before);
+    let noted = at(
+        &build_of(&with("snapCount")).voters,
+        "/metadata/annotations",
     );
-    other
-        .config
-        .insert("maxClientCnxns".to_owned(), "200".to_owned());
-    assert_ne!(
-        template_fingerprint(&ensemble, Servers::Voters),
-        template_fingerprint(&other, Servers::Voters)
-    );
-    let noted = at(&build_of(&other).voters, "/metadata/annotations");
-    assert_eq!(
-        noted[TEMPLATE_ANNOTATION],
-        json!(template_fingerprint(&other, Servers::Voters))
-    );
+    let expected = fingerprint(&with("snapCount"), &wanted);
+    assert_eq!(noted[TEMPLATE_ANNOTATION], json!(expected));
+    // The others are in the file, and the template has what it had.
+    let stamp = settings_revision(&ensemble);
+    let kept = Stamps(BTreeMap::from([("demo-voter".to_owned(), stamp)]));
+    for key in ["maxClientCnxns", "zookeeper.maxCnxns"] {
+        assert_eq!(fingerprint(&with(key), &kept), before, "{key}");
+        assert_ne!(settings_revision(&with(key)), settings_revision(&ensemble));
+    }
+    assert_ne!(fingerprint(&with("maxCnxns"), &wanted), before);
 }
 
 #[test]
@@ -419,9 +443,12 @@ fn certificate_is_a_directory_that_no_template_depends_on() {
     let template = at(&built.voters, "/spec/template").to_string();
     assert!(!template.contains("demo-ca"), "servers have no use for it");
     // Which Secret it is, a restart has to bring; what is in it, none.
-    let before = template_fingerprint(&ensemble, Servers::Voters);
+    let before = template_fingerprint(&ensemble, Servers::Voters, &Stamps::default());
     ensemble.tls.given = Some("from-elsewhere".to_owned());
-    assert_ne!(template_fingerprint(&ensemble, Servers::Voters), before);
+    assert_ne!(
+        template_fingerprint(&ensemble, Servers::Voters, &Stamps::default()),
+        before
+    );
     let plain = at(&build_of(&valid(3)).voters, pod).to_string();
     assert!(!plain.contains("tls"), "{plain}");
 }

@@ -25,7 +25,7 @@ use self::pods::pods_of;
 use self::surplus::surplus;
 pub use self::surplus::{Surplus, SurplusKind};
 pub use self::volumes::ServerVolume;
-use super::build::{TEMPLATE_ANNOTATION, ensemble_selector};
+use super::build::{SETTINGS_ANNOTATION, TEMPLATE_ANNOTATION, ensemble_selector};
 use super::certificates::{self, Certificates};
 use super::error::{Called, ReconcileError};
 use super::observers::ObserverGroup;
@@ -80,6 +80,8 @@ pub struct ServerSet {
     pub slots: u8,
     /// Its uid and its version, the preconditions of its deletion.
     pub identity: SetIdentity,
+    /// The settings in its template, see `Stamps`; `None` before there was such a thing.
+    pub settings_stamp: Option<String>,
     /// Size of the volumes that it makes; `None` where it makes none.
     pub claim_size: Option<Size>,
     /// Whether it is on its way out.
@@ -277,6 +279,7 @@ where
 impl From<StatefulSet> for ServerSet {
     fn from(set: StatefulSet) -> Self {
         let claim_size = claim_size(&set);
+        let settings_stamp = settings_stamp(&set);
         let status = set.status.unwrap_or_default();
         let current = status.observed_generation >= set.metadata.generation;
         Self {
@@ -294,10 +297,17 @@ impl From<StatefulSet> for ServerSet {
                 uid: set.metadata.uid.unwrap_or_default(),
                 version: set.metadata.resource_version.unwrap_or_default(),
             },
+            settings_stamp,
             claim_size,
             terminating: set.metadata.deletion_timestamp.is_some(),
         }
     }
+}
+
+fn settings_stamp(set: &StatefulSet) -> Option<String> {
+    let template = set.spec.as_ref()?.template.metadata.as_ref()?;
+    let annotations = template.annotations.as_ref()?;
+    annotations.get(SETTINGS_ANNOTATION).cloned()
 }
 
 fn claim_size(set: &StatefulSet) -> Option<Size> {

@@ -12,8 +12,8 @@ use super::*;
 use crate::crd::condition_type::{PROGRESSING, QUORUM_AVAILABLE};
 use crate::crd::{
     ClientTls, ClientTlsMode, Ephemeral, NetworkAccess, ObserverStorage, ObserverZone, Observers,
-    PeerTls, PeerTlsMode, Retention, Spread, Storage, Template, Tls, Volumes, Voters, ZkEnsemble,
-    ZkEnsembleSpec,
+    PeerTls, PeerTlsMode, Retention, Spread, Storage, Template, Tls, Updates, Volumes, Voters,
+    ZkEnsemble, ZkEnsembleSpec,
 };
 use crate::ensemble::build::{self, Claims, Servers};
 use crate::ensemble::validate::validate;
@@ -137,7 +137,13 @@ fn every_pod_starts_with_the_members_of_today() {
         lines: Vec::new(),
     });
     let planned = plan(&shrunk, &Observed::default(), now());
-    let built = build::build(&shrunk, &planned.members, planned.slots, &planned.claims);
+    let built = build::build(
+        &shrunk,
+        &planned.members,
+        planned.slots,
+        &planned.claims,
+        &planned.stamps,
+    );
     let config = built.config;
     let text = &config.data.unwrap()["zoo.cfg"];
     assert!(
@@ -297,7 +303,7 @@ fn restart_on_demand_is_a_rollout_of_its_own() {
     let mut object = ensemble(3);
     let template = |object: &ZkEnsemble| {
         let ensemble = validate(object, &defaults()).unwrap().unwrap();
-        build::template_fingerprint(&ensemble, Servers::Voters)
+        build::template_fingerprint(&ensemble, Servers::Voters, &build::Stamps::default())
     };
     let before = template(&object);
     let key = crate::ensemble::validate::RESTARTED_AT_ANNOTATION;
@@ -313,7 +319,14 @@ fn restart_on_demand_is_a_rollout_of_its_own() {
 fn single_voter_blocks_no_drain() {
     let budget = |ensemble: &ValidatedEnsemble| {
         let claims = Claims::wanted(ensemble);
-        build::build(ensemble, &ensemble.founders(), ensemble.replicas, &claims).disruption_budget
+        build::build(
+            ensemble,
+            &ensemble.founders(),
+            ensemble.replicas,
+            &claims,
+            &build::Stamps::default(),
+        )
+        .disruption_budget
     };
     assert!(budget(&valid(1)).is_none());
     assert!(budget(&valid(3)).is_some());
@@ -459,6 +472,7 @@ fn every_field_of_the_spec_has_an_effect() {
         observers: Some(of_observers),
         tls: _,
         volumes: _,
+        updates: _,
         network_policy: None,
         config: _,
     } = object.spec.clone()
@@ -486,7 +500,13 @@ fn every_field_of_the_spec_has_an_effect() {
         changed.spec = spec.clone();
         let ensemble = validate(&changed, &defaults()).unwrap().unwrap();
         let (founders, claims) = (ensemble.founders(), Claims::wanted(&ensemble));
-        let built = build::build(&ensemble, &founders, ensemble.replicas, &claims);
+        let built = build::build(
+            &ensemble,
+            &founders,
+            ensemble.replicas,
+            &claims,
+            &build::Stamps::default(),
+        );
         format!("{built:?}")
     };
     let before = objects(&object.spec);
@@ -503,6 +523,15 @@ fn fields_that_change_no_object_have_an_effect_too() {
     suspended.suspend = true;
     let outdated = healthy(&suspended, 2).outdated(&[1]);
     assert_eq!(plan(&suspended, &outdated, now()).step, None);
+    let mut paused = ensemble(3);
+    let updates = Updates {
+        paused: true,
+        windows: Vec::new(),
+    };
+    paused.spec.updates = Some(updates);
+    let paused = validate(&paused, &defaults()).unwrap().unwrap();
+    let outdated = healthy(&paused, 2).outdated(&[1]);
+    assert_eq!(plan(&paused, &outdated, now()).step, None);
     // This one makes another pod when a voter is away.
     let mut replacing = valid(3);
     let away = healthy(&replacing, 2).starting(1, 100);

@@ -1,14 +1,16 @@
 //! What the observation means, as conditions. Reasons are constants; messages say what is awaited.
 
+mod progress;
+
 use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Forming, Growth, Observers, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling, Step,
-    member_state, seconds_since, serves,
+    Forming, Growth, Observers, PROGRESS_DEADLINE_S, Quorum, Rollout, START_GRACE_S, Scaling,
+    Settings, Step, member_state, seconds_since, serves,
 };
-use crate::crd::{MemberState, Operation, condition_type};
+use crate::crd::{MemberState, condition_type};
 use crate::ensemble::certificates;
 use crate::ensemble::observe::{Observed, ServerPod};
 use crate::ensemble::validate::ValidatedEnsemble;
@@ -77,6 +79,9 @@ pub(super) struct Facts<'a> {
     /// Voters that others stand in for, or will.
     pub(super) lost: &'a BTreeSet<u8>,
     pub(super) growth: &'a Growth,
+    pub(super) settings: &'a Settings,
+    /// Why no server that works is restarted now.
+    pub(super) hold: Option<&'a (&'static str, String)>,
     pub(super) now: Timestamp,
 }
 
@@ -198,6 +203,7 @@ impl Facts<'_> {
             (Rollout::Done, Scaling::Done) => {
                 let unlike = self.observers_ready(&verdict);
                 unlike
+                    .or_else(|| self.settings(condition_type::READY))
                     .or_else(|| self.volumes(condition_type::READY))
                     .unwrap_or_else(|| {
                         let observers = match self.observers.wanted {
@@ -263,125 +269,6 @@ impl Facts<'_> {
         })
     }
 
-    /// What is being done about the observers.
-    fn observers_progressing(
-        &self,
-        verdict: &impl Fn(Truth, &'static str, String) -> Verdict,
-    ) -> Option<Verdict> {
-        let observers = self.observers;
-        if observers.objects_pending {
-            let message = "writes the StatefulSets of observers".to_owned();
-            return Some(verdict(Truth::True, "UpdatingObjects", message));
-        }
-        if observers.outdated > 0 {
-            let hold = observers.hold.as_deref().unwrap_or("goes on");
-            let message = format!(
-                "{} to restart; {hold}",
-                counted(observers.outdated, "observer")
-            );
-            return Some(verdict(Truth::True, "RollingOut", message));
-        }
-        if observers.serving < observers.wanted {
-            let message = self.missing_text();
-            return Some(verdict(Truth::True, "WaitingForObservers", message));
-        }
-        (observers.surplus > 0).then(|| {
-            let message = format!("{} to go", counted(observers.surplus, "observer"));
-            verdict(Truth::True, "ScalingDown", message)
-        })
-    }
-
-    fn progressing(&self, step: Option<&Step>) -> Verdict {
-        let verdict = |truth, reason, message: String| {
-            Verdict::new(condition_type::PROGRESSING, truth, reason, message)
-        };
-        if self.ensemble.suspend {
-            let message = "spec.suspend is set: the operator changes nothing".to_owned();
-            return verdict(Truth::False, "Suspended", message);
-        }
-        if let Some(step) = step {
-            return verdict(Truth::True, step.reason(), step.text());
-        }
-        if let Some(pod) = self.stalled() {
-            let message = format!(
-                "{} has been unready for more than {} min; {}; nothing else is restarted; fix or \
-                 revert the spec",
-                pod.pod,
-                PROGRESS_DEADLINE_S / 60,
-                self.missing_text()
-            );
-            return verdict(Truth::False, "DeadlineExceeded", message);
-        }
-        match self.rollout {
-            Rollout::ObjectsPending if self.observed.is_new() => {
-                let message = format!("creates {} voters", self.ensemble.formation.voters);
-                return verdict(Truth::True, "Creating", message);
-            }
-            Rollout::ObjectsPending => {
-                let message = "writes the new spec".to_owned();
-                return verdict(Truth::True, "UpdatingObjects", message);
-            }
-            Rollout::Outdated { ids, hold } => {
-                let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{} to restart; {hold}", counted(ids.len(), "voter"));
-                return verdict(Truth::True, "RollingOut", message);
-            }
-            Rollout::Done => {}
-        }
-        match self.scaling {
-            Scaling::Up { missing, hold } => {
-                let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{} to come; {hold}", counted(*missing, "voter"));
-                return verdict(Truth::True, "ScalingUp", message);
-            }
-            Scaling::Replacing { number, hold } => {
-                let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{} to be replaced; {hold}", counted(*number, "voter"));
-                return verdict(Truth::True, "ReplacingVoter", message);
-            }
-            Scaling::Down { surplus, hold } => {
-                let hold = hold.as_deref().unwrap_or("goes on");
-                let message = format!("{} to go; {hold}", counted(*surplus, "voter"));
-                return verdict(Truth::True, "ScalingDown", message);
-            }
-            Scaling::Done => {}
-        }
-        if let Forming::Waits(why) = self.forming {
-            return verdict(Truth::True, "Forming", why.clone());
-        }
-        if self.serving() < self.voters() {
-            return verdict(Truth::True, "WaitingForVoters", self.missing_text());
-        }
-        if self.quorum.leader.is_none() {
-            let message = "waits for a leader".to_owned();
-            return verdict(Truth::True, "WaitingForLeader", message);
-        }
-        let moves = self.observers_progressing(&verdict);
-        if let Some(progressing) = moves.or_else(|| self.volumes(condition_type::PROGRESSING)) {
-            return progressing;
-        }
-        verdict(Truth::False, "Converged", "nothing to do".to_owned())
-    }
-
-    /// What is being done, for the status.
-    pub(super) fn operation(&self, step: Option<&Step>) -> Option<Operation> {
-        let verdict = self.progressing(step);
-        let kind = match (self.forming, self.rollout, self.scaling) {
-            (Forming::Waits(_) | Forming::Goes, _, _) => "Forming",
-            (_, Rollout::Outdated { .. }, _) => "RollingUpdate",
-            _ if self.observers.outdated > 0 => "RollingUpdate",
-            (_, _, Scaling::Up { .. }) => "ScalingUp",
-            (_, _, Scaling::Replacing { .. }) => "Replacing",
-            (_, _, Scaling::Down { .. }) => "ScalingDown",
-            _ if matches!(self.growth, Growth::Going { .. }) => "GrowingVolumes",
-            (_, Rollout::ObjectsPending | Rollout::Done, Scaling::Done) => return None,
-        };
-        Some(Operation {
-            kind: kind.to_owned(),
-            step: verdict.message,
-        })
-    }
-
     fn degraded(&self, quorum: &Verdict, certificates: Option<&Verdict>) -> Verdict {
         let verdict = |truth, reason, message: String| {
             Verdict::new(condition_type::DEGRADED, truth, reason, message)
@@ -422,7 +309,9 @@ impl Facts<'_> {
         if self.observed.servers().any(|(_, server)| late(server)) {
             return verdict(Truth::True, "ObserversUnavailable", self.missing_text());
         }
-        let small = self.volumes(condition_type::DEGRADED);
+        let small = self
+            .settings(condition_type::DEGRADED)
+            .or_else(|| self.volumes(condition_type::DEGRADED));
         small.unwrap_or_else(|| verdict(Truth::False, "AsExpected", "nothing is wrong".to_owned()))
     }
 
@@ -514,7 +403,7 @@ pub(super) fn counted(number: usize, what: &str) -> String {
 const NAMED_MAX: usize = 8;
 
 /// The first of them, and how many more there are.
-fn shorten(mut missing: Vec<String>) -> String {
+pub(super) fn shorten(mut missing: Vec<String>) -> String {
     let more = missing.len().saturating_sub(NAMED_MAX);
     missing.truncate(NAMED_MAX);
     if more > 0 {

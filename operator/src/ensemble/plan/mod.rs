@@ -5,7 +5,7 @@
 //! `rollout.rs` restarts pods of voters and `observers.rs` those of observers, `volumes.rs` lets volumes
 //! grow, `conditions.rs` says what all of it means.
 //!
-//! `replace.rs` says who is to vote while a voter is lost.
+//! `settings.rs` looks at what servers take while they run. `replace.rs` says who is to vote while a voter is lost.
 
 mod conditions;
 mod formation;
@@ -15,6 +15,7 @@ mod replace;
 mod rollout;
 mod safety;
 mod scale;
+mod settings;
 mod volumes;
 
 use std::net::IpAddr;
@@ -28,9 +29,10 @@ pub(crate) use observers::Observers;
 pub use quorum::Quorum;
 pub(crate) use rollout::Rollout;
 pub(crate) use scale::Scaling;
+pub(crate) use settings::Settings;
 pub(crate) use volumes::Growth;
 
-use super::build::{self, Claims, Servers};
+use super::build::{self, Claims, Servers, Stamps};
 use super::certificates;
 use super::membership::Membership;
 use super::observe::{Observed, ServerPod};
@@ -56,7 +58,7 @@ const PACE_MOVING: Duration = Duration::from_secs(5);
 const PACE_STEP: Duration = Duration::from_millis(500);
 
 /// Pace at rest.
-const PACE_RESTING: Duration = Duration::from_secs(30);
+pub(super) const PACE_RESTING: Duration = Duration::from_secs(30);
 
 /// What was concluded.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +75,8 @@ pub struct Plan {
     pub slots: u8,
     /// What the StatefulSet of the voters says about their volumes.
     pub claims: Claims,
+    /// The settings in the templates of pods.
+    pub stamps: Stamps,
     /// The one step to take now.
     pub step: Option<Step>,
     /// What is being done; `None` at rest.
@@ -254,8 +258,10 @@ impl RestartReason {
 
 /// Concludes what the observation means and what to do next.
 pub fn plan(ensemble: &ValidatedEnsemble, observed: &Observed, now: Timestamp) -> Plan {
-    let template = |servers: Servers<'_>| build::template_fingerprint(ensemble, servers);
-    plan_towards(ensemble, &template, observed, now)
+    let stamps = settings::stamps(ensemble, observed);
+    let template = |servers: Servers<'_>| build::template_fingerprint(ensemble, servers, &stamps);
+    let plan = plan_towards(ensemble, &template, observed, now);
+    Plan { stamps, ..plan }
 }
 
 /// The same, for pods of the templates with these fingerprints.
@@ -287,12 +293,15 @@ fn plan_towards(
         scaling: &scale.state,
     };
     let volumes = volumes::plan(ensemble, observed, others, now);
+    let settings = settings::plan(ensemble, observed, now);
+    let hold = hold(ensemble, &settings, now);
     let startable = certificates::usable(ensemble, observed.certificates.as_ref());
     let step = if ensemble.suspend || !startable {
         None
     } else {
         // Nobody waits for a volume.
-        choose_step(form, restart, &rollout, &scale).or(volumes.step)
+        let step = choose_step(form, restart, &rollout, &scale).or(volumes.step);
+        step.filter(|step| !is_held(step, &settings, hold.is_some()))
     };
     let facts = conditions::Facts {
         ensemble,
@@ -304,16 +313,12 @@ fn plan_towards(
         scaling: &scale.state,
         lost: &lost,
         growth: &volumes.state,
+        settings: &settings,
+        hold: hold.as_ref(),
         now,
     };
     let conditions = facts.verdicts(step.as_ref());
-    let resting = conditions::at_rest(&conditions);
-    let look_again = match &step {
-        Some(Step::Restart { .. } | Step::GrowVolume { .. }) => PACE_MOVING,
-        Some(_) => PACE_STEP,
-        _ if resting => PACE_RESTING,
-        _ => PACE_MOVING,
-    };
+    let look_again = pace(step.as_ref(), conditions::at_rest(&conditions));
     Plan {
         operation: facts.operation(step.as_ref()),
         conditions,
@@ -325,8 +330,48 @@ fn plan_towards(
         members: quorum.members,
         slots: scale.slots,
         claims: volumes.claims,
+        stamps: Stamps::default(),
         step,
         look_again,
+    }
+}
+
+/// Why no server that works is restarted now, whatever its template, as a reason and in words.
+fn hold(
+    ensemble: &ValidatedEnsemble,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<(&'static str, String)> {
+    if settings.are_refused() {
+        let why = "waits until no server refuses its settings";
+        return Some(("SettingsRefused", why.to_owned()));
+    }
+    ensemble.updates.hold(now)
+}
+
+/// Whether a step waits while rollouts are held. Who takes no part loses nothing, and a volume that grows is
+/// no rollout; but whoever is restarted has to start again.
+fn is_held(step: &Step, settings: &Settings, rollouts: bool) -> bool {
+    let Step::Restart { why, .. } = step else {
+        return false;
+    };
+    match why {
+        RestartReason::OutdatedAndAbsent => false,
+        RestartReason::VolumePending => settings.are_refused(),
+        RestartReason::OutdatedWithoutVote
+        | RestartReason::OutdatedObserver
+        | RestartReason::OutdatedFollower
+        | RestartReason::OutdatedLeader => rollouts,
+    }
+}
+
+/// When to look again at the latest.
+fn pace(step: Option<&Step>, resting: bool) -> Duration {
+    match step {
+        Some(Step::Restart { .. } | Step::GrowVolume { .. }) => PACE_MOVING,
+        Some(_) => PACE_STEP,
+        None if resting => PACE_RESTING,
+        None => PACE_MOVING,
     }
 }
 

@@ -179,7 +179,7 @@ fn choose(state: &Observers, seen: &[Seen<'_>], quorum: &Quorum) -> Result<Step,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ensemble::build::template_fingerprint;
+    use crate::ensemble::build::{Stamps, template_fingerprint};
     use crate::ensemble::plan::plan as whole;
     use crate::fixtures::{healthy, now, seconds_ago, valid_with_observers};
 
@@ -188,7 +188,8 @@ mod tests {
         observed: &Observed,
         quorum: &Quorum,
     ) -> (Observers, Option<Step>) {
-        let template = |servers: Servers<'_>| template_fingerprint(ensemble, servers);
+        let template =
+            |servers: Servers<'_>| template_fingerprint(ensemble, servers, &Stamps::default());
         plan(ensemble, &template, observed, quorum, now())
     }
 

@@ -4,7 +4,9 @@ use super::*;
 use crate::crd::condition_type::{
     CERTIFICATES_VALID, DEGRADED, PROGRESSING, QUORUM_AVAILABLE, READY,
 };
-use crate::fixtures::{healthy, now, seconds_ago, valid, valid_with_tls};
+use crate::crd::{Day, Updates, Window};
+use crate::ensemble::validate::validate;
+use crate::fixtures::{defaults, ensemble, healthy, now, seconds_ago, valid, valid_with_tls};
 
 /// Step as "pod reason", or the reason of Progressing when there is none.
 fn conclusion(plan: &Plan) -> String {
@@ -271,4 +273,36 @@ fn nothing_is_restarted_into_a_secret_that_is_not_there() {
     let without_tls = super::plan(&valid(3), &healthy(&valid(3), 2), now());
     let mut kinds = without_tls.conditions.iter().map(|verdict| verdict.kind);
     assert!(kinds.all(|kind| kind != CERTIFICATES_VALID));
+}
+
+#[test]
+fn rollouts_wait_for_their_window_and_repairs_do_not() {
+    // The present of the tests is a Friday, 08:00 UTC.
+    let with_window = |start: &str| {
+        let mut object = ensemble(3);
+        object.spec.updates = Some(Updates {
+            paused: false,
+            windows: vec![Window {
+                days: vec![Day::Friday],
+                start: start.to_owned(),
+                duration: "1h".to_owned(),
+            }],
+        });
+        validate(&object, &defaults()).unwrap().unwrap()
+    };
+    let (open, closed) = (with_window("07:30"), with_window("06:00"));
+    let outdated = healthy(&open, 2).outdated(&[1, 3]);
+    assert!(plan(&open, &outdated, now()).step.is_some());
+    let waits = plan(&closed, &outdated, now());
+    assert_eq!(waits.step, None);
+    let progressing = waits.conditions.iter().find(|c| c.kind == PROGRESSING);
+    let progressing = progressing.unwrap();
+    assert_eq!(progressing.reason, "WaitingForWindow");
+    let expected = "2 voters to restart; waits for the window that begins at 2027-01-22T06:00:00Z";
+    assert_eq!(progressing.message, expected);
+    let broken = plan(&closed, &outdated.crashing(3), now());
+    assert!(matches!(
+        broken.step,
+        Some(Step::Restart { server_id: 3, .. })
+    ));
 }

@@ -173,3 +173,17 @@ fn blocks_of_observers_are_on_record_before_anything_is_made() {
     let counts = reported.observers.unwrap();
     assert_eq!((counts.replicas, counts.summary.as_str()), (0, "0/0"));
 }
+
+#[test]
+fn an_operation_keeps_the_time_at_which_it_began() {
+    let rolls = healthy(&valid(3), 2).outdated(&[1]);
+    let since = |status: &ZkEnsembleStatus| status.operation.clone().unwrap().started_at;
+    let first = report_at(None, &rolls, seconds_ago(100));
+    assert_eq!(since(&first), Some(Time(seconds_ago(100))));
+    let second = report_at(Some(&first), &rolls, seconds_ago(50));
+    assert_eq!(since(&second), since(&first));
+    let rests = report_at(Some(&second), &healthy(&valid(3), 2), seconds_ago(40));
+    assert_eq!(rests.operation, None);
+    let again = report_at(Some(&rests), &rolls, now());
+    assert_eq!(since(&again), Some(Time(now())));
+}

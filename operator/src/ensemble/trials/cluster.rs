@@ -16,7 +16,9 @@ use crate::ensemble::plan::walks::dice::Dice;
 use crate::ensemble::plan::walks::servers::Servers;
 use crate::ensemble::validate::VOTER_ID_MAX;
 use crate::failpoints::Target;
-use crate::members::{ConfigVersion, History, MemberReport, ReportedConfig, ReportedRole};
+use crate::members::{
+    ConfigVersion, History, MemberReport, ReportedConfig, ReportedRole, ReportedSettings,
+};
 
 /// Seconds for which a pod that is deleted may stay.
 const GRACE_S: u64 = 8;
@@ -36,6 +38,8 @@ pub(super) struct Cluster {
     pub(super) orphaned: BTreeSet<String>,
     /// What goes wrong with requests.
     pub(super) answers: Option<Answers>,
+    /// Whether the servers take settings while they run.
+    pub(super) take_settings: bool,
     /// What the person will ask for when all is as wished.
     pub(super) wishes: VecDeque<Wish>,
 }
@@ -98,6 +102,7 @@ impl Cluster {
             witness: Witness::default(),
             orphaned: BTreeSet::new(),
             answers: None,
+            take_settings: true,
             wishes: VecDeque::new(),
         }
     }
@@ -282,6 +287,21 @@ impl Cluster {
 
     /// What a server says; `None` while it does not run.
     pub(super) fn report(&self, id: u8) -> Option<MemberReport> {
+        let mut pods = self.pods.values();
+        let pod = pods.find(|pod| pod.server_id == id && pod.running && pod.ends_at.is_none());
+        let settings = pod.and_then(|pod| pod.settings.clone());
+        let settings = settings.filter(|_| self.take_settings);
+        let report = self.report_of_role(id)?;
+        Some(MemberReport {
+            settings: settings.map(|revision| ReportedSettings {
+                revision,
+                ..ReportedSettings::default()
+            }),
+            ..report
+        })
+    }
+
+    fn report_of_role(&self, id: u8) -> Option<MemberReport> {
         if id <= VOTER_ID_MAX {
             return self.servers.report(id);
         }
@@ -301,6 +321,7 @@ impl Cluster {
             history: History::Whole,
             zxid_logged: "0x1".to_owned(),
             config: ReportedConfig::default(),
+            settings: None,
             learners: Vec::new(),
         })
     }
@@ -320,6 +341,7 @@ impl Cluster {
                 self.servers.start(pod.server_id, &list);
             }
         }
+        self.bring_settings();
         self.servers.elect(&mut self.dice);
         for id in self.servers.up.clone() {
             self.servers.level(id);
@@ -378,9 +400,28 @@ impl Cluster {
                     ready_since: None,
                     unready_since: now,
                     ends_at: None,
+                    settings: None,
                     name: name.clone(),
                 };
                 self.pods.insert(name, pod);
+            }
+        }
+    }
+
+    /// What a line of the ConfigMap says.
+    pub(super) fn revision_of_settings(&self) -> Option<String> {
+        let mut configs = self.store.all("configmaps");
+        let config = configs.next().unwrap_or(&Value::Null);
+        let mut lines = text(config, "/data/zoo.cfg").lines();
+        lines.find_map(|line| Some(line.strip_prefix("quorate.settings.revision=")?.to_owned()))
+    }
+
+    /// The kubelets bring the file to pods that start, and to the others when they come to it.
+    fn bring_settings(&mut self) {
+        let revision = self.revision_of_settings();
+        for pod in self.pods.values_mut().filter(|pod| pod.running) {
+            if pod.settings.is_none() || self.dice.below(3) == 0 {
+                pod.settings.clone_from(&revision);
             }
         }
     }

@@ -81,6 +81,11 @@ async fn certificates_come_where_an_operator_ended() {
 }
 
 #[tokio::test]
+async fn settings_come_where_an_operator_ended() {
+    disturb(&OPERATIONS[6], kills).await;
+}
+
+#[tokio::test]
 async fn voters_outlive_an_error_of_every_call() {
     for operation in &OPERATIONS[..3] {
         disturb(operation, errors).await;

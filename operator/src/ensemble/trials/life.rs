@@ -1,17 +1,21 @@
 //! One process of the operator, from its start to its end.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::api::client;
 use super::members::Reach;
 use super::{NAME, NAMESPACE, World, clock};
 use crate::ensemble::apply::Ledger;
+use crate::ensemble::plan::PACE_RESTING;
 use crate::ensemble::{Context, reconcile};
 use crate::failpoints::{FailpointMembers, Failpoints, Killed};
 use crate::key;
@@ -133,6 +137,8 @@ async fn work(
     reconciles: u32,
 ) -> End {
     let mut rests = 0;
+    // Whether the last reconcile got to its end, and found nothing to do.
+    let mut looked = false;
     for _ in 0..reconciles {
         rests = if world.cluster().rests() {
             rests + 1
@@ -142,12 +148,17 @@ async fn work(
         if rests > RESTS_FOR {
             rests = 0;
             let mut cluster = world.cluster();
+            if looked && let Err(why) = agrees(&context.metrics, cluster.ensemble()) {
+                cluster.witness.complain(why);
+            }
             // On its last bad day nothing more is wished: it is looked at once more on a good one.
             if !cluster.wish() && cluster.answers.take().is_none() {
                 return End::Rests;
             }
         }
-        if let Err(error) = reconcile(context, NAMESPACE, NAME).await {
+        let reconciled = reconcile(context, NAMESPACE, NAME).await;
+        looked = matches!(&reconciled, Ok(next) if *next == Action::requeue(PACE_RESTING));
+        if let Err(error) = reconciled {
             world.cluster().witness.tell(format!("{name}: {error}"));
         }
         world.pass(PACE_S);
@@ -156,4 +167,30 @@ async fn work(
         }
     }
     End::Exhausted
+}
+
+/// Whether the metrics have the conditions of the status, and no others, and nothing under way.
+fn agrees(metrics: &Metrics, ensemble: &Value) -> Result<(), String> {
+    let text = metrics.text().map_err(|error| error.to_string())?;
+    let shown: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("zke_condition{") || line.starts_with("zke_operation_in"))
+        .collect();
+    let conditions = ensemble["status"]["conditions"].as_array();
+    let expected: Vec<String> = conditions
+        .into_iter()
+        .flatten()
+        .map(|c| {
+            format!(
+                "zke_condition{{ensemble=\"{NAME}\",namespace=\"{NAMESPACE}\",reason={},status={},type={}}} 1",
+                c["reason"], c["status"], c["type"]
+            )
+        })
+        .collect();
+    if shown == expected.iter().map(String::as_str).collect() {
+        return Ok(());
+    }
+    Err(format!(
+        "the status has {expected:?}, and the metrics {shown:?}"
+    ))
 }

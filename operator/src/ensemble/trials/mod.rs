@@ -7,7 +7,7 @@
 //! - `cluster`, `pods`, `volumes`: the controllers and kubelets; `members`: the way to the servers, which are those
 //!   of the planner's walks;
 //! - `life`: one process of the operator; `story`: lives one after the other until all wishes are true;
-//! - `killed`, `refused`, `stopped`, `loops`: the tests.
+//! - `killed`, `refused`, `stopped`, `loops`, `settings`: the tests.
 
 mod answers;
 mod api;
@@ -18,6 +18,7 @@ mod loops;
 mod members;
 mod pods;
 mod refused;
+mod settings;
 mod stopped;
 mod store;
 mod story;

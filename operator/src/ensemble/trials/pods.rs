@@ -20,6 +20,8 @@ pub(super) struct Pod {
     pub(super) ready_since: Option<i64>,
     pub(super) unready_since: i64,
     pub(super) ends_at: Option<i64>,
+    /// The revision of the settings in the file that the kubelet brought.
+    pub(super) settings: Option<String>,
 }
 
 fn time(second: i64) -> Value {

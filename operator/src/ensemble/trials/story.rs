@@ -37,7 +37,7 @@ fn observers(spec: &mut Value, replicas: i32, zones: &[&str]) {
 }
 
 /// The operations of an ensemble.
-pub(super) const OPERATIONS: [Operation; 6] = [
+pub(super) const OPERATIONS: [Operation; 7] = [
     Operation {
         name: "formation",
         replicas: 3,
@@ -90,6 +90,16 @@ pub(super) const OPERATIONS: [Operation; 6] = [
         wishes: &[
             |spec| spec["tls"] = json!({"client": {"mode": "Allow"}}),
             |spec| observers(spec, 1, &["a"]),
+        ],
+    },
+    Operation {
+        name: "settings",
+        replicas: 3,
+        formed: true,
+        wishes: &[
+            |spec| observers(spec, 1, &["a"]),
+            |spec| spec["config"] = json!({"maxClientCnxns": "100"}),
+            |spec| spec["config"] = json!({"4lw.commands.whitelist": "*"}),
         ],
     },
 ];

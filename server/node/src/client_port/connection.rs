@@ -83,14 +83,18 @@ pub(super) async fn serve(
     address: SocketAddr,
     speaks: &Speaks,
 ) -> String {
-    let limits = &port.monitor.settings.limits;
+    let (keep_alive, patience) = {
+        let in_force = port.monitor.in_force();
+        let settings = &in_force.settings;
+        (settings.tcp_keep_alive, settings.sessionless_timeout)
+    };
     let options = stream
         .set_nodelay(true)
-        .and_then(|()| SockRef::from(&stream).set_keepalive(limits.tcp_keep_alive));
+        .and_then(|()| SockRef::from(&stream).set_keepalive(keep_alive));
     if let Err(e) = options {
         return e.to_string();
     }
-    let deadline = Instant::now() + limits.sessionless_timeout;
+    let deadline = Instant::now() + patience;
     let greeted = match greet(port, speaks, stream, address, deadline).await {
         Ok(greeted) => greeted,
         Err(why) => return why,

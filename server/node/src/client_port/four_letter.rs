@@ -46,8 +46,7 @@ pub(super) struct Asker {
 
 /// The whole answer to a known word.
 pub(super) async fn answer(monitor: &Monitor, word: &'static str, asker: Asker) -> String {
-    let whitelist = &monitor.settings.four_letter_words;
-    if !(whitelist.contains(word) || whitelist.contains("*")) {
+    if !allows(monitor, word) {
         return format!("{word} is not executed because it is not in the whitelist.\n");
     }
     let published = monitor.published();
@@ -96,6 +95,12 @@ pub(super) async fn answer(monitor: &Monitor, word: &'static str, asker: Asker) 
         "wchp" => lists::watches_by_path(monitor).await,
         _ => lists::digests(monitor).await,
     }
+}
+
+fn allows(monitor: &Monitor, word: &str) -> bool {
+    let in_force = monitor.in_force();
+    let whitelist = &in_force.settings.four_letter_words;
+    whitelist.contains(word) || whitelist.contains("*")
 }
 
 fn first_lines(read_only: bool) -> String {

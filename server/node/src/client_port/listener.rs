@@ -112,7 +112,7 @@ fn accept(
     speaks: Speaks,
 ) {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-    let place = match places.take(address.ip(), &port.monitor.settings.limits) {
+    let place = match places.take(address.ip(), &port.monitor.in_force().settings) {
         Ok(place) => place,
         Err(full) => {
             let metrics = &port.monitor.metrics;

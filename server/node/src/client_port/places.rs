@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::Limits;
 use crate::metrics::Limit;
+use crate::config::RuntimeSettings;
 
 /// The connections of one listener.
 #[derive(Debug, Default)]
@@ -50,7 +50,11 @@ impl Places {
     }
 
     /// Takes a place for a connection from `ip`.
-    pub(super) fn take(self: &Arc<Self>, ip: IpAddr, limits: &Limits) -> Result<Place, Full> {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        limits: &RuntimeSettings,
+    ) -> Result<Place, Full> {
         let mut taken = self.lock();
         let here = taken.per_ip.get(&ip).copied().unwrap_or(0);
         if limits.connections_max.is_some_and(|max| taken.total >= max) {

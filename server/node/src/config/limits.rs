@@ -12,15 +12,9 @@ use super::settings::{Mode, ms, to_usize};
 /// Longest `jute.maxbuffer`, bytes: a frame's length is a positive 32-bit number.
 const MAXBUFFER_MAX: i64 = 0x7fff_0000;
 
-/// The limits of the client port.
+/// The limits of the client port that hold from a start to the next; the others are in `runtime`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// `maxClientCnxns` per address and listener; `None`: no limit.
-    pub connections_per_ip_max: Option<usize>,
-    /// `maxCnxns` per listener; `None`: no limit.
-    pub connections_max: Option<usize>,
-    /// `nio.sessionlessCnxnTimeout`: a connection has this long to ask for a session.
-    pub sessionless_timeout: Duration,
     /// `globalOutstandingLimit`, as it applies to this server: requests of clients under way at
     /// once, before reading stops.
     pub outstanding_max: usize,
@@ -28,8 +22,6 @@ pub struct Limits {
     pub jute_maxbuffer: usize,
     /// `jute.maxbuffer.extrasize`: what records of the log and between servers may have on top.
     pub jute_extra: usize,
-    /// `clientTcpKeepAlive`.
-    pub tcp_keep_alive: bool,
     /// Holding requests back.
     pub requests: RequestThrottle,
     /// Large requests at once.
@@ -101,11 +93,6 @@ pub struct SessionWeights {
 
 impl Limits {
     pub(super) fn read(r: &Reader, mode: &Mode) -> Result<Self, ConfigError> {
-        let count = |key, default, example| -> Result<Option<usize>, ConfigError> {
-            Ok(Some(r.count(key, default, 0, example)?)
-                .filter(|n| *n != 0)
-                .map(to_usize))
-        };
         let maxbuffer = r.int("jute.maxbuffer", 0xf_ffff, 1024..=MAXBUFFER_MAX, "1048575")?;
         let extra = r.int(
             "jute.maxbuffer.extrasize",
@@ -114,13 +101,9 @@ impl Limits {
             "1048575",
         )?;
         Ok(Self {
-            connections_per_ip_max: count("maxClientCnxns", 60, "60")?,
-            connections_max: count("maxCnxns", 0, "0")?,
-            sessionless_timeout: ms(r.count("nio.sessionlessCnxnTimeout", 10_000, 1, "10000")?),
             outstanding_max: outstanding(r, mode)?,
             jute_maxbuffer: to_usize(maxbuffer.unsigned_abs()),
             jute_extra: to_usize(extra.max(1024).unsigned_abs()),
-            tcp_keep_alive: r.flag("clientTcpKeepAlive", false)?,
             requests: requests(r)?,
             large_requests: LargeRequests {
                 threshold: r.count_or_off("largeRequestThreshold", -1, "-1")?,

@@ -266,6 +266,11 @@ impl Reader {
         .collect()
     }
 
+    /// The value as it is written, whatever the key means.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+        self.keys.get(name).map(|value| value.value.as_str())
+    }
+
     /// Names of all keys that the file has.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)

@@ -1,6 +1,6 @@
 //! The settings, typed and checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::members::{client_address, found_in, mode, of_dynamic};
 use super::members_file;
 use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
+use super::runtime::RuntimeSettings;
 use super::tls::{self, PeerTlsSettings, TlsSettings};
 
 /// Where to listen.
@@ -144,8 +145,6 @@ pub struct Settings {
     pub create_database: bool,
     /// `snapshotSizeFactor`; `None` when negative: the log on disk is not read for learners.
     pub diff_factor: Option<f64>,
-    /// `fsync.warningthresholdms`.
-    pub fsync_warning: Duration,
     /// `autopurge.snapRetainCount`, or `None` when `autopurge.purgeInterval` is 0.
     pub retain: Option<usize>,
     /// `quorumListenOnAllIPs`.
@@ -160,8 +159,8 @@ pub struct Settings {
     pub election_bind_attempts: Option<u32>,
     /// `leaderConnectDelayDuringRetryMs`.
     pub leader_connect_delay: Duration,
-    /// Words of `4lw.commands.whitelist`; `*` is all.
-    pub four_letter_words: BTreeSet<String>,
+    /// What may change while the server runs, as it is at the start.
+    pub runtime: RuntimeSettings,
     /// `None` when `admin.enableServer=false`.
     pub admin: Option<AdminSettings>,
     /// How metrics are spelled and where they are.
@@ -192,20 +191,12 @@ impl Settings {
         pod: Option<&PodIdentity>,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        let read = |path: &Path| {
-            let failed = |source| ConfigError::Io {
-                path: path.to_owned(),
-                op: "read",
-                source,
-            };
-            std::fs::read(path).map(|raw| latin1(&raw)).map_err(failed)
-        };
-        let text = read(path)?;
+        let text = read_text(path)?;
         let reader = Reader::new(path, &text, flags);
         let dynamic = match reader.text("dynamicConfigFile") {
             Some(file) => {
                 let file = path.parent().unwrap_or(Path::new("")).join(file);
-                let text = read(&file).map_err(|e| of_dynamic(&file, e))?;
+                let text = read_text(&file).map_err(|e| of_dynamic(&file, e))?;
                 Some(Reader::new(&file, &text, &Flags::default()))
             }
             None => None,
@@ -278,7 +269,6 @@ impl Settings {
             create_data_dir: r.flag("datadir.autocreate", true)?,
             create_database: r.flag("db.autocreate", true)?,
             diff_factor: diff_factor(r)?,
-            fsync_warning: ms(r.count("fsync.warningthresholdms", 1000, 0, "1000")?),
             retain,
             quorum_listen_all: r.flag("quorumListenOnAllIPs", false)?,
             observer_master_port: r.port("observerMasterPort")?,
@@ -286,7 +276,7 @@ impl Settings {
             election_handshake_timeout: handshake_timeout(r, tick_ms, sync_limit)?,
             election_bind_attempts: u32::try_from(bind_attempts).ok().filter(|n| *n != 0),
             leader_connect_delay: ms(r.count("leaderConnectDelayDuringRetryMs", 100, 1, "100")?),
-            four_letter_words: monitoring::whitelist(r, sessions.kinds.read_only_mode),
+            runtime: RuntimeSettings::read(r, sessions.kinds.read_only_mode)?,
             admin: monitoring::admin(r)?,
             metrics: monitoring::metrics(r)?,
             properties: r.properties(),
@@ -296,6 +286,19 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// Reads a file of the configuration.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Io {
+        path: path.to_owned(),
+        op: "read",
+        source,
+    };
+    std::fs::read(path).map(|raw| latin1(&raw)).map_err(failed)
 }
 
 fn data_dir(r: &Reader) -> Result<PathBuf, ConfigError> {

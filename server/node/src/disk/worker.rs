@@ -168,7 +168,7 @@ impl Worker {
         let took = self.monitor.clock.elapsed().saturating_sub(before);
         self.monitor.metrics.fsync.observe_ms(took);
         self.monitor.metrics.fsync_duration.observe(took);
-        if took >= self.monitor.settings.fsync_warning {
+        if took >= self.monitor.in_force().settings.fsync_warning {
             self.monitor.metrics.fsync_slow.inc();
             warn!("fsync of the transaction log took {} ms", took.as_millis());
         }

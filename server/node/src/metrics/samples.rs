@@ -186,6 +186,8 @@ pub(super) fn of_process(m: &Metrics) -> Vec<Sample<'_>> {
         ),
         Counter("tls_handshake_exceeded", &m.tls_handshake_exceeded),
         Counter("unsuccessful_handshake", &m.unsuccessful_handshake),
+        Counter("zk_settings_applied_total", &m.settings_applied),
+        Counter("zk_settings_refused_total", &m.settings_refused),
         Counter("looking_count", &m.looking),
         Counter("diff_count", &m.diff),
         Counter("snap_count", &m.snap),

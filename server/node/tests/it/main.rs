@@ -16,5 +16,6 @@ mod pki;
 mod process;
 mod raw_client;
 mod refusals;
+mod reload;
 mod standalone;
 mod tls;

@@ -148,6 +148,7 @@ impl Observers {
         let zone = |(zone, base): (&'static str, u8)| {
             let set = self.sets.get(zone).map(|(slots, template)| ServerSet {
                 template_fingerprint: Some(name(*template)),
+                settings_stamp: None,
                 update_revision: Some(name(*template)),
                 created: Some(at(1_800_000_000)),
                 slots: *slots,
@@ -197,6 +198,7 @@ fn server(id: u8, base: u8, pod: &Pod, leader: Option<u8>, broken: &[u32]) -> Se
             history: History::Whole,
             zxid_logged: "0x1".to_owned(),
             config: ReportedConfig::default(),
+            settings: None,
             learners: Vec::new(),
         }),
     }

@@ -178,6 +178,7 @@ impl Servers {
                 proposed_voters: disk.seen().map(|seen| seen.voters).unwrap_or_default(),
                 members: Vec::new(),
             },
+            settings: None,
             learners: learners.unwrap_or_default(),
         })
     }

@@ -189,6 +189,7 @@ impl World {
             volumes: self.volumes.observe(&self.spare),
             voter_set: self.set.as_ref().map(|set| ServerSet {
                 template_fingerprint: Some(name(set.template)),
+                settings_stamp: None,
                 update_revision: Some(name(set.template)),
                 created: Some(at(1_800_000_000)),
                 slots: set.slots,

@@ -24,7 +24,11 @@ pub(super) fn configuration(monitor: &Monitor) -> Members {
     };
     let directory =
         |path: &std::path::Path| Json::text(path.join("version-2").display().to_string());
-    let per_ip = s.limits.connections_per_ip_max.unwrap_or(0) as u64;
+    let per_ip = monitor
+        .in_force()
+        .settings
+        .connections_per_ip_max
+        .unwrap_or(0) as u64;
     vec![
         ("client_port".into(), Json::Int(port)),
         ("data_dir".into(), directory(&s.data_dir)),

@@ -80,7 +80,7 @@ fn connections_text(monitor: &Monitor, asker: SocketAddr, out: &mut String) {
             .or_default()
             .push((client.address, session));
     }
-    let silence = monitor.settings.limits.sessionless_timeout;
+    let silence = monitor.in_force().settings.sessionless_timeout;
     let silence_ms = u64::try_from(silence.as_millis()).unwrap_or(0);
     buckets
         .entry(end(silence_ms, now_ms))

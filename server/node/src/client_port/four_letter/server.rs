@@ -24,7 +24,11 @@ pub(super) async fn conf(monitor: &Monitor) -> String {
         s.data_dir.join("version-2").display(),
         s.data_log_dir.join("version-2").display(),
         s.tick_ms,
-        s.limits.connections_per_ip_max.unwrap_or(0),
+        monitor
+            .in_force()
+            .settings
+            .connections_per_ip_max
+            .unwrap_or(0),
         s.sessions.timeout_min_ms,
         s.sessions.timeout_max_ms,
         s.client_backlog_text(),

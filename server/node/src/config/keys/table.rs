@@ -156,6 +156,7 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("quorate.ensembleId", Prefixed),
     ("quorate.members.file", Prefixed),
     ("quorate.members.version", Prefixed),
+    ("quorate.settings.revision", Prefixed),
     ("quorate.operatorDigest", Prefixed),
     ("quorate.handOver", Prefixed),
     ("quorate.plainClientPort", Prefixed),

@@ -1,5 +1,7 @@
 //! Tables of good and bad files.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 const BASE: &str = "dataDir=/d\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n";
@@ -33,7 +35,7 @@ fn defaults_are_those_of_apache() {
         (3000, 6000, 60_000)
     );
     assert_eq!(
-        (s.limits.connections_per_ip_max, s.limits.connections_max),
+        (s.runtime.connections_per_ip_max, s.runtime.connections_max),
         (Some(60), None)
     );
     assert_eq!(
@@ -44,7 +46,10 @@ fn defaults_are_those_of_apache() {
         ),
         (1000, 0xf_ffff, 100_000)
     );
-    assert_eq!(s.four_letter_words, BTreeSet::from(["srvr".to_owned()]));
+    assert_eq!(
+        s.runtime.four_letter_words,
+        BTreeSet::from(["srvr".to_owned()])
+    );
     assert_eq!(s.data_dir, s.data_log_dir);
     assert!(
         s.admin.is_some() && s.retain.is_none() && s.warnings.is_empty(),
