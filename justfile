@@ -9,6 +9,7 @@ static_flags := "-C target-feature=+crt-static"
 # Where the static binaries are; the tests and images use no others.
 export QUORATE_BIN := target / static_target / "release" / "quorate"
 export QUORATE_OPERATOR_BIN := target / static_target / "release" / "quorate-operator"
+export QUORATE_PLUGIN_BIN := target / "debug" / "kubectl-quorate"
 e2e := target / "debug" / "quorate-e2e"
 
 # List the jobs.
@@ -61,6 +62,10 @@ failpoints: && binaries
 harness:
     cargo build -p quorate-e2e --bins
 
+# The plugin of kubectl: put it on your PATH.
+plugin:
+    cargo build -p kubectl-quorate
+
 # Real clients, real Apache servers, faults: on loopback.
 interop filter="": binaries
     cargo test -p quorate-e2e --test it -- --nocapture {{ filter }}
@@ -69,10 +74,11 @@ interop filter="": binaries
 fuzz seconds="600" *targets="":
     server/fuzz/fuzz.sh {{ seconds }} {{ targets }}
 
-# The generated custom resource definitions.
+# What is generated from the types of the API: the CRD, and the values of the chart for one ensemble.
 crds:
     cargo run -q -p quorate-operator -- crd > crds/zkensembles.quorate.dev.yaml
     cp crds/zkensembles.quorate.dev.yaml charts/quorate-operator/files/
+    cargo run -q -p quorate-operator -- chart-schema > charts/quorate-ensemble/values.schema.json
 
 # The whole path on a cluster: up, install, example, read, write. Set KUBECONFIG to use your own.
 demo: binaries harness
@@ -83,7 +89,7 @@ demo-down: harness
     {{ e2e }} demo down
 
 # The end-to-end tests, on a cluster of their own or on KUBECONFIG's.
-e2e: binaries harness
+e2e: binaries harness plugin
     {{ e2e }} kube-test
 
 # Rates and latencies beside Apache ZooKeeper.

@@ -16,7 +16,7 @@ use kube::api::{Api, ListParams};
 #[cfg(feature = "failpoints")]
 use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
-use quorate_operator::crd::{ZkEnsemble, crd_yaml};
+use quorate_operator::crd::{ZkEnsemble, chart_schema, crd_yaml};
 use quorate_operator::ensemble::apply::Ledger;
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
@@ -27,6 +27,7 @@ use quorate_operator::key;
 use quorate_operator::leadership::Leadership;
 use quorate_operator::members::{HttpMembers, Members};
 use quorate_operator::metrics::Metrics;
+use quorate_operator::scope::{self, Scope};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -45,9 +46,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Keeps ensembles and their objects in step until it is told to stop.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Prints the CRD as YAML.
     Crd,
+    /// Prints the schema of the values of the chart for one ensemble.
+    ChartSchema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +73,9 @@ struct RunArguments {
     /// Name of the Lease that the operators of one cluster share; their key is named after it.
     #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
     lease: String,
+    /// Namespaces to work in, with commas between them; all without this.
+    #[arg(long, env = "QUORATE_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
     /// Failpoints to switch on, with commas between them, e.g. after:delete-pods:1:exit.
     #[cfg(feature = "failpoints")]
     #[arg(long, env = "QUORATE_FAILPOINTS", value_delimiter = ',')]
@@ -85,7 +91,8 @@ struct RunArguments {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Crd => print_crd(),
+        Command::Crd => print(&crd_yaml().context("cannot write the CRD as YAML")?),
+        Command::ChartSchema => print(&chart_schema().context("cannot write the schema as JSON")?),
         Command::Run(arguments) => {
             start_log(arguments.log_json);
             tokio::runtime::Builder::new_multi_thread()
@@ -93,17 +100,16 @@ fn main() -> anyhow::Result<()> {
                 .enable_all()
                 .build()
                 .context("cannot start the runtime")?
-                .block_on(run(arguments))
+                .block_on(run(*arguments))
         }
     }
 }
 
-fn print_crd() -> anyhow::Result<()> {
+fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let text = crd_yaml().context("cannot write the CRD as YAML")?;
     std::io::stdout()
         .write_all(text.as_bytes())
-        .context("cannot print the CRD")
+        .context("cannot print it")
 }
 
 fn start_log(json: bool) {
@@ -119,6 +125,7 @@ fn start_log(json: bool) {
 }
 
 async fn run(arguments: RunArguments) -> anyhow::Result<()> {
+    let scope = Scope::new(arguments.namespaces.clone()).context("--namespaces")?;
     let stop = stop_on_signal()?;
     let metrics = Metrics::new().context("cannot register metrics")?;
     let readiness = Readiness::default();
@@ -130,7 +137,7 @@ async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     );
     let served =
         served.map(|end| end.with_context(|| format!("cannot serve on {}", arguments.listen)));
-    let worked = work(&arguments, readiness, metrics, stop);
+    let worked = work(&arguments, &scope, readiness, metrics, stop);
     futures::try_join!(served, worked)?;
     tracing::info!("stopped");
     Ok(())
@@ -139,6 +146,7 @@ async fn run(arguments: RunArguments) -> anyhow::Result<()> {
 /// Runs the controller until it is told to stop.
 async fn work(
     arguments: &RunArguments,
+    scope: &Scope,
     readiness: Readiness,
     metrics: Metrics,
     stop: watch::Receiver<bool>,
@@ -147,11 +155,11 @@ async fn work(
         .await
         .context("no configuration to reach Kubernetes")?;
     tokio::select! {
-        () = wait_for_crd(&client) => {}
+        () = wait_for_crd(&client, scope) => {}
         () = stopped(stop.clone()) => return Ok(()),
     }
     readiness.set();
-    tracing::info!(image = %arguments.server_image, "operator runs");
+    tracing::info!(image = %arguments.server_image, namespaces = ?arguments.namespaces, "operator runs");
     let leadership = Arc::new(lead(&client, arguments));
     tokio::select! {
         () = leadership.acquired() => {}
@@ -176,7 +184,7 @@ async fn work(
         ledger: Ledger::default(),
     };
     let ended = tokio::select! {
-        () = controller::run(Arc::new(context), stopped(stop)) => Ok(()),
+        () = controller::run(Arc::new(context), scope, stopped(stop)) => Ok(()),
         // Nothing of it may go on: the process ends, and its next life waits for the Lease.
         () = leadership.lost() => Err(anyhow::anyhow!("another operator may work by now")),
     };
@@ -249,8 +257,9 @@ async fn stopped(mut flag: watch::Receiver<bool>) {
 }
 
 /// Waits until ensembles can be listed: a chart may install the CRD and the operator at once.
-async fn wait_for_crd(client: &Client) {
-    let api: Api<ZkEnsemble> = Api::all(client.clone());
+async fn wait_for_crd(client: &Client, scope: &Scope) {
+    let place = scope.places().first().copied().flatten();
+    let api: Api<ZkEnsemble> = scope::api(client, place);
     while let Err(error) = api.list(&ListParams::default().limit(1)).await {
         tracing::warn!(%error, "cannot list ZkEnsembles yet");
         tokio::time::sleep(START_RETRY).await;

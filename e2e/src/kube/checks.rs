@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod broken;
+mod chart;
 mod clients;
 mod deletion;
 mod disks;
@@ -13,6 +14,7 @@ mod loyal;
 mod network;
 mod observers;
 mod operators;
+mod plugin;
 mod refusals;
 mod replaced;
 mod rest;
@@ -83,6 +85,14 @@ const CHECKS: &[Check] = &[
         observers::observers_come_and_go,
     ),
     ("volumes grow", volumes::volumes_grow),
+    (
+        "the plugin of kubectl shows, passes on the lead, reads and writes",
+        plugin::plugin_does_what_it_says,
+    ),
+    (
+        "the chart of an ensemble installs, is tested, and goes",
+        chart::ensemble_by_helm,
+    ),
     (
         "a NetworkPolicy comes and goes",
         network::policy_comes_and_goes,

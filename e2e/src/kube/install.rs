@@ -63,10 +63,12 @@ pub(super) fn remove(kubectl: &Kubectl) -> Result<()> {
     helm(kubectl, |command| {
         command.args(["uninstall", "quorate", "--ignore-not-found", "--wait"]);
         command.args(["--namespace", OPERATOR_NAMESPACE]);
-    })
+    })?;
+    Ok(())
 }
 
-fn helm(kubectl: &Kubectl, arguments: impl FnOnce(&mut Command)) -> Result<()> {
+/// Runs Helm with these arguments, and returns what it printed.
+pub(super) fn helm(kubectl: &Kubectl, arguments: impl FnOnce(&mut Command)) -> Result<String> {
     let program = clients::locate("helm")
         .ok()
         .or_else(|| shell::find("helm"))
@@ -76,6 +78,5 @@ fn helm(kubectl: &Kubectl, arguments: impl FnOnce(&mut Command)) -> Result<()> {
     command
         .arg("--kubeconfig")
         .arg::<&Path>(kubectl.kubeconfig());
-    shell::run(&mut command)?;
-    Ok(())
+    shell::run(&mut command)
 }

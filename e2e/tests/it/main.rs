@@ -3,8 +3,11 @@
 //! They need the server binary (`QUORATE_BIN`, or a release build), Java, Maven and Python; what is
 //! missing makes them fail.
 
+mod ensemble_chart;
 mod faults;
+mod helm;
 mod interop;
+mod operator_scope;
 mod suites;
 mod twin;
 

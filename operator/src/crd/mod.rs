@@ -3,6 +3,7 @@
 //! The types here are the source of `crds/zkensembles.quorate.dev.yaml`; their doc comments become
 //! the text that `kubectl explain` shows, so they speak to the person who writes the YAML.
 
+mod chart_schema;
 mod manifest;
 #[expect(
     unreachable_pub,
@@ -36,6 +37,7 @@ mod tls;
 )]
 mod updates;
 
+pub use chart_schema::chart_schema;
 pub use manifest::{crd, crd_yaml};
 pub use network::NetworkAccess;
 pub use observers::{

@@ -5,16 +5,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::Api;
+use kube::ResourceExt;
 use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::{Client, ResourceExt};
 
 use super::build::{ENSEMBLE_LABEL, MANAGED_BY_SELECTOR};
 use super::error::ReconcileError;
@@ -22,6 +21,7 @@ use super::{Context, reconcile};
 use crate::crd::ZkEnsemble;
 use crate::members::Members;
 use crate::metrics::Metrics;
+use crate::scope::{Scope, api};
 
 /// Wait after the first failure; it doubles with each further one.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(120);
 /// Events within this time lead to one reconcile: a rollout of pods comes as a burst.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
-/// Ensembles that are worked on at the same time.
+/// Ensembles that are worked on at the same time, over all namespaces.
 const CONCURRENCY: u16 = 8;
 
 /// A context with what the loop itself has to remember.
@@ -44,27 +44,45 @@ struct Loop<M> {
 /// Runs until `shutdown` resolves and the reconciles under way have ended.
 pub async fn run<M: Members>(
     context: Arc<Context<M>>,
+    scope: &Scope,
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let client = context.client.clone();
-    let ours = watcher::Config::default().labels(MANAGED_BY_SELECTOR);
     let state = Arc::new(Loop {
         context,
         failures: Mutex::new(HashMap::new()),
     });
+    let shutdown = shutdown.shared();
+    let places = scope.places();
+    let share = CONCURRENCY / u16::try_from(places.len()).unwrap_or(u16::MAX);
+    let loops = places.into_iter().map(|place| {
+        let (state, shutdown) = (state.clone(), shutdown.clone());
+        run_in(place, state, share.max(1), shutdown)
+    });
+    futures::future::join_all(loops).await;
+}
+
+/// The same in one place.
+async fn run_in<M: Members>(
+    place: Option<&str>,
+    state: Arc<Loop<M>>,
+    concurrency: u16,
+    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+) {
+    let client = &state.context.client.clone();
+    let ours = watcher::Config::default().labels(MANAGED_BY_SELECTOR);
+    let config = Config::default()
+        .debounce(DEBOUNCE)
+        .concurrency(concurrency);
     let gone = state.clone();
-    Controller::new(all::<ZkEnsemble>(&client), watcher::Config::default())
-        .with_config(
-            Config::default()
-                .debounce(DEBOUNCE)
-                .concurrency(CONCURRENCY),
-        )
-        .owns(all::<StatefulSet>(&client), ours.clone())
-        .owns(all::<Service>(&client), ours.clone())
-        .owns(all::<ConfigMap>(&client), ours.clone())
-        .owns(all::<PodDisruptionBudget>(&client), ours.clone())
-        .owns(all::<NetworkPolicy>(&client), ours.clone())
-        .watches(all::<Pod>(&client), ours, |pod| ensemble_of(&pod))
+    let ensembles = api::<ZkEnsemble>(client, place);
+    Controller::new(ensembles, watcher::Config::default())
+        .with_config(config)
+        .owns(api::<StatefulSet>(client, place), ours.clone())
+        .owns(api::<Service>(client, place), ours.clone())
+        .owns(api::<ConfigMap>(client, place), ours.clone())
+        .owns(api::<PodDisruptionBudget>(client, place), ours.clone())
+        .owns(api::<NetworkPolicy>(client, place), ours.clone())
+        .watches(api::<Pod>(client, place), ours, |pod| ensemble_of(&pod))
         .graceful_shutdown_on(shutdown)
         .run(run_one, back_off, state)
         .for_each(|result| {
@@ -91,10 +109,6 @@ fn ended<T>(
         }
         Err(error) => tracing::debug!(%error, "controller event"),
     }
-}
-
-fn all<K: kube::Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
-    Api::all(client.clone())
 }
 
 /// Pods belong to the StatefulSet, so that the label leads to the ensemble.

@@ -1,0 +1,29 @@
+//! Helm for charts that are looked at without a cluster.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use quorate_e2e::progress::Progress;
+use quorate_e2e::tools::{clients, debian};
+
+use crate::alone;
+
+/// A chart of this checkout.
+pub(crate) fn chart(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts");
+    root.join(name)
+}
+
+/// Helm, brought if it is not there; without a cluster that it could reach.
+pub(crate) fn helm() -> Result<Command> {
+    let _machine = alone();
+    if clients::locate("helm").is_err() {
+        let progress = Progress::default();
+        debian::install(&progress)?;
+        clients::install(&progress)?;
+    }
+    let mut command = Command::new(clients::locate("helm")?);
+    command.env("KUBECONFIG", "/dev/null");
+    Ok(command)
+}
