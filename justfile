@@ -80,6 +80,14 @@ crds:
     cp crds/zkensembles.quorate.dev.yaml charts/quorate-operator/files/
     cargo run -q -p quorate-operator -- chart-schema > charts/quorate-ensemble/values.schema.json
 
+# The renders of the chart that are committed: the rules for Prometheus, and what `monitoring` compares.
+rendered: harness
+    {{ e2e }} monitoring write
+
+# The chart, its alerts and its dashboards, by Helm and promtool; FILTER selects.
+monitoring filter="":
+    cargo test -p quorate-e2e --test monitoring {{ filter }}
+
 # The whole path on a cluster: up, install, example, read, write. Set KUBECONFIG to use your own.
 demo: binaries harness
     {{ e2e }} demo up
@@ -114,4 +122,4 @@ twin *args="--requests 1000000": binaries
     {{ target }}/release/quorate-e2e twin {{ args }}
 
 # What a change must pass.
-test: check unit sim walks interop e2e
+test: check unit sim walks monitoring interop e2e

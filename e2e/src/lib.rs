@@ -16,6 +16,7 @@ pub mod image;
 pub mod kube;
 pub mod migrate;
 pub mod mixed;
+pub mod monitoring;
 /// Servers to talk to and to compare with.
 pub mod peers;
 /// What the tool tells while it works.

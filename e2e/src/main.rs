@@ -15,6 +15,7 @@ use quorate_e2e::kube;
 use quorate_e2e::kube::checks::Choice;
 use quorate_e2e::migrate;
 use quorate_e2e::mixed;
+use quorate_e2e::monitoring;
 use quorate_e2e::peers::tool::{self, PeerJob};
 use quorate_e2e::progress::Progress;
 use quorate_e2e::reconfig;
@@ -50,6 +51,9 @@ enum Job {
     Image(ImageJob),
     #[command(flatten)]
     Peers(PeerJob),
+    /// What the chart has for Prometheus and Grafana.
+    #[command(subcommand)]
+    Monitoring(monitoring::Job),
     /// Run the test suites of ZooKeeper's clients, and Kafka, on Apache's servers and on ours.
     Suites(suites::Plan),
     /// Send the same requests to Apache's server and to ours, and compare every byte.
@@ -205,6 +209,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("sha256:{id}");
         }
         Job::Peers(job) => tool::run(&progress, job)?,
+        Job::Monitoring(job) => monitoring::run(&progress, &job)?,
         Job::Suites(plan) => suites::run(&progress, &plan)?,
         Job::Migrate(job) => migrate::run(&progress, &job)?,
         Job::Mixed(job) => mixed::run(&progress, &job)?,

@@ -24,7 +24,7 @@ use quorate_operator::ensemble::{Context, controller};
 use quorate_operator::failpoints::{FailpointLayer, FailpointMembers, Failpoints, Switch};
 use quorate_operator::health::{self, Readiness};
 use quorate_operator::key;
-use quorate_operator::leadership::Leadership;
+use quorate_operator::leadership::{Leadership, see_operator};
 use quorate_operator::members::{HttpMembers, Members};
 use quorate_operator::metrics::Metrics;
 use quorate_operator::scope::{self, Scope};
@@ -51,6 +51,8 @@ enum Command {
     Crd,
     /// Prints the schema of the values of the chart for one ensemble.
     ChartSchema,
+    /// Waits until ensembles can be listed and an operator is seen to work.
+    Check(CheckArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,10 +91,31 @@ struct RunArguments {
     log_json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct CheckArguments {
+    /// Namespace of the Lease; that of the kubeconfig's context if not given.
+    #[arg(long, env = "QUORATE_POD_NAMESPACE")]
+    pod_namespace: Option<String>,
+    /// Name of the Lease that the operators of one cluster share.
+    #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
+    lease: String,
+    /// Namespaces that the operators work in, with commas between them; all without this.
+    #[arg(long, env = "QUORATE_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// How long it may take, in seconds.
+    #[arg(long, default_value_t = 60)]
+    within: u64,
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Crd => print(&crd_yaml().context("cannot write the CRD as YAML")?),
         Command::ChartSchema => print(&chart_schema().context("cannot write the schema as JSON")?),
+        Command::Check(arguments) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?
+            .block_on(check(&arguments)),
         Command::Run(arguments) => {
             start_log(arguments.log_json);
             tokio::runtime::Builder::new_multi_thread()
@@ -110,6 +133,27 @@ fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .context("cannot print it")
+}
+
+/// Says which operator works.
+async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let client = Client::try_default()
+        .await
+        .context("no configuration to reach Kubernetes")?;
+    let scope = Scope::new(arguments.namespaces.clone())?;
+    for place in scope.places() {
+        let ensembles: Api<ZkEnsemble> = scope::api(&client, place);
+        ensembles
+            .list(&ListParams::default().limit(1))
+            .await
+            .context("cannot list ZkEnsembles; is the CRD installed?")?;
+    }
+    let namespace = arguments.pod_namespace.clone();
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let within = Duration::from_secs(arguments.within);
+    let operator = see_operator(client, &namespace, &arguments.lease, within).await?;
+    writeln!(std::io::stdout(), "{operator} works").context("cannot print")
 }
 
 fn start_log(json: bool) {

@@ -15,7 +15,7 @@ use crate::tools::clients;
 /// How long the operator may take to be available.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Installs or upgrades the operator and waits until it is available.
+/// Installs or upgrades the operator, waits until it is available, and lets the chart test itself.
 pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) -> Result<()> {
     progress.say("installing the operator with Helm");
     kubectl.ensure_namespace(OPERATOR_NAMESPACE)?;
@@ -49,7 +49,11 @@ pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) 
         } else {
             Look::Waiting("not available yet".to_owned())
         })
-    })
+    })?;
+    helm(kubectl, |command| {
+        command.args(["test", "quorate", "--namespace", OPERATOR_NAMESPACE]);
+    })?;
+    Ok(())
 }
 
 /// The chart's two values of an image reference.

@@ -29,6 +29,15 @@ pub fn locate(program: &str) -> Result<PathBuf> {
     }
 }
 
+/// Finds Helm, or brings it.
+///
+/// # Errors
+/// When it is not there and cannot be downloaded.
+pub fn helm(progress: &Progress) -> Result<PathBuf> {
+    install(progress)?;
+    locate("helm")
+}
+
 /// Downloads both, if one is missing.
 ///
 /// # Errors

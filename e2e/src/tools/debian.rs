@@ -40,6 +40,9 @@ const UNPACKED: [&str; 4] = [
     "runc",
 ];
 
+/// Brings promtool, and a Prometheus.
+const PROMETHEUS: &str = "prometheus";
+
 /// How long apt may take, on a slow line.
 const APT_LIMIT: Duration = Duration::from_secs(900);
 
@@ -137,18 +140,44 @@ pub fn install(progress: &Progress) -> Result<()> {
         apt(&format!("installing {}", packages.join(" ")), &arguments)?;
     }
     if !unpacked {
-        unpack(progress)?;
+        unpack(progress, &UNPACKED)?;
     }
     Ok(())
 }
 
-fn unpack(progress: &Progress) -> Result<()> {
-    progress.say(format!("unpacking {} into the cache", UNPACKED.join(" ")));
+/// Finds promtool, or unpacks it together with Prometheus.
+///
+/// # Errors
+/// When it is not there and the machine has no apt, or apt fails.
+pub fn promtool(progress: &Progress) -> Result<PathBuf> {
+    let unpacked = root()?.join("usr/bin/promtool");
+    if unpacked.is_file() {
+        return Ok(unpacked);
+    }
+    if let Some(found) = shell::find("promtool") {
+        return Ok(found);
+    }
+    if shell::find("apt-get").is_none() {
+        bail!("no promtool; install the one that comes with Prometheus");
+    }
+    // Downloading needs no root, and newer package lists are needed only when that fails.
+    if unpack(progress, &[PROMETHEUS]).is_err() {
+        let log = cache::directory()?.join("logs/apt.log");
+        let mut update = Command::new("apt-get");
+        let update = update.arg("update");
+        shell::run_logged(progress, "reading package lists", update, &log, APT_LIMIT)?;
+        unpack(progress, &[PROMETHEUS])?;
+    }
+    Ok(unpacked)
+}
+
+fn unpack(progress: &Progress, packages: &[&str]) -> Result<()> {
+    progress.say(format!("unpacking {} into the cache", packages.join(" ")));
     let downloads = tempfile::tempdir()?;
     shell::run(
         Command::new("apt-get")
             .arg("download")
-            .args(UNPACKED)
+            .args(packages)
             .current_dir(downloads.path()),
     )?;
     let root = root()?;

@@ -195,7 +195,7 @@ impl Leadership {
 }
 
 /// What a Lease says.
-fn read(lease: &Lease) -> Record {
+pub(super) fn read(lease: &Lease) -> Record {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|s| s.holder_identity.clone());
     let lasts = spec.and_then(|s| s.lease_duration_seconds);
