@@ -27,11 +27,11 @@ pub enum Limit {
     LargeRequests,
     /// Replies that a client does not read: its connection closes.
     UnreadReplies,
-    /// `quorate.hold.requests`: a connection that is held closes.
+    /// `quorate.hold.requestsMax`: a connection that is held closes.
     HoldRequests,
-    /// `quorate.hold.bytes`: the same.
+    /// `quorate.hold.bytesMax`: the same.
     HoldBytes,
-    /// `quorate.hold.time`: the same.
+    /// `quorate.hold.timeMaxMs`: the same.
     HoldTime,
 }
 
