@@ -2,9 +2,10 @@
 //! count is on the page of ours under the same names.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-use anyhow::{Result, ensure};
-use quorate_e2e::peers::{Client, Ensemble, Kind, Settings, four_letter};
+use anyhow::{Context, Result, ensure};
+use quorate_e2e::peers::{Client, Ensemble, Kind, Settings, four_letter, wait_for};
 
 use super::admin::get;
 use super::{LIMIT, write_some};
@@ -96,5 +97,70 @@ fn the_metrics_of_apache_are_there_under_their_names() -> Result<()> {
             .collect();
         ensure!(missing.is_empty(), "the {role} lacks {missing:?}");
     }
+    Ok(())
+}
+
+/// The samples of a leader about its learner `id`: synchronized, transactions and seconds behind.
+fn lag_of(admin: SocketAddr, id: u8) -> Result<[f64; 3]> {
+    let page = get(admin, "/metrics")?;
+    let sample = |what: &str| -> Result<f64> {
+        let start = format!("zk_member_{what}{{member=\"{id}\",");
+        let line = page.lines().find(|line| line.starts_with(&start));
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        Ok(value
+            .with_context(|| format!("no {what} of server {id}"))?
+            .parse()?)
+    };
+    Ok([
+        sample("synced")?,
+        sample("lag_txns")?,
+        sample("lag_seconds")?,
+    ])
+}
+
+#[test]
+fn a_leader_knows_how_far_apaches_learners_are() -> Result<()> {
+    const OBSERVER: u8 = 4;
+    let _alone = alone();
+    let settings = Settings {
+        in_memory: true,
+        ..Settings::default()
+    };
+    let kinds = [Kind::Apache, Kind::Quorate, Kind::Quorate, Kind::Apache];
+    let mut ensemble = Ensemble::placed(&kinds, &settings, |server| {
+        server.observer = server.id == OBSERVER;
+    })?;
+    // Of two servers with equal histories the higher id leads.
+    for id in [2, 3] {
+        ensemble.server(id)?.start()?;
+    }
+    ensure!(ensemble.leader()? == 3, "another one leads");
+    ensemble.start_all()?;
+    ensemble.wait_serving()?;
+    let leader = ensemble.server(3)?;
+    let (client, admin) = (leader.client_address(), leader.admin_address());
+    write_some(client, "/here")?;
+    for id in [1, 2, OBSERVER] {
+        wait_for("a level learner", LIMIT, || {
+            let lag = lag_of(admin, id).map_err(|e| e.to_string())?;
+            let is_level = lag == [1.0, 0.0, 0.0];
+            is_level.then_some(()).ok_or(format!("{id}: {lag:?}"))
+        })?;
+    }
+    ensemble.server(OBSERVER)?.process()?.pause()?;
+    write_some(client, "/while-it-stands")?;
+    let grown = wait_for("a lag that grows", LIMIT, || {
+        let lag = lag_of(admin, OBSERVER).map_err(|e| e.to_string())?;
+        let [_, txns, seconds] = lag;
+        let is_behind = txns >= 100.0 && seconds >= 1.0;
+        is_behind.then_some(()).ok_or(format!("{lag:?}"))
+    });
+    ensemble.server(OBSERVER)?.process()?.go_on()?;
+    grown?;
+    wait_for("a level learner again", LIMIT, || {
+        let lag = lag_of(admin, OBSERVER).map_err(|e| e.to_string())?;
+        let is_level = lag == [1.0, 0.0, 0.0];
+        is_level.then_some(()).ok_or(format!("{lag:?}"))
+    })?;
     Ok(())
 }
