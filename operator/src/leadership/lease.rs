@@ -20,17 +20,29 @@ const CALL_MAX: Duration = Duration::from_secs(3);
 pub struct Leadership {
     api: Api<Lease>,
     name: String,
-    started: Instant,
+    clock: Box<dyn Fn() -> Duration + Send + Sync>,
     candidate: Mutex<Candidate>,
 }
 
 impl Leadership {
     /// Wants the Lease `name` in `namespace`, under a name that no other process ever has.
     pub fn new(client: Client, namespace: &str, name: &str, me: String) -> Self {
+        let started = Instant::now();
+        Self::with_clock(client, namespace, name, me, move || started.elapsed())
+    }
+
+    /// The same with another clock, which tells the time that has passed since some moment.
+    pub fn with_clock(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        me: String,
+        clock: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
-            started: Instant::now(),
+            clock: Box::new(clock),
             candidate: Mutex::new(Candidate::new(me)),
         }
     }
@@ -43,7 +55,7 @@ impl Leadership {
     }
 
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        (self.clock)()
     }
 
     /// Whether nobody else can be at work now.

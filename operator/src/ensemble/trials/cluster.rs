@@ -420,7 +420,8 @@ impl Cluster {
     fn bring_settings(&mut self) {
         let revision = self.revision_of_settings();
         for pod in self.pods.values_mut().filter(|pod| pod.running) {
-            if pod.settings.is_none() || self.dice.below(3) == 0 {
+            let other = pod.settings != revision;
+            if other && (pod.settings.is_none() || self.dice.below(3) == 0) {
                 pod.settings.clone_from(&revision);
             }
         }

@@ -80,7 +80,11 @@ pub(super) fn context(
 pub(super) fn leadership(world: &World, name: &str, failpoints: &Failpoints) -> Arc<Leadership> {
     let client = client(world, name, failpoints);
     let lease = "quorate-operator";
-    Arc::new(Leadership::new(client, NAMESPACE, lease, name.to_owned()))
+    let (name, started) = (name.to_owned(), clock());
+    let passed = move || Duration::try_from(clock().duration_since(started)).unwrap_or_default();
+    Arc::new(Leadership::with_clock(
+        client, NAMESPACE, lease, name, passed,
+    ))
 }
 
 /// Has the Lease, or has it still; false where somebody else has it.
