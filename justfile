@@ -88,6 +88,10 @@ rendered: harness
 monitoring filter="":
     cargo test -p quorate-e2e --test monitoring {{ filter }}
 
+# The pictures of the page in docs/images, of the server that was built last.
+pictures: binaries harness
+    {{ e2e }} pictures
+
 # The whole path on a cluster: up, install, example, read, write. Set KUBECONFIG to use your own.
 demo: binaries harness
     {{ e2e }} demo up

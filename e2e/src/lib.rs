@@ -5,6 +5,7 @@
 //! written down in a state directory, so that any later process can take it down again.
 
 pub mod bench;
+pub mod browser;
 /// Where built tools and the state of clusters are kept.
 pub mod cache;
 pub mod cluster;
@@ -19,6 +20,7 @@ pub mod mixed;
 pub mod monitoring;
 /// Servers to talk to and to compare with.
 pub mod peers;
+pub mod pictures;
 /// What the tool tells while it works.
 pub mod progress;
 pub mod reconfig;

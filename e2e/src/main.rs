@@ -17,6 +17,7 @@ use quorate_e2e::migrate;
 use quorate_e2e::mixed;
 use quorate_e2e::monitoring;
 use quorate_e2e::peers::tool::{self, PeerJob};
+use quorate_e2e::pictures;
 use quorate_e2e::progress::Progress;
 use quorate_e2e::reconfig;
 use quorate_e2e::suites;
@@ -70,6 +71,8 @@ enum Job {
     ReconfigMatrix(reconfig::Arguments),
     /// Pass on the lead and kill leaders while clients write and watch.
     Handover(handover::Plan),
+    /// Take the pictures of the page that are in docs/images.
+    Pictures(pictures::Arguments),
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
     Demo {
         /// The cluster's name.
@@ -218,6 +221,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             histories::run(&progress, &job)?;
         }
         Job::ReconfigMatrix(job) => reconfig::run(&progress, &job)?,
+        Job::Pictures(job) => pictures::run(&progress, &job)?,
         Job::Handover(plan) => handover::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
         Job::Image(ImageJob::Load { archive, cluster }) => {

@@ -3,6 +3,8 @@
 use kube::client::UpgradeConnectionError;
 use thiserror::Error;
 
+use crate::text::clean;
+
 /// Why something was not done.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -144,7 +146,7 @@ impl Asked<'_> {
         let by = if let kube::Error::Api(status) = error
             && matches!(status.code, 401 | 403)
         {
-            Some(format!(" ({})", status.message))
+            Some(format!(" ({})", clean(&status.message)))
         } else if let kube::Error::UpgradeConnection(why) = error
             && let UpgradeConnectionError::ProtocolSwitch(status) = why
             && matches!(status.as_u16(), 401 | 403)
@@ -174,7 +176,7 @@ impl Asked<'_> {
 #[must_use]
 pub fn words(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
-        return status.message.clone();
+        return clean(&status.message);
     }
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -185,7 +187,7 @@ pub fn words(error: &kube::Error) -> String {
         }
         source = inner.source();
     }
-    text
+    clean(&text)
 }
 
 #[cfg(test)]
@@ -225,11 +227,11 @@ mod tests {
     fn other_errors_keep_their_words() {
         let status = Status {
             code: 409,
-            ..Status::failure("changed meanwhile", "Conflict")
+            ..Status::failure("changed\u{1b} meanwhile", "Conflict")
         };
         let text = asked()
             .failed(&kube::Error::Api(status.boxed()))
             .to_string();
-        assert!(text.ends_with(": changed meanwhile"), "{text}");
+        assert!(text.ends_with(": changed  meanwhile"), "{text}");
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::wait_for;
+
 /// How long the page may take.
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -55,6 +57,22 @@ pub fn transfer(address: SocketAddr, target: Option<u8>) -> Result<String> {
     let mut answer = Vec::new();
     stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Tells `leader` to pass on the lead to `successor` until that one leads and serves. Who has just followed a
+/// new leader is not level yet and refuses, and a busy leader may not hear in time that it was done.
+///
+/// # Errors
+/// When it does not within `limit`.
+pub fn pass_on(leader: SocketAddr, id: u8, successor: SocketAddr, limit: Duration) -> Result<()> {
+    wait_for("the lead to be passed on", limit, || {
+        let answer = transfer(leader, Some(id)).map_err(|e| e.to_string())?;
+        let status = status(successor).map_err(|e| e.to_string())?;
+        if status.role == "leader" && status.serving {
+            return Ok(());
+        }
+        Err(format!("server {id} is {}: {answer}", status.role))
+    })
 }
 
 /// Fetches the status.

@@ -1,13 +1,14 @@
 //! Interop and fault tests with real servers and real clients on loopback.
 //!
-//! They need the server binary (`QUORATE_BIN`, or a release build), Java, Maven and Python; what is
-//! missing makes them fail.
+//! They need the server binary (`QUORATE_BIN`, or a release build), Java, Maven, Python and
+//! Chromium; what is missing makes them fail.
 
 mod ensemble_chart;
 mod faults;
 mod helm;
 mod interop;
 mod operator_scope;
+mod page;
 mod suites;
 mod twin;
 

@@ -3,6 +3,7 @@
 mod commands;
 mod form;
 mod json;
+mod page;
 mod privileged;
 mod reconfig;
 mod transfer;
@@ -197,7 +198,7 @@ pub async fn run(clients: Arc<ClientPort>, listener: TcpListener) -> std::io::Re
     let reconfig = Router::new()
         .route("/v1/reconfig", routing::post(reconfig::post))
         .layer(DefaultBodyLimit::max(reconfig::BODY_LEN_MAX))
-        .with_state(clients);
+        .with_state(clients.clone());
     let app = Router::new()
         .route("/livez", routing::get(livez))
         .route("/readyz", routing::get(readyz))
@@ -207,6 +208,7 @@ pub async fn run(clients: Arc<ClientPort>, listener: TcpListener) -> std::io::Re
         .route("/v1/form", routing::post(form::post))
         .with_state(monitor)
         .merge(reconfig)
+        .merge(page::routes(clients))
         .merge(commands.unwrap_or_default());
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).await
@@ -273,14 +275,14 @@ async fn metrics_page(State(monitor): State<Arc<Monitor>>) -> Response {
 }
 
 async fn status(State(monitor): State<Arc<Monitor>>) -> Json<StatusPage> {
-    Json(page(&monitor))
+    Json(status_page(&monitor))
 }
 
 fn role_name(monitor: &Monitor) -> &'static str {
     Monitor::mode_name(&monitor.published().status).unwrap_or("looking")
 }
 
-fn page(monitor: &Monitor) -> StatusPage {
+fn status_page(monitor: &Monitor) -> StatusPage {
     let published = monitor.published();
     let s = &published.status;
     let (server_id, config) = match monitor.ensemble() {

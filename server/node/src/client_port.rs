@@ -12,6 +12,7 @@ mod listener;
 mod pace;
 mod places;
 mod stats;
+mod znode;
 
 pub use connection::{Client, ClientMessage};
 pub(crate) use four_letter::{
@@ -22,3 +23,4 @@ pub use greeting::Speaks;
 pub use in_process::{InProcessError, change_members};
 pub use listener::{ClientPort, run};
 pub use stats::{ConnPicture, ConnStats};
+pub use znode::{Hidden, Znode, ZnodeError, read_znode};

@@ -21,6 +21,7 @@ mod reader;
 mod runtime;
 mod settings;
 mod tls;
+mod zones;
 
 pub use auth::PeerAuthSettings;
 pub use dynamic::ConfigFiles;
@@ -29,7 +30,8 @@ pub use flags::{Flag, Flags};
 pub use identity::{PodIdentity, settle_my_id};
 pub use limits::{ConnectionThrottle, LargeRequests, Limits, RequestThrottle, SessionWeights};
 pub use members_file::settle_members;
-pub use monitoring::{AdminSettings, MetricsProvider};
+pub use monitoring::{AdminSettings, MetricsProvider, PageLogin};
 pub use runtime::{RUNTIME_KEYS, RuntimeSettings, changed_keys, revision_of};
 pub use settings::{BindAddress, MembersFrom, Mode, SessionSettings, Settings, bind, read_text};
 pub use tls::{ClientAuth, PeerTlsSettings, PemFile, ServerNames, TlsSettings, TlsVersion};
+pub use zones::Zones;

@@ -21,6 +21,7 @@ pub mod driver;
 pub mod election_port;
 pub mod events;
 mod flow;
+pub mod history;
 pub mod inspect;
 pub mod listen;
 pub mod members;

@@ -15,6 +15,7 @@ use zk_wire::{Sid, Zxid};
 use crate::client_port::Client;
 use crate::clock::Clock;
 use crate::config::{MetricsProvider, Settings};
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::nonce;
 use crate::query::Queries;
@@ -49,6 +50,8 @@ pub struct Monitor {
     pub clock: Clock,
     /// Counters.
     pub metrics: Metrics,
+    /// What happened lately.
+    pub history: History,
     /// Settings, as they are from a start to the next.
     pub settings: Settings,
     /// Random text of this process: whoever saw another one knows that it is gone.
@@ -94,6 +97,7 @@ impl Monitor {
         Self {
             clock,
             metrics: Metrics::default(),
+            history: History::default(),
             in_force: ArcSwap::from_pointee(InForce::at_start(settings.runtime.clone())),
             settings,
             life: nonce::fresh()

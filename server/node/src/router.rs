@@ -21,6 +21,7 @@ use crate::disk::DiskQueue;
 use crate::election_port::ElectionPort;
 use crate::events;
 use crate::flow::Flow;
+use crate::history::Election;
 use crate::members;
 use crate::metrics::Limit;
 use crate::monitor::Monitor;
@@ -253,6 +254,19 @@ impl Router {
             }
             PeerEvent::FormRefused { why } => {
                 self.monitor.formed.send_replace(Some(Err(why.clone())));
+                None
+            }
+            PeerEvent::Elected {
+                leader,
+                took_ms,
+                cause,
+            } => {
+                self.monitor.history.elected(Election {
+                    at_ms: self.monitor.clock.wall_ms(),
+                    leader: leader.0,
+                    cause: cause.name(),
+                    took_ms: *took_ms,
+                });
                 None
             }
             PeerEvent::MayLeave => {

@@ -22,7 +22,7 @@ use crate::client_port::NOT_SERVING;
 use crate::monitor::Monitor;
 
 use snapshot::Limiter;
-pub(super) use snapshot::{authorize, require_super};
+pub(super) use snapshot::{Refusal, authorize, identities, require_super};
 
 /// Name and other names of each command.
 const COMMANDS: [(&str, &[&str]); 28] = [

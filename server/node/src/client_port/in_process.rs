@@ -30,8 +30,8 @@ const SESSION_MS: i32 = 30_000;
 /// Bytes that may be under way in each direction.
 const PIPE_LEN: usize = 64 * 1024;
 
-/// Longest answer that is taken, bytes; a config is a few lines a server.
-const FRAME_LEN_MAX: usize = 4 << 20;
+/// Longest config that is taken, bytes: a few lines a server.
+const CONFIG_LEN_MAX: usize = 4 << 20;
 
 /// No change, or none that is known.
 #[derive(Debug, Error)]
@@ -56,18 +56,8 @@ pub async fn change_members(
     change: ReconfigRequest,
 ) -> Result<Bytes, InProcessError> {
     let deadline = Instant::now() + ANSWER_MAX;
-    let (ours, theirs) = tokio::io::duplex(PIPE_LEN);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let identities = all_rights(port);
-    let server = port.clone();
-    tokio::spawn(async move {
-        let why = connection::serve_within(&server, theirs, address, identities, deadline).await;
-        tracing::debug!("client within the process: {why}");
-    });
-    let mut link = Link {
-        stream: ours,
-        unread: BytesMut::new(),
-    };
+    let mut link = Link::begin(port, address, all_rights(port), deadline, CONFIG_LEN_MAX);
     let late = |_| "no answer in time".to_owned();
     let connected = timeout_at(deadline, link.connect()).await;
     connected
@@ -79,10 +69,7 @@ pub async fn change_members(
         .map_err(late)
         .and_then(|asked| asked)
         .map_err(InProcessError::Unknown)?;
-    // The answer is there whether or not the session ends in order.
-    if let Ok(Err(why)) = timeout(CLOSE_MAX, link.ask(Xid(2), &Request::CloseSession)).await {
-        tracing::debug!("closing the session within the process: {why}");
-    }
+    link.close(Xid(2)).await;
     if code != 0 {
         return Err(InProcessError::Code(code));
     }
@@ -101,13 +88,39 @@ fn all_rights(port: &ClientPort) -> Vec<Id> {
         .collect()
 }
 
-struct Link {
+/// The client's end of a connection within the process.
+pub(super) struct Link {
     stream: DuplexStream,
     unread: BytesMut,
+    frame_len_max: usize,
 }
 
 impl Link {
-    async fn connect(&mut self) -> Result<(), String> {
+    /// Opens a connection as `identities` from `address`, whose first frame must be there by `deadline`;
+    /// longer answers than `frame_len_max` bytes are an error.
+    pub(super) fn begin(
+        port: &Arc<ClientPort>,
+        address: SocketAddr,
+        identities: Vec<Id>,
+        deadline: Instant,
+        frame_len_max: usize,
+    ) -> Self {
+        let (stream, theirs) = tokio::io::duplex(PIPE_LEN);
+        let server = port.clone();
+        tokio::spawn(async move {
+            let why =
+                connection::serve_within(&server, theirs, address, identities, deadline).await;
+            tracing::debug!("client within the process: {why}");
+        });
+        Self {
+            stream,
+            unread: BytesMut::new(),
+            frame_len_max,
+        }
+    }
+
+    /// Begins a session.
+    pub(super) async fn connect(&mut self) -> Result<(), String> {
         let request = ConnectRequest {
             last_zxid_seen: Zxid::ZERO,
             timeout_ms: SESSION_MS,
@@ -124,7 +137,11 @@ impl Link {
     }
 
     /// Asks, and waits for the answer: its code and the rest of it.
-    async fn ask(&mut self, xid: Xid, request: &Request) -> Result<(i32, Reader), String> {
+    pub(super) async fn ask(
+        &mut self,
+        xid: Xid,
+        request: &Request,
+    ) -> Result<(i32, Reader), String> {
         self.send(&request.encode_with_header(xid)).await?;
         loop {
             let mut reader = Reader::unlimited(self.frame().await?);
@@ -132,6 +149,13 @@ impl Link {
             if header.xid == xid {
                 return Ok((header.err, reader));
             }
+        }
+    }
+
+    /// Ends the session; what was answered is there whether or not it ends in order.
+    pub(super) async fn close(&mut self, xid: Xid) {
+        if let Ok(Err(why)) = timeout(CLOSE_MAX, self.ask(xid, &Request::CloseSession)).await {
+            tracing::debug!("closing the session within the process: {why}");
         }
     }
 
@@ -145,7 +169,7 @@ impl Link {
 
     async fn frame(&mut self) -> Result<Bytes, String> {
         loop {
-            let whole = take_frame(&mut self.unread, 0, FRAME_LEN_MAX);
+            let whole = take_frame(&mut self.unread, 0, self.frame_len_max);
             if let Some(frame) = whole.map_err(|e| e.to_string())? {
                 return Ok(frame);
             }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::metrics::Limit;
 use crate::config::RuntimeSettings;
+use crate::metrics::Limit;
 
 /// The connections of one listener.
 #[derive(Debug, Default)]

@@ -25,6 +25,17 @@ pub struct AdminSettings {
     pub restore_interval: Duration,
     /// The same number as Apache's limit of snapshots takes it: microseconds.
     pub snapshot_interval: Duration,
+    /// `quorate.page.login`.
+    pub page_login: PageLogin,
+}
+
+/// Who sees the page and what it is made of. Its znode browser wants an identity in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageLogin {
+    /// Everybody, as everybody sees the commands.
+    Optional,
+    /// Who is super, or is named at the root for everything.
+    Required,
 }
 
 /// `metricsProvider.className`: how metrics are spelled, and where they are.
@@ -68,17 +79,28 @@ pub(super) fn admin(r: &Reader) -> Result<Option<AdminSettings>, ConfigError> {
         restore_enabled: r.flag("admin.restore.enabled", true)?,
         restore_interval: ms(interval),
         snapshot_interval: Duration::from_micros(interval),
+        page_login: page_login(r)?,
     };
     // Only this very word switches it off in Apache, too.
     let off = r.text("admin.enableServer") == Some("false");
     Ok(Some(settings).filter(|_| !off))
 }
 
+fn page_login(r: &Reader) -> Result<PageLogin, ConfigError> {
+    const KEY: &str = "quorate.page.login";
+    match r.text(KEY) {
+        None | Some("optional") => Ok(PageLogin::Optional),
+        Some("required") => Ok(PageLogin::Required),
+        Some(_) => Err(r.bad(KEY, "write optional or required")),
+    }
+}
+
 fn command_url(r: &Reader, url: &str) -> Result<String, ConfigError> {
     let trimmed = url.trim_end_matches('/');
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-    let taken = ["/livez", "/readyz", "/metrics", "/v1"];
-    if !trimmed.starts_with('/') || !trimmed.chars().all(plain) || taken.contains(&trimmed) {
+    let taken = ["livez", "readyz", "metrics", "v1", "ui"];
+    let first = trimmed.split('/').nth(1).unwrap_or_default();
+    if !trimmed.starts_with('/') || !trimmed.chars().all(plain) || taken.contains(&first) {
         let why = "write a path such as /commands that is not one of this server's own pages";
         return Err(r.bad("admin.commandURL", why));
     }

@@ -20,6 +20,7 @@ use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
 use super::runtime::RuntimeSettings;
 use super::tls::{self, PeerTlsSettings, TlsSettings};
+use super::zones::Zones;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +178,8 @@ pub struct Settings {
     pub text: String,
     /// `quorate.ensembleId`.
     pub ensemble_id: Option<String>,
+    /// Where the members are.
+    pub zones: Zones,
     /// To be logged once.
     pub warnings: Vec<String>,
 }
@@ -282,6 +285,7 @@ impl Settings {
             properties: r.properties(),
             text: String::new(),
             ensemble_id: r.text("quorate.ensembleId").map(str::to_owned),
+            zones: Zones::read(r)?,
             mode,
             warnings,
         })

@@ -168,7 +168,10 @@ impl Worker {
         let took = self.monitor.clock.elapsed().saturating_sub(before);
         self.monitor.metrics.fsync.observe_ms(took);
         self.monitor.metrics.fsync_duration.observe(took);
-        if took >= self.monitor.in_force().settings.fsync_warning {
+        let is_slow = took >= self.monitor.in_force().settings.fsync_warning;
+        let at_ms = self.monitor.clock.wall_ms();
+        self.monitor.history.flushed(at_ms, took, is_slow);
+        if is_slow {
             self.monitor.metrics.fsync_slow.inc();
             warn!("fsync of the transaction log took {} ms", took.as_millis());
         }

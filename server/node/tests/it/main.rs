@@ -12,6 +12,7 @@ mod ensemble;
 mod inspect;
 mod limits;
 mod metrics;
+mod page;
 mod pki;
 mod process;
 mod raw_client;

@@ -41,7 +41,10 @@ impl Limiter {
 pub(in crate::admin) type Refusal = (StatusCode, &'static str);
 
 /// Whom the header names.
-fn identities(monitor: &Monitor, headers: &HeaderMap) -> Result<Vec<Id>, Refusal> {
+pub(in crate::admin) fn identities(
+    monitor: &Monitor,
+    headers: &HeaderMap,
+) -> Result<Vec<Id>, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         let why = "Auth info is missing for the command";
         return Err((StatusCode::UNAUTHORIZED, why));

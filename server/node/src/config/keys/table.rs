@@ -163,6 +163,9 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("quorate.hold.timeMaxMs", Prefixed),
     ("quorate.hold.requestsMax", Prefixed),
     ("quorate.hold.bytesMax", Prefixed),
+    ("quorate.page.login", Prefixed),
+    ("quorate.zone", Prefixed),
+    ("quorate.zone.N", Prefixed),
 ];
 
 const THREADS: &str = "threads and queues of the Java server";
