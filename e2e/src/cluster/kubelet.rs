@@ -56,6 +56,8 @@ fn configuration(layout: &Layout, node: &Node) -> Result<serde_json::Value> {
     Ok(json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
+        // How soon a changed ConfigMap or Secret is in the pods; a minute by default.
+        "syncFrequency": "10s",
         "address": node.address(),
         "authentication": { "anonymous": { "enabled": true }, "webhook": { "enabled": false } },
         "authorization": { "mode": "AlwaysAllow" },

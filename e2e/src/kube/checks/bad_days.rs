@@ -25,7 +25,7 @@ const GAP_LIMIT: Duration = Duration::from_secs(3);
 const PAUSE_MAX_MS: usize = 6000;
 
 /// Of each fault there must have been so many for this to have been a test.
-const DEALT_MIN: u64 = 5;
+const DEALT_MIN: u64 = 3;
 
 /// The API server is killed in the middle of each wish.
 pub(super) fn api_server_is_restarted(bench: &Bench<'_>) -> Result<String> {
