@@ -94,6 +94,8 @@ pub(super) const OWN: &[Own] = &[
     own(Counter, "zk_sessions_expired_total", &[], "", "Sessions that this member ended as their time was over: as leader, and its own local ones"),
     own(Counter, "zk_limit_reached_total", &["limit"], "", "Times that a limit was reached: see below"),
     own(Gauge, "zk_outstanding_requests_limit", &[], "", "Requests of clients that this member lets under way: its share of globalOutstandingLimit"),
+    own(Counter, "zk_settings_applied_total", &[], "", "Settings taken while the server ran"),
+    own(Counter, "zk_settings_refused_total", &[], "", "Settings refused while the server ran"),
     own(Counter, "zk_slow_clients_closed_total", &[], "", "Clients closed since they did not read their replies"),
     own(Gauge, "zk_tls_certificate_not_before_seconds", &["listener"], "seconds since 1970", "First second of the certificate in use for clients (client) and other servers (quorum)"),
     own(Gauge, "zk_tls_certificate_not_after_seconds", &["listener"], "seconds since 1970", "Last second of this certificate"),
