@@ -5,6 +5,7 @@
 //! - `members`: how servers are asked for their role, and to change the members;
 //! - `key`: what the operator shows to the servers follows from it;
 //! - `quantity`: sizes of volumes, compared;
+//! - `read_again`: what is asked of the API server once more;
 //! - `scope`: which namespaces it works in;
 //! - `leadership`: which of several operators works;
 //! - `failpoints`: where the operator can be made to fail, in builds that ask for it;
@@ -25,4 +26,5 @@ pub mod leadership;
 pub mod members;
 pub mod metrics;
 pub mod quantity;
+pub mod read_again;
 pub mod scope;

@@ -10,10 +10,8 @@ use clap::{Parser, Subcommand};
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
-#[cfg(feature = "failpoints")]
 use kube::Config;
 use kube::api::{Api, ListParams};
-#[cfg(feature = "failpoints")]
 use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
 use quorate_operator::crd::{ZkEnsemble, chart_schema, crd_yaml};
@@ -27,6 +25,7 @@ use quorate_operator::key;
 use quorate_operator::leadership::{Leadership, see_operator};
 use quorate_operator::members::{HttpMembers, Members};
 use quorate_operator::metrics::Metrics;
+use quorate_operator::read_again;
 use quorate_operator::scope::{self, Scope};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -240,7 +239,10 @@ async fn work(
 /// The ways to the API server and to the servers.
 #[cfg(not(feature = "failpoints"))]
 async fn ways_out(_: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
-    Ok((Client::try_default().await?, HttpMembers))
+    let client = ClientBuilder::try_from(Config::infer().await?)?
+        .with_layer(&read_again::layer())
+        .build();
+    Ok((client, HttpMembers))
 }
 
 /// The ways to the API server and to the servers, with failpoints on them.
@@ -249,6 +251,7 @@ async fn ways_out(arguments: &RunArguments) -> anyhow::Result<(Client, impl Memb
     let switches = arguments.failpoints.clone();
     let failpoints = Failpoints::at_random(switches, arguments.failpoint_exits);
     let client = ClientBuilder::try_from(Config::infer().await?)?
+        .with_layer(&read_again::layer())
         .with_layer(&FailpointLayer(failpoints.clone()))
         .build();
     Ok((client, FailpointMembers::new(HttpMembers, failpoints)))

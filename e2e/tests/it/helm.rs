@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use quorate_e2e::progress::Progress;
-use quorate_e2e::tools::{clients, debian};
+use quorate_e2e::tools::clients;
 
 use crate::alone;
 
@@ -18,12 +18,7 @@ pub(crate) fn chart(name: &str) -> PathBuf {
 /// Helm, brought if it is not there; without a cluster that it could reach.
 pub(crate) fn helm() -> Result<Command> {
     let _machine = alone();
-    if clients::locate("helm").is_err() {
-        let progress = Progress::default();
-        debian::install(&progress)?;
-        clients::install(&progress)?;
-    }
-    let mut command = Command::new(clients::locate("helm")?);
+    let mut command = Command::new(clients::helm(&Progress::default())?);
     command.env("KUBECONFIG", "/dev/null");
     Ok(command)
 }

@@ -26,8 +26,8 @@ use crate::scope::{Scope, api};
 /// Wait after the first failure; it doubles with each further one.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 
-/// Longest wait between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(120);
+/// Longest wait between two tries: an API server that answers again is not to be waited for.
+const BACKOFF_MAX: Duration = Duration::from_secs(20);
 
 /// Events within this time lead to one reconcile: a rollout of pods comes as a burst.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -203,7 +203,7 @@ mod tests {
             (1, 500, 1000),
             (2, 1000, 2000),
             (5, 8000, 16000),
-            (40, 60_000, 120_000),
+            (40, 10_000, 20_000),
         ] {
             for random in [0, 1, 12345, u64::MAX] {
                 let wait = wait_after(failures, random).as_millis();
