@@ -68,15 +68,8 @@ struct RunArguments {
     /// Name of this process in the Lease of the operators, e.g. that of its pod.
     #[arg(long, env = "QUORATE_POD_NAME", default_value = "quorate-operator")]
     pod_name: String,
-    /// Namespace of the Lease and of the key; that of the kubeconfig's context if not given.
-    #[arg(long, env = "QUORATE_POD_NAMESPACE")]
-    pod_namespace: Option<String>,
-    /// Name of the Lease that the operators of one cluster share; their key is named after it.
-    #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
-    lease: String,
-    /// Namespaces to work in, with commas between them; all without this.
-    #[arg(long, env = "QUORATE_NAMESPACES", value_delimiter = ',')]
-    namespaces: Vec<String>,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Failpoints to switch on, with commas between them, e.g. after:delete-pods:1:exit.
     #[cfg(feature = "failpoints")]
     #[arg(long, env = "QUORATE_FAILPOINTS", value_delimiter = ',')]
@@ -90,17 +83,37 @@ struct RunArguments {
     log_json: bool,
 }
 
+/// Where operators find each other, and where they work.
 #[derive(Debug, clap::Args)]
-struct CheckArguments {
-    /// Namespace of the Lease; that of the kubeconfig's context if not given.
+struct PlaceArguments {
+    /// Namespace of the Lease and of the key; that of the kubeconfig's context if not given.
     #[arg(long, env = "QUORATE_POD_NAMESPACE")]
     pod_namespace: Option<String>,
-    /// Name of the Lease that the operators of one cluster share.
+    /// Name of the Lease that the operators of one cluster share; their key is named after it.
     #[arg(long, env = "QUORATE_LEASE", default_value = "quorate-operator")]
     lease: String,
-    /// Namespaces that the operators work in, with commas between them; all without this.
+    /// Namespaces to work in, with commas between them; all without this.
     #[arg(long, env = "QUORATE_NAMESPACES", value_delimiter = ',')]
     namespaces: Vec<String>,
+}
+
+impl PlaceArguments {
+    /// Where what belongs to the operators themselves is.
+    fn namespace(&self, client: &Client) -> String {
+        let given = self.pod_namespace.clone();
+        given.unwrap_or_else(|| client.default_namespace().to_owned())
+    }
+
+    /// Where ensembles are.
+    fn scope(&self) -> anyhow::Result<Scope> {
+        Scope::new(self.namespaces.clone()).context("--namespaces")
+    }
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    place: PlaceArguments,
     /// How long it may take, in seconds.
     #[arg(long, default_value_t = 60)]
     within: u64,
@@ -140,18 +153,18 @@ async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let client = Client::try_default()
         .await
         .context("no configuration to reach Kubernetes")?;
-    let scope = Scope::new(arguments.namespaces.clone())?;
-    for place in scope.places() {
-        let ensembles: Api<ZkEnsemble> = scope::api(&client, place);
+    let place = &arguments.place;
+    let scope = place.scope()?;
+    for namespace in scope.places() {
+        let ensembles: Api<ZkEnsemble> = scope::api(&client, namespace);
         ensembles
             .list(&ListParams::default().limit(1))
             .await
             .context("cannot list ZkEnsembles; is the CRD installed?")?;
     }
-    let namespace = arguments.pod_namespace.clone();
-    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let namespace = place.namespace(&client);
     let within = Duration::from_secs(arguments.within);
-    let operator = see_operator(client, &namespace, &arguments.lease, within).await?;
+    let operator = see_operator(client, &namespace, &place.lease, within).await?;
     writeln!(std::io::stdout(), "{operator} works").context("cannot print")
 }
 
@@ -168,7 +181,7 @@ fn start_log(json: bool) {
 }
 
 async fn run(arguments: RunArguments) -> anyhow::Result<()> {
-    let scope = Scope::new(arguments.namespaces.clone()).context("--namespaces")?;
+    let scope = arguments.place.scope()?;
     let stop = stop_on_signal()?;
     let metrics = Metrics::new().context("cannot register metrics")?;
     let readiness = Readiness::default();
@@ -202,15 +215,20 @@ async fn work(
         () = stopped(stop.clone()) => return Ok(()),
     }
     readiness.set();
-    tracing::info!(image = %arguments.server_image, namespaces = ?arguments.namespaces, "operator runs");
+    tracing::info!(image = %arguments.server_image, namespaces = ?arguments.place.namespaces, "operator runs");
     let leadership = Arc::new(lead(&client, arguments));
     tokio::select! {
         () = leadership.acquired() => {}
         () = stopped(stop.clone()) => return Ok(()),
     }
     metrics.leads(true);
-    let namespace = namespace(&client, arguments);
-    let key = key::ensure(&client, &namespace, &format!("{}-key", arguments.lease)).await?;
+    let namespace = arguments.place.namespace(&client);
+    let key = key::ensure(
+        &client,
+        &namespace,
+        &format!("{}-key", arguments.place.lease),
+    )
+    .await?;
     let context = Context {
         client: client.clone(),
         members,
@@ -262,8 +280,8 @@ async fn ways_out(arguments: &RunArguments) -> anyhow::Result<(Client, impl Memb
 fn lead(client: &Client, arguments: &RunArguments) -> Leadership {
     let random = RandomState::new().hash_one(std::process::id());
     let me = format!("{}_{random:016x}", arguments.pod_name);
-    let namespace = namespace(client, arguments);
-    Leadership::new(client.clone(), &namespace, &arguments.lease, me)
+    let namespace = arguments.place.namespace(client);
+    Leadership::new(client.clone(), &namespace, &arguments.place.lease, me)
 }
 
 /// Who writes events.
@@ -272,12 +290,6 @@ fn reporter(arguments: &RunArguments) -> Reporter {
         controller: "quorate-operator".to_owned(),
         instance: Some(arguments.pod_name.clone()),
     }
-}
-
-/// Where what belongs to the operators themselves is.
-fn namespace(client: &Client, arguments: &RunArguments) -> String {
-    let given = arguments.pod_namespace.clone();
-    given.unwrap_or_else(|| client.default_namespace().to_owned())
 }
 
 /// Returns a flag that turns true at SIGTERM or SIGINT.

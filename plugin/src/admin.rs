@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use quorate_operator::members::ADMIN_PORT;
+use quorate_operator::members::{ADMIN_PORT, http};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -111,35 +109,15 @@ async fn ask<S>(stream: S, method: Method, path: &str) -> Result<(StatusCode, By
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let failed = |error: hyper::Error| format!("HTTP exchange failed: {error}");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(failed)?;
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(HOST, "localhost")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(Bytes::new()))
         .map_err(|error| format!("cannot ask: {error}"))?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(failed)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_LEN_MAX)
-            .collect()
-            .await;
-        let body = body.map_err(|error| format!("cannot read the answer: {error}"))?;
-        Ok((status, body.to_bytes()))
-    };
-    // The connection must be polled for the exchange to move; it ends with the exchange.
-    tokio::pin!(exchange, connection);
-    tokio::select! {
-        biased;
-        answer = &mut exchange => answer,
-        ended = &mut connection => match ended {
-            Ok(()) => exchange.await,
-            Err(error) => Err(failed(error)),
-        },
-    }
+    http::over(stream, request, ANSWER_LEN_MAX)
+        .await
+        .map_err(|silence| silence.to_string())
 }
 
 #[cfg(test)]

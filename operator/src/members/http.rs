@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::Silence;
@@ -57,9 +58,6 @@ async fn exchange_in_time(
     let stream = TcpStream::connect(address)
         .await
         .map_err(Silence::Connect)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(Silence::Http)?;
     let mut request = Request::new(Full::new(question.body));
     *request.method_mut() = question.method;
     *request.uri_mut() = question
@@ -74,10 +72,29 @@ async fn exchange_in_time(
     if let Some(authorization) = question.authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
+    over(stream, request, ANSWER_LEN_MAX_BYTES).await
+}
+
+/// One exchange over a connection, whatever it is carried by; at most `len_max` bytes of an answer are read.
+///
+/// # Errors
+///
+/// When the connection ends before the answer, or that is longer.
+pub async fn over<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    len_max: usize,
+) -> Result<(StatusCode, Bytes), Silence>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(Silence::Http)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(Silence::Http)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_LEN_MAX_BYTES);
+        let body = Limited::new(response.into_body(), len_max);
         let body = body.collect().await.map_err(Silence::Body)?.to_bytes();
         Ok((status, body))
     };

@@ -6,7 +6,8 @@
 //! A server that does not answer is an observation like any other and never an error.
 
 mod credential;
-mod http;
+/// One HTTP exchange.
+pub mod http;
 mod report;
 
 use std::future::Future;

@@ -3,25 +3,17 @@
 //! built with failpoints.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::clients::equal_digests;
-use super::faults::{check_all_there, delete_by_force};
-use super::{Bench, READY_LIMIT, manifest, wishes};
-use crate::kube::load::Load;
+use super::faults::delete_by_force;
+use super::{Bench, wishes};
 use crate::kube::zke::{pod_name, uid};
 use crate::kube::{Kubectl, OPERATOR_NAMESPACE};
 
-const WRITERS: usize = 2;
-
 /// Of a thousand failpoints that an operator comes to, so many end it.
 const EXITS_PER_MILLE: u32 = 4;
-
-/// How long writes may stay away when a leader is restarted.
-const GAP_LIMIT: Duration = Duration::from_secs(3);
 
 /// Ends that there must be for this to have been a test.
 const ENDS_MIN: usize = 10;
@@ -35,20 +27,13 @@ struct Ends(BTreeMap<(String, u64), String>);
 
 pub(super) fn operators_end_at_failpoints(bench: &Bench<'_>) -> Result<String> {
     let kubectl = bench.zke.kubectl;
-    let load = Load::start(bench.service()?, "/failpoints", WRITERS)?;
-    let began = Instant::now();
-    set_variable(kubectl, &format!("{VARIABLE}={EXITS_PER_MILLE}"))?;
     let mut ends = Ends::default();
-    let outcome = wishes::come_true(bench, || Ok(()), || ends.note(kubectl));
-    set_variable(kubectl, &format!("{VARIABLE}-"))?;
-    outcome?;
-    kubectl.apply(bench.zke.namespace, &manifest())?;
-    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
-    let gap = load.longest_gap_since(began);
-    let acknowledged = load.finish()?;
-    let digest = equal_digests(bench)?;
-    check_all_there(bench, &acknowledged)?;
-    ensure!(gap <= GAP_LIMIT, "no write succeeded for {gap:?}");
+    let figures = wishes::under_load(bench, "/failpoints", || {
+        set_variable(kubectl, &format!("{VARIABLE}={EXITS_PER_MILLE}"))?;
+        let outcome = wishes::come_true(bench, || Ok(()), || ends.note(kubectl));
+        set_variable(kubectl, &format!("{VARIABLE}-"))?;
+        outcome
+    })?;
     let mut sites: Vec<&String> = ends.0.values().collect();
     let number = sites.len();
     sites.sort();
@@ -58,12 +43,8 @@ pub(super) fn operators_end_at_failpoints(bench: &Bench<'_>) -> Result<String> {
         "operators ended {number} times only; are there failpoints in this one?"
     );
     Ok(format!(
-        "operators ended {number} times at {} failpoints in {:.0} s, all wishes came true, longest write \
-         gap {:.2} s, {} acknowledged writes, all there, digest {digest}",
-        sites.len(),
-        began.elapsed().as_secs_f32(),
-        gap.as_secs_f32(),
-        acknowledged.len()
+        "operators ended {number} times at {} failpoints, {figures}",
+        sites.len()
     ))
 }
 

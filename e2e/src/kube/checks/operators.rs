@@ -26,6 +26,13 @@ fn holder(kubectl: &Kubectl) -> Result<String> {
     Ok(holder.context("nobody is in the Lease")?.to_owned())
 }
 
+/// Names of the operators' pods.
+pub(super) fn operator_pods(kubectl: &Kubectl) -> Result<Vec<String>> {
+    let pods = kubectl.get(OPERATOR_NAMESPACE, &["pods"])?;
+    let pods = pods.pointer("/items").and_then(Value::as_array);
+    Ok(pods.into_iter().flatten().map(pod_name).collect())
+}
+
 /// Names of the ConfigMaps that the operator made.
 fn config_maps(bench: &Bench<'_>) -> Result<Vec<String>> {
     let list = bench
@@ -82,9 +89,7 @@ pub(super) fn operator_pod_dies(bench: &Bench<'_>) -> Result<String> {
 pub(super) fn all_pods_and_operators_die(bench: &Bench<'_>) -> Result<String> {
     let kubectl = bench.zke.kubectl;
     let before = holder(kubectl)?;
-    let operators = kubectl.get(OPERATOR_NAMESPACE, &["pods"])?;
-    let operators = operators.pointer("/items").and_then(Value::as_array);
-    let operators: Vec<String> = operators.into_iter().flatten().map(pod_name).collect();
+    let operators = operator_pods(kubectl)?;
     let servers: Vec<String> = bench.zke.pods()?.iter().map(pod_name).collect();
     let killed = Instant::now();
     let figures = under_load_when(bench, "/everybody-dies", ALL_LIMIT, || {

@@ -1,20 +1,28 @@
 //! Everything that an operator does with voters and observers, one wish after the other, while something
 //! makes its life hard: each comes true, and no two voters are away at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 
-use super::Bench;
+use super::clients::equal_digests;
+use super::faults::check_all_there;
 use super::observers::{role, with_observers, zones};
 use super::refusals::set;
 use super::restarts::is_ready;
+use super::{Bench, READY_LIMIT, manifest};
+use crate::kube::load::Load;
 use crate::kube::zke::{condition, pod_name};
 use crate::peers::wait_for;
 
 /// Until one wish is true: each end of an operator costs the time of a Lease.
 const WISH_LIMIT: Duration = Duration::from_secs(420);
+
+/// How long writes may stay away when a leader is restarted.
+const GAP_LIMIT: Duration = Duration::from_secs(3);
+
+const WRITERS: usize = 2;
 
 /// Number of voters, number of observers, `tickTime`.
 const WISHES: [(u8, usize, &str); 7] = [
@@ -54,6 +62,33 @@ pub(super) fn come_true(
         .with_context(|| wish.clone())?;
     }
     Ok(())
+}
+
+/// Lets all wishes come true by `story` under a write load, goes back to the ensemble of before, and sees that
+/// nothing acknowledged is lost; the figures.
+pub(super) fn under_load(
+    bench: &Bench<'_>,
+    base: &str,
+    story: impl FnOnce() -> Result<()>,
+) -> Result<String> {
+    let load = Load::start(bench.service()?, base, WRITERS)?;
+    let began = Instant::now();
+    story()?;
+    let took = began.elapsed();
+    bench.zke.kubectl.apply(bench.zke.namespace, &manifest())?;
+    bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
+    let gap = load.longest_gap_since(began);
+    let acknowledged = load.finish()?;
+    let digest = equal_digests(bench)?;
+    check_all_there(bench, &acknowledged)?;
+    ensure!(gap <= GAP_LIMIT, "no write succeeded for {gap:?}");
+    Ok(format!(
+        "all wishes came true in {:.0} s, longest write gap {:.2} s, {} acknowledged writes, all there, \
+         digest {digest}",
+        took.as_secs_f32(),
+        gap.as_secs_f32(),
+        acknowledged.len()
+    ))
 }
 
 /// How far a wish has come.

@@ -184,3 +184,13 @@ impl Drop for Server {
         }
     }
 }
+
+/// What a four-letter word answers.
+pub(crate) fn word(address: &str, word: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(word.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

@@ -1,12 +1,10 @@
 //! Settings that need no restart are taken while the server runs, all at once or not at all.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::process::{PATIENCE, Server, free_ports, metric, wait_for, write_config};
+use crate::process::{Server, free_ports, metric, wait_for, write_config};
 use crate::raw_client::Client;
 
 /// A server whose file is written anew.
@@ -53,12 +51,7 @@ impl Setup {
     }
 
     fn word(&self, word: &str) -> String {
-        let mut stream = TcpStream::connect(&self.server.client).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(word.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        crate::process::word(&self.server.client, word)
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use zk_wire::client::Request;
 
-use crate::process::{PATIENCE, Server, free_ports, page, wait_for, write_config};
+use crate::process::{PATIENCE, Server, free_ports, page, wait_for, word, write_config};
 use crate::raw_client::{Client, read_frame, write_frame};
 
 fn start(dir: &std::path::Path) -> (Server, std::path::PathBuf) {
@@ -14,15 +14,6 @@ fn start(dir: &std::path::Path) -> (Server, std::path::PathBuf) {
     let mut server = Server::start(&config);
     server.wait_serving();
     (server, config)
-}
-
-fn word(address: &str, word: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(word.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 #[test]
