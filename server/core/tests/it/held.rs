@@ -151,6 +151,26 @@ fn the_lead_is_passed_on_without_an_election() {
 }
 
 #[test]
+fn the_lead_is_passed_on_before_the_first_write_of_an_epoch_to_one_with_a_snapshot() {
+    let (mut c, [.., three]) = three();
+    c.send(3, three, 1, create("/a", 0));
+    c.kill(1);
+    c.wipe(1);
+    c.hand_over(3, Some(2));
+    c.start(1);
+    c.run(200);
+    assert!(c.status(1).serving, "{}", c.story.join("\n"));
+    let status = c.status(2);
+    assert_eq!((status.zxid_logged.epoch().0, status.epoch.0), (1, 2));
+    c.hand_over(2, Some(1));
+    assert_eq!(c.leader(), Some(1), "{}", c.story.join("\n"));
+    c.run(200);
+    let (conn, _) = c.connect(3, None);
+    c.send(3, conn, 1, create("/b", 0));
+    assert_eq!(c.headers(conn), [(1, 0)]);
+}
+
+#[test]
 fn a_leader_that_passed_on_the_lead_is_let_go_when_a_quorum_follows_without_it() {
     let (mut c, _) = three();
     c.kill(1);

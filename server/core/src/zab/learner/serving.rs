@@ -108,7 +108,11 @@ impl Learner {
         let (leader, why) = match step {
             HandOver::Offer(zxid) => {
                 let me = local.cfg.sid;
-                let level = local.last_logged == zxid && self.pending.is_empty();
+                // What was before the epoch, every learner that serves has: as a log, or as a snapshot of
+                // the leader's, which says that it is of the beginning of the epoch.
+                let begin = Zxid::new(local.current_epoch, 0);
+                let level =
+                    local.last_logged.max(begin) == zxid.max(begin) && self.pending.is_empty();
                 let fit = local.ensemble.is_voter(me) && !self.observer;
                 let takes = fit && (level || local.cfg.bugs.hands_over_too_early());
                 let answer = if takes {
