@@ -113,7 +113,7 @@ fn one(
             set(
                 wanted,
                 "/spec/config",
-                json!({ "maxClientCnxns": (100 + round).to_string() }),
+                json!({ "snapCount": (100_000 + round).to_string() }),
             )?;
             apply(bench, wanted)?;
         }
