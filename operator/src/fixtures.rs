@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::crd::{
-    ClientTls, ClientTlsMode, Formation, ObserverZone, Observers, PeerTls, PeerTlsMode, Spread,
-    Storage, Tls, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
+    ClientTls, ClientTlsMode, Formation, IssuerRef, Listener, ListenerServers, ListenerTls,
+    ListenerType, ObserverZone, Observers, PeerTls, PeerTlsMode, Spread, Storage, Tls, Voters,
+    ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
 };
 use crate::ensemble::build::{self, Servers};
 use crate::ensemble::observe::{
@@ -65,6 +66,7 @@ pub(crate) fn ensemble(replicas: i32) -> ZkEnsemble {
             },
             observers: None,
             tls: None,
+            listeners: Vec::new(),
             volumes: None,
             updates: None,
             network_policy: None,
@@ -97,6 +99,29 @@ pub(crate) fn tls(client: ClientTlsMode, peer: PeerTlsMode, secret_name: Option<
         client: ClientTls { mode: client },
         peer: PeerTls { mode: peer },
         secret_name: secret_name.map(str::to_owned),
+        issuer_ref: None,
+    }
+}
+
+/// An issuer of the cluster.
+pub(crate) fn issuer() -> IssuerRef {
+    IssuerRef {
+        name: "corp".to_owned(),
+        kind: "ClusterIssuer".to_owned(),
+        group: "cert-manager.io".to_owned(),
+    }
+}
+
+/// A listener within the cluster.
+pub(crate) fn listener() -> Listener {
+    Listener {
+        name: "edge".to_owned(),
+        kind: ListenerType::ClusterIP,
+        servers: ListenerServers::Voters,
+        tls: ListenerTls::Allow,
+        annotations: BTreeMap::new(),
+        source_ranges: Vec::new(),
+        host_names: Vec::new(),
     }
 }
 
@@ -158,6 +183,7 @@ pub(crate) fn healthy(ensemble: &ValidatedEnsemble, leader: u8) -> Observed {
             })
             .collect(),
         certificates: None,
+        services: BTreeMap::new(),
         surplus: Vec::new(),
         versions: BTreeMap::new(),
         foreign: Vec::new(),

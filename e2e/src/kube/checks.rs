@@ -9,6 +9,8 @@ mod deletion;
 mod disks;
 mod failpoints;
 mod faults;
+mod issuers;
+mod listeners;
 mod losses;
 mod loyal;
 mod network;
@@ -97,6 +99,7 @@ const CHECKS: &[Check] = &[
         "a NetworkPolicy comes and goes",
         network::policy_comes_and_goes,
     ),
+    ("listeners come and go", listeners::listeners_come_and_go),
     (
         "a setting that needs no restart",
         settings::settings_come_without_a_restart,
@@ -135,6 +138,7 @@ const LONG_CHECKS: &[Check] = &[
         "certificates are renewed while clients are connected",
         tls::certificates_are_renewed,
     ),
+    ("an issuer signs the certificate", issuers::issuer_signs),
     (
         "operators end at failpoints",
         failpoints::operators_end_at_failpoints,

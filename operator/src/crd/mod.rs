@@ -4,6 +4,11 @@
 //! the text that `kubectl explain` shows, so they speak to the person who writes the YAML.
 
 mod chart_schema;
+#[expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct into a private place"
+)]
+mod listeners;
 mod manifest;
 #[expect(
     unreachable_pub,
@@ -38,6 +43,7 @@ mod tls;
 mod updates;
 
 pub use chart_schema::chart_schema;
+pub use listeners::{Listener, ListenerServers, ListenerTls, ListenerType};
 pub use manifest::{crd, crd_yaml};
 pub use network::NetworkAccess;
 pub use observers::{
@@ -48,9 +54,9 @@ pub use spec::{
     ZkEnsembleSpec,
 };
 pub use status::{
-    Formation, Leader, Member, MemberRole, MemberState, Membership, ObserverCounts,
+    Endpoint, Formation, Leader, Member, MemberRole, MemberState, Membership, ObserverCounts,
     ObserverZoneStatus, Operation, VoterCounts, ZkEnsembleStatus, condition_type, operation_type,
 };
 pub use template::Template;
-pub use tls::{ClientTls, ClientTlsMode, PeerTls, PeerTlsMode, Tls};
+pub use tls::{ClientTls, ClientTlsMode, IssuerRef, PeerTls, PeerTlsMode, Tls};
 pub use updates::{Day, Updates, Window};

@@ -10,6 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::listeners::Listener;
 use super::network::NetworkAccess;
 use super::observers::Observers;
 use super::status::ZkEnsembleStatus;
@@ -129,11 +130,19 @@ pub const OWNED_PREFIXES: [&str; 9] = [
     ),
     validation = Rule::new(
         "!has(self.spec.tls) || !has(self.spec.tls.secretName) || \
-         (self.spec.tls.secretName != self.metadata.name + '-tls' && \
-         self.spec.tls.secretName != self.metadata.name + '-ca')"
+         !(self.spec.tls.secretName in [self.metadata.name + '-tls', self.metadata.name + '-ca', \
+         self.metadata.name + '-tls-issued'])"
     ).message(
-        "tls.secretName is one of the names that the operator uses for Secrets of its own (NAME-tls and \
-         NAME-ca): remove it to use the operator's certificates, or give the Secret another name"
+        "tls.secretName is one of the names that the operator uses itself (NAME-tls, NAME-ca and \
+         NAME-tls-issued): remove it to use the operator's certificates, or give the Secret another name"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.listeners) || self.spec.listeners.all(listener, !has(listener.tls) || \
+         listener.tls != 'Require') || (has(self.spec.tls) && has(self.spec.tls.client) && \
+         has(self.spec.tls.client.mode) && self.spec.tls.client.mode != 'Disabled')"
+    ).message(
+        "listeners with tls Require have no port while tls.client.mode is Disabled: set tls.client.mode to \
+         Allow or Require, or remove tls from the listeners"
     ),
     validation = Rule::new(
         "(has(self.spec.tls) && has(self.spec.tls.peer) && has(self.spec.tls.peer.mode) ? \
@@ -147,12 +156,14 @@ pub const OWNED_PREFIXES: [&str; 9] = [
     validation = Rule::new(
         "!has(self.spec.tls) || !has(self.spec.tls.peer) || !has(self.spec.tls.peer.mode) || \
          self.spec.tls.peer.mode == 'Disabled' || !has(oldSelf.spec.tls) || \
-         (has(self.spec.tls.secretName) ? self.spec.tls.secretName : '') == \
-         (has(oldSelf.spec.tls.secretName) ? oldSelf.spec.tls.secretName : '')"
+         ((has(self.spec.tls.secretName) ? self.spec.tls.secretName : '') == \
+         (has(oldSelf.spec.tls.secretName) ? oldSelf.spec.tls.secretName : '') && \
+         has(self.spec.tls.issuerRef) == has(oldSelf.spec.tls.issuerRef) && \
+         (!has(self.spec.tls.issuerRef) || self.spec.tls.issuerRef == oldSelf.spec.tls.issuerRef))"
     ).message(
-        "tls.secretName cannot be changed while peer.mode is Require: servers with certificates of the old \
-         authority and of the new one would not let each other in; set it back to its old value and \
-         replace what is in the Secret, with both authorities in ca.crt for a time"
+        "tls.secretName and tls.issuerRef cannot be changed while peer.mode is Require: servers with \
+         certificates of the old authority and of the new one would not let each other in; set them back to \
+         their old values and replace what is in the Secret, with both authorities in ca.crt for a time"
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -177,6 +188,13 @@ pub struct ZkEnsembleSpec {
     /// TLS with clients and between servers; none without this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+
+    /// Further Services for clients, beside `NAME-client`; none without this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map"))]
+    #[schemars(extend("x-kubernetes-list-map-keys" = ["name"]))]
+    pub listeners: Vec<Listener>,
 
     /// What becomes of volumes that no server uses any more; by default they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -93,6 +93,11 @@ pub struct ZkEnsembleStatus {
     /// Counts of observers; absent where there never were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observers: Option<ObserverCounts>,
+    /// Where clients connect: the Service of the voters, that of each zone with observers, and each listener.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map"))]
+    #[schemars(extend("x-kubernetes-list-map-keys" = ["service"]))]
+    pub endpoints: Vec<Endpoint>,
     /// The voters one by one.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map"))]
@@ -200,6 +205,26 @@ pub struct ObserverZoneStatus {
     pub current: i32,
     /// Observers that serve clients there.
     pub ready: i32,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// The Service.
+    pub service: String,
+    /// Connect string without TLS; absent where there is no such port, or no address yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<String>,
+    /// Connect string with TLS; absent where there is no such port, or no address yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// The port of every node that leads there without TLS, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_node_port: Option<i32>,
+    /// The port of every node that leads there with TLS, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_node_port: Option<i32>,
 }
 
 /// One voter.

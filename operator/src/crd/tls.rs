@@ -4,17 +4,21 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// TLS with clients and between servers. Without `secretName` the operator makes an authority and
-/// certificates of the ensemble's own, in the Secrets `NAME-ca` and `NAME-tls`, and renews them.
+/// TLS with clients and between servers. Without `secretName` and `issuerRef` the operator makes an authority
+/// and certificates of the ensemble's own, in the Secrets `NAME-ca` and `NAME-tls`, and renews them.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
-        "!has(self.secretName) || (has(self.client) && has(self.client.mode) && self.client.mode != 'Disabled') \
+        "(!has(self.secretName) && !has(self.issuerRef)) || \
+         (has(self.client) && has(self.client.mode) && self.client.mode != 'Disabled') \
          || (has(self.peer) && has(self.peer.mode) && self.peer.mode != 'Disabled')"
     ).message(
-        "tls.secretName has no effect while client.mode and peer.mode are Disabled: set one of them, or \
-         remove secretName"
+        "tls.secretName and tls.issuerRef have no effect while client.mode and peer.mode are Disabled: set one \
+         of the modes, or remove secretName and issuerRef"
+    ),
+    validation = Rule::new("!has(self.secretName) || !has(self.issuerRef)").message(
+        "tls has both secretName and issuerRef: the certificate comes from one of them; remove the other"
     )
 )]
 pub struct Tls {
@@ -37,6 +41,47 @@ pub struct Tls {
     )]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: Option<String>,
+
+    /// An issuer of cert-manager that signs the certificate of the servers, in place of the operator's own
+    /// authority. The operator asks for it by a Certificate `NAME-tls-issued`, whose Secret has the same
+    /// name; cert-manager renews it. With peer.mode Require the issuer must give ca.crt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ref: Option<IssuerRef>,
+}
+
+/// An issuer of certificates, as cert-manager names it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuerRef {
+    /// Its name.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message(
+            "tls.issuerRef.name must be the name of an issuer: only a-z, 0-9, '-' and '.'"
+        )
+    )]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+
+    /// Its kind: Issuer, of this namespace, ClusterIssuer, or that of another issuer.
+    #[serde(default = "issuer_kind")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$"))]
+    pub kind: String,
+
+    /// The group of its kind.
+    #[serde(default = "issuer_group")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub group: String,
+}
+
+fn issuer_kind() -> String {
+    "Issuer".to_owned()
+}
+
+fn issuer_group() -> String {
+    "cert-manager.io".to_owned()
 }
 
 /// TLS with clients.

@@ -77,6 +77,7 @@ pub async fn objects(
         voters,
         observer_budget,
         zones,
+        listeners,
         observers,
     } = wanted;
     let to = Target {
@@ -104,6 +105,10 @@ pub async fn objects(
     }
     for zone in zones {
         to.apply(zone, "apply the Service of a zone").await?;
+    }
+    for listener in listeners {
+        to.apply(listener, "apply the Service of a listener")
+            .await?;
     }
     for set in observers {
         to.apply(set, "apply the StatefulSet of a zone").await?;

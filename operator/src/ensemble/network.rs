@@ -35,7 +35,7 @@ fn keys(peer: &NetworkPolicyPeer) -> impl Iterator<Item = &String> {
     })
 }
 
-fn is_label_key(key: &str) -> bool {
+pub(super) fn is_label_key(key: &str) -> bool {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),

@@ -11,6 +11,7 @@ use kube::{Client, Resource};
 use super::apply::FIELD_MANAGER;
 use super::build::observer_selector;
 use super::certificates::TlsSpec;
+use super::endpoints;
 use super::error::{Called, ReconcileError};
 use super::observe::Observed;
 use super::plan::{Plan, Truth, Verdict, member_state};
@@ -136,6 +137,7 @@ pub fn report(
         observed_generation: ensemble.generation,
         conditions: conditions(latched, &verdicts, ensemble.generation, now),
         operation: operation(latched, plan, now),
+        endpoints: endpoints::endpoints(ensemble, &observed.services),
         leader,
         voters: Some(VoterCounts {
             desired,

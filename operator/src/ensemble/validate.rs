@@ -13,15 +13,17 @@ use k8s_openapi::jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
 use super::build::DATA_VOLUME;
-use super::certificates::TlsSpec;
+use super::certificates::{CertificateSource, TlsSpec};
 use super::error::ReconcileError;
+use super::listeners;
 use super::membership::Membership;
 use super::network;
 use super::observers::{ObserverGroup, ObserverSpec};
 use super::windows::UpdateTimes;
 use crate::crd::{
-    ClientTlsMode, Formation, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, Operation, PeerTlsMode,
-    Resources, Spread, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec, ZkEnsembleStatus,
+    ClientTlsMode, Formation, Listener, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, Operation,
+    PeerTlsMode, Resources, Spread, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
+    ZkEnsembleStatus,
 };
 use crate::members::{ConfigVersion, MasterKey};
 use crate::quantity::Size;
@@ -99,6 +101,8 @@ pub struct ValidatedEnsemble {
     pub observers: ObserverSpec,
     /// What TLS is wanted.
     pub tls: TlsSpec,
+    /// Further Services for clients.
+    pub listeners: Vec<Listener>,
     /// When servers that work may be restarted.
     pub updates: UpdateTimes,
     /// What becomes of volumes that are not used any more.
@@ -152,6 +156,9 @@ pub enum InvalidSpec {
          this ensemble; give it another name, or remove tls.secretName"
     )]
     SecretName(String),
+    /// A listener that cannot be.
+    #[error("listener {0:?} cannot be: {1}")]
+    Listener(String, &'static str),
     /// A record of the status that only a person can have changed.
     #[error("status.{0} is not what the operator wrote; restore it from a backup of this object")]
     Record(&'static str),
@@ -235,6 +242,22 @@ impl ValidatedEnsemble {
         format!("{}-client", self.name)
     }
 
+    /// Name of the Service of a listener.
+    pub fn listener_name(&self, listener: &Listener) -> String {
+        format!("{}-listener-{}", self.name, listener.name)
+    }
+
+    /// Names of all Services that are wanted.
+    pub fn service_names(&self) -> Vec<String> {
+        let zones = self.observers.groups.iter();
+        let zones = zones.map(|group| self.observer_set_name(&group.zone));
+        let listeners = self.listeners.iter();
+        zones
+            .chain(listeners.map(|listener| self.listener_name(listener)))
+            .chain([self.peers_name(), self.client_name()])
+            .collect()
+    }
+
     /// Name of the claim of a voter's volume.
     pub fn claim_of(&self, server_id: u8) -> String {
         format!("{DATA_VOLUME}-{}", self.pod_of(server_id))
@@ -247,8 +270,11 @@ impl ValidatedEnsemble {
 
     /// Name of the Secret with the certificate of the servers.
     pub fn tls_secret_name(&self) -> String {
-        let given = self.tls.given.clone();
-        given.unwrap_or_else(|| format!("{}-tls", self.name))
+        match &self.tls.source {
+            CertificateSource::Own => format!("{}-tls", self.name),
+            CertificateSource::Secret(name) => name.clone(),
+            CertificateSource::Issuer(_) => format!("{}-tls-issued", self.name),
+        }
     }
 
     /// Name of the Secret with the operator's own authority for the ensemble.
@@ -340,6 +366,7 @@ pub fn validate(
         template: spec.voters.template.clone().unwrap_or_default(),
         observers: checked.observers,
         tls: checked.tls,
+        listeners: checked.listeners,
         updates: checked.updates,
         volumes: spec.volumes.clone().unwrap_or_default(),
         config: spec.config.clone(),
@@ -358,6 +385,7 @@ struct Checked {
     storage_size: Size,
     observers: ObserverSpec,
     tls: TlsSpec,
+    listeners: Vec<Listener>,
     updates: UpdateTimes,
     network: Option<NetworkAccess>,
 }
@@ -379,6 +407,7 @@ fn check(
         recorded: read_membership(status)?,
         storage_size: parse_size(&spec.voters.storage.size)?,
         observers: ObserverSpec::read(spec.observers.as_ref(), status)?,
+        listeners: listeners::read(&spec.listeners, &tls)?,
         tls,
         updates: UpdateTimes::read(spec.updates.as_ref())?,
         network: network::read(spec.network_policy.as_ref())?,
@@ -464,11 +493,11 @@ fn check_name(name: &str) -> Result<(), InvalidSpec> {
 }
 
 fn check_secret_name(name: &str, tls: &TlsSpec) -> Result<(), InvalidSpec> {
-    let Some(secret) = &tls.given else {
+    let CertificateSource::Secret(secret) = &tls.source else {
         return Ok(());
     };
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    let own = ["tls", "ca"]
+    let own = ["tls", "ca", "tls-issued"]
         .iter()
         .any(|tail| *secret == format!("{name}-{tail}"));
     if own || secret.is_empty() || secret.len() > SECRET_NAME_LEN_MAX || !secret.bytes().all(plain)

@@ -5,7 +5,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 
 /// Names of all calls. One that is missing here fails, so that no call can be forgotten.
-pub const CALLS: [&str; 45] = [
+pub const CALLS: [&str; 48] = [
     // Of the process when it starts, and as long as it works.
     "get-leases",
     "create-leases",
@@ -34,6 +34,7 @@ pub const CALLS: [&str; 45] = [
     "list-networkpolicies",
     "get-networkpolicies",
     "get-configmaps",
+    "get-certificates",
     "list-persistentvolumeclaims",
     "get-storageclasses",
     "get-nodes",
@@ -45,6 +46,8 @@ pub const CALLS: [&str; 45] = [
     "apply-networkpolicies",
     "apply-statefulsets",
     "apply-secrets",
+    "create-certificates",
+    "apply-certificates",
     "patch-persistentvolumeclaims",
     "delete-statefulsets",
     "delete-services",

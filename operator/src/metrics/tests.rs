@@ -156,6 +156,7 @@ fn a_certificate_is_shown_with_its_times() {
             trusted_since: None,
             signed: true,
         }),
+        request: None,
     });
     shown(&metrics, ensemble(3), (&with_tls, &observed), now());
     let lines = scraped(&metrics);

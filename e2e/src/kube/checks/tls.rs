@@ -26,13 +26,13 @@ const ENSEMBLE: &str = "secure";
 const SECRET: &str = "secure-tls";
 
 /// Port for clients with TLS.
-const SECURE_PORT: u16 = 2281;
+pub(super) const SECURE_PORT: u16 = 2281;
 
 /// Port on which servers elect a leader.
 const ELECTION_PORT: u16 = 3888;
 
 /// Time-out of the sessions, and the longest wait for a reply.
-const SESSION: Duration = Duration::from_secs(20);
+pub(super) const SESSION: Duration = Duration::from_secs(20);
 
 /// How long the Service may take to lead somewhere.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ fn authorities(zke: &Zke<'_>) -> Result<String> {
 }
 
 /// A client that trusts these authorities and shows no certificate.
-fn trust(pem: &str) -> Result<Arc<ClientConfig>> {
+pub(super) fn trust(pem: &str) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(authority?)?;

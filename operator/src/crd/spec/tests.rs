@@ -3,8 +3,8 @@
 use kube::core::cel::{validate_cel, validate_cel_update};
 
 use super::*;
-use crate::crd::{ClientTlsMode, PeerTlsMode};
-use crate::fixtures::{ensemble, tls};
+use crate::crd::{ClientTlsMode, IssuerRef, Listener, ListenerTls, ListenerType, PeerTlsMode};
+use crate::fixtures::{ensemble, issuer, listener, tls};
 
 #[track_caller]
 fn check_create(change: impl FnOnce(&mut ZkEnsemble), expected: Option<&str>) {
@@ -282,7 +282,7 @@ fn tls_that_cannot_be_is_refused() {
         None,
     );
     create(Client::Disabled, Peer::Require, Some("given"), None);
-    let without_effect = Some("has no effect while client.mode and peer.mode are Disabled");
+    let without_effect = Some("have no effect while client.mode and peer.mode are Disabled");
     create(
         Client::Disabled,
         Peer::Disabled,
@@ -331,11 +331,103 @@ fn tls_between_servers_stays_as_it_began() {
     update(peers(), None, fixed);
     update(peers(), allow(), fixed);
     let given = |secret| with(Client::Disabled, Peer::Require, Some(secret));
-    let kept = Some("tls.secretName cannot be changed while peer.mode is Require");
+    let kept =
+        Some("tls.secretName and tls.issuerRef cannot be changed while peer.mode is Require");
     update(given("a"), given("a"), None);
     update(given("a"), given("b"), kept);
     update(peers(), given("a"), kept);
     update(given("a"), peers(), kept);
+    let signed = |name: &str| {
+        peers().map(|tls| Tls {
+            issuer_ref: Some(named_issuer(name)),
+            ..tls
+        })
+    };
+    update(signed("a"), signed("a"), None);
+    update(signed("a"), signed("b"), kept);
+    update(signed("a"), peers(), kept);
+    update(given("a"), signed("a"), kept);
+}
+
+fn named_issuer(name: &str) -> IssuerRef {
+    IssuerRef {
+        name: name.to_owned(),
+        ..issuer()
+    }
+}
+
+#[test]
+fn issuers_that_nothing_comes_of_are_refused() {
+    let with = |client, secret, issuer: Option<IssuerRef>| {
+        let tls = tls(client, PeerTlsMode::Disabled, secret);
+        move |object: &mut ZkEnsemble| {
+            object.spec.tls = Some(Tls {
+                issuer_ref: issuer,
+                ..tls
+            })
+        }
+    };
+    let (on, off) = (ClientTlsMode::Allow, ClientTlsMode::Disabled);
+    check_create(with(on, None, Some(issuer())), None);
+    check_create(with(off, None, Some(issuer())), Some("have no effect"));
+    check_create(
+        with(on, Some("a"), Some(issuer())),
+        Some("remove the other"),
+    );
+    for name in ["-a", "A", "a/b"] {
+        check_create(
+            with(on, None, Some(named_issuer(name))),
+            Some("name of an issuer"),
+        );
+    }
+    check_create(
+        with(on, Some("demo-tls-issued"), None),
+        Some("the operator uses itself"),
+    );
+}
+
+#[test]
+fn listeners_that_nothing_comes_of_are_refused() {
+    let with = |change: fn(&mut Listener), client: Option<ClientTlsMode>| {
+        move |object: &mut ZkEnsemble| {
+            let mut one = listener();
+            change(&mut one);
+            object.spec.listeners = vec![one];
+            object.spec.tls = client.map(|mode| tls(mode, PeerTlsMode::Disabled, None));
+        }
+    };
+    check_create(with(|_| {}, None), None);
+    for name in ["1st", "Edge", "a-"] {
+        let change = move |object: &mut ZkEnsemble| {
+            object.spec.listeners = vec![Listener {
+                name: name.to_owned(),
+                ..listener()
+            }];
+        };
+        check_create(change, Some("like 'edge'"));
+    }
+    let closed: fn(&mut Listener) = |one| one.tls = ListenerTls::Require;
+    check_create(with(closed, Some(ClientTlsMode::Require)), None);
+    check_create(
+        with(closed, Some(ClientTlsMode::Disabled)),
+        Some("have no port"),
+    );
+    check_create(with(closed, None), Some("have no port"));
+    let ranges: fn(&mut Listener) = |one| one.source_ranges.push("10.0.0.0/8".to_owned());
+    check_create(with(ranges, None), Some("LoadBalancer only"));
+    let balanced: fn(&mut Listener) = |one| {
+        one.kind = ListenerType::LoadBalancer;
+        one.source_ranges.push("10.0.0.0/8".to_owned());
+        one.host_names = vec!["zk.example.com".to_owned(), "*.zk.example.com".to_owned()];
+    };
+    check_create(with(balanced, None), None);
+    let unreadable: fn(&mut Listener) = |one| {
+        one.kind = ListenerType::LoadBalancer;
+        one.source_ranges.push("ten".to_owned());
+    };
+    check_create(with(unreadable, None), Some("ranges of addresses"));
+    let no_host: fn(&mut Listener) = |one| one.host_names.push("zk_1.example.com".to_owned());
+    check_create(with(no_host, None), Some("hostNames must be DNS names"));
 }
 
 #[test]

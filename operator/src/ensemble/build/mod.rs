@@ -27,6 +27,7 @@ pub use labels::{
 pub(super) use servers::DATA_VOLUME;
 pub use servers::Servers;
 pub(super) use statefulset::SETTINGS_ANNOTATION;
+pub(super) use tls::SECURE_CLIENT;
 
 use super::membership::Membership;
 use super::validate::ValidatedEnsemble;
@@ -54,6 +55,8 @@ pub struct Resources {
     pub observer_budget: Option<PodDisruptionBudget>,
     /// The Services that clients of a zone connect to.
     pub zones: Vec<Service>,
+    /// The Services of the listeners.
+    pub listeners: Vec<Service>,
     /// The observers of each zone.
     pub observers: Vec<StatefulSet>,
 }
@@ -118,6 +121,11 @@ pub fn build(
             .groups
             .iter()
             .map(|group| services::zone(ensemble, &group.zone))
+            .collect(),
+        listeners: ensemble
+            .listeners
+            .iter()
+            .map(|listener| services::listener(ensemble, listener))
             .collect(),
         observers: ensemble
             .observers

@@ -1,5 +1,5 @@
 //! The Services: one for the servers among themselves, one for clients, one for those of each zone that
-//! has observers.
+//! has observers, and the listeners.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{self, Role};
 use super::tls;
+use crate::crd::{Listener, ListenerServers};
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// Gives each pod a DNS name from its start on: servers must find each other to become ready.
@@ -41,6 +42,33 @@ pub(super) fn client(ensemble: &ValidatedEnsemble) -> Service {
 pub(super) fn zone(ensemble: &ValidatedEnsemble, zone: &str) -> Service {
     let selector = labels::selected(ensemble, Role::Observer, Some(zone));
     for_clients(ensemble, ensemble.observer_set_name(zone), selector)
+}
+
+/// Leads clients to the servers of a listener that are ready.
+pub(super) fn listener(ensemble: &ValidatedEnsemble, listener: &Listener) -> Service {
+    let selector = match listener.servers {
+        ListenerServers::Voters => labels::selected(ensemble, Role::Voter, None),
+        ListenerServers::Observers => labels::selected(ensemble, Role::Observer, None),
+        ListenerServers::All => labels::all(ensemble),
+    };
+    let mut metadata = labels::metadata(ensemble, ensemble.listener_name(listener));
+    metadata.annotations = (!listener.annotations.is_empty()).then(|| listener.annotations.clone());
+    let ranges = &listener.source_ranges;
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            type_: Some(listener.kind.as_str().to_owned()),
+            selector: Some(selector),
+            ports: Some(
+                tls::listener_ports(ensemble, listener.tls)
+                    .map(port)
+                    .collect(),
+            ),
+            load_balancer_source_ranges: (!ranges.is_empty()).then(|| ranges.clone()),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
 }
 
 fn for_clients(

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::crd::ClientTlsMode;
-use crate::fixtures::{valid, valid_with_observers, valid_with_tls};
+use crate::crd::{ClientTlsMode, Listener, ListenerServers, ListenerTls, ListenerType};
+use crate::ensemble::certificates::CertificateSource;
+use crate::fixtures::{listener, valid, valid_with_observers, valid_with_tls};
 use crate::members::ConfigVersion;
 
 /// Value at a JSON pointer.
@@ -444,11 +445,44 @@ fn certificate_is_a_directory_that_no_template_depends_on() {
     assert!(!template.contains("demo-ca"), "servers have no use for it");
     // Which Secret it is, a restart has to bring; what is in it, none.
     let before = template_fingerprint(&ensemble, Servers::Voters, &Stamps::default());
-    ensemble.tls.given = Some("from-elsewhere".to_owned());
+    ensemble.tls.source = CertificateSource::Secret("from-elsewhere".to_owned());
     assert_ne!(
         template_fingerprint(&ensemble, Servers::Voters, &Stamps::default()),
         before
     );
     let plain = at(&build_of(&valid(3)).voters, pod).to_string();
     assert!(!plain.contains("tls"), "{plain}");
+}
+
+#[test]
+fn listeners_are_services_of_their_own() {
+    let mut ensemble = valid_with_observers(3);
+    ensemble.tls.client = ClientTlsMode::Allow;
+    ensemble.listeners = vec![Listener {
+        kind: ListenerType::LoadBalancer,
+        servers: ListenerServers::Observers,
+        tls: ListenerTls::Require,
+        annotations: [("example.com/scheme".to_owned(), "internal".to_owned())].into(),
+        source_ranges: vec!["10.0.0.0/8".to_owned()],
+        ..listener()
+    }];
+    let built = json!(build_of(&ensemble).listeners);
+    let service = &built[0];
+    assert_eq!(service["metadata"]["name"], "demo-listener-edge");
+    assert_eq!(
+        service["metadata"]["annotations"],
+        json!({"example.com/scheme": "internal"})
+    );
+    assert_eq!(
+        service["spec"],
+        json!({
+            "type": "LoadBalancer",
+            "selector": {"quorate.dev/ensemble": "demo", "quorate.dev/role": "observer"},
+            "ports": [{
+                "name": "secure-client", "port": 2281, "protocol": "TCP",
+                "targetPort": "secure-client",
+            }],
+            "loadBalancerSourceRanges": ["10.0.0.0/8"],
+        })
+    );
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{SecretVolumeSource, Volume};
 
-use crate::crd::{ClientTlsMode, PeerTlsMode};
+use crate::crd::{ClientTlsMode, ListenerTls, PeerTlsMode};
 use crate::ensemble::validate::ValidatedEnsemble;
 
 /// Where the Secret is mounted: as a whole directory, for the kubelet brings no renewal to single files.
@@ -11,14 +11,26 @@ pub(super) const TLS_DIR: &str = "/tls";
 /// Name of the volume with the Secret.
 pub(super) const TLS_VOLUME: &str = "tls";
 
+/// Name of the port for clients with TLS.
+pub(in crate::ensemble) const SECURE_CLIENT: &str = "secure-client";
+
 /// Where clients connect, as name and number: plain, with TLS, or both.
 pub(super) fn client_ports(ensemble: &ValidatedEnsemble) -> Vec<(&'static str, i32)> {
-    let (plain, secure) = (("client", 2181), ("secure-client", 2281));
+    let (plain, secure) = (("client", 2181), (SECURE_CLIENT, 2281));
     match ensemble.tls.client {
         ClientTlsMode::Disabled => vec![plain],
         ClientTlsMode::Allow => vec![plain, secure],
         ClientTlsMode::Require => vec![secure],
     }
+}
+
+/// The same for a listener.
+pub(super) fn listener_ports(
+    ensemble: &ValidatedEnsemble,
+    wanted: ListenerTls,
+) -> impl Iterator<Item = (&'static str, i32)> {
+    let ports = client_ports(ensemble).into_iter();
+    ports.filter(move |(name, _)| wanted == ListenerTls::Allow || *name == SECURE_CLIENT)
 }
 
 /// A setting that a user may override: with TLS, clients need no certificates of their own.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::cert_manager::Requested;
 use super::read::{Certificate, Certificates, Leaf, Seen};
 
 /// How long an authority that is new has to be trusted before anything that it signed is shown: the
@@ -19,6 +20,8 @@ pub enum Due {
     Trust,
     /// A new certificate for the servers.
     Certificate(Cause),
+    /// The request to cert-manager for a certificate.
+    Request,
 }
 
 /// Why something new is made.
@@ -59,6 +62,7 @@ impl Due {
             Self::Authority(_) => "AuthorityIssued",
             Self::Trust => "AuthorityTrusted",
             Self::Certificate(_) => "CertificateIssued",
+            Self::Request => "CertificateRequested",
         }
     }
 
@@ -72,6 +76,7 @@ impl Due {
             Self::Certificate(cause) => {
                 format!("makes a new certificate of the servers: {}", cause.text())
             }
+            Self::Request => "asks cert-manager for a certificate of the servers".to_owned(),
         }
     }
 }
@@ -92,6 +97,14 @@ pub(super) fn due(seen: &Certificates, names: &BTreeSet<String>, now: Timestamp)
         Seen::Absent => Some(Due::Certificate(Cause::Missing)),
         Seen::Unusable(_) => Some(Due::Certificate(Cause::Unusable)),
         Seen::Usable(leaf) => due_after(leaf, names, now),
+    }
+}
+
+/// The same where an issuer is to sign: cert-manager has to be asked for what is wanted.
+pub(super) fn request_due(seen: &Certificates) -> Option<Due> {
+    match seen.request.as_ref()? {
+        Requested::Absent | Requested::Different => Some(Due::Request),
+        Requested::NoKind | Requested::AsWanted(_) => None,
     }
 }
 

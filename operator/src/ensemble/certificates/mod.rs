@@ -1,5 +1,5 @@
-//! Certificates of an ensemble with TLS: an authority and a certificate of its own, or those of a Secret
-//! that somebody else keeps.
+//! Certificates of an ensemble with TLS: an authority and a certificate of its own, one that an issuer of
+//! cert-manager signs, or that of a Secret that somebody else keeps.
 //!
 //! ```text
 //!   secrets (look) --> read --> decide, verdict --> issue --> secrets (write)
@@ -9,6 +9,7 @@
 //! and the authorities that are trusted are in `NAME-tls`, which is mounted: the kubelet brings a renewal
 //! to the servers, and they take it while they run. So no certificate has a part in the template of pods.
 
+mod cert_manager;
 mod decide;
 mod issue;
 mod names;
@@ -16,16 +17,17 @@ mod read;
 mod secrets;
 mod verdict;
 
+pub use cert_manager::Requested;
 pub use decide::{Cause, Due};
 pub use issue::IssueError;
 pub use read::{Authority, Certificate, Certificates, Leaf, Seen};
-pub(super) use secrets::{look, look_at_given, write};
+pub(super) use secrets::{look, look_at_given, look_at_issued, write};
 pub use verdict::{usable, verdict};
 
 use k8s_openapi::jiff::Timestamp;
 
 use super::validate::ValidatedEnsemble;
-use crate::crd::{ClientTlsMode, PeerTlsMode, Tls};
+use crate::crd::{ClientTlsMode, IssuerRef, PeerTlsMode, Tls};
 
 /// Field of a Secret with the certificate, its own one first.
 const CERTIFICATE: &str = "tls.crt";
@@ -43,8 +45,20 @@ pub struct TlsSpec {
     pub client: ClientTlsMode,
     /// Between servers.
     pub peer: PeerTlsMode,
-    /// The Secret that somebody else keeps; `None` for the operator's own.
-    pub given: Option<String>,
+    /// Where the certificate of the servers comes from.
+    pub source: CertificateSource,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// The operator makes it, by an authority of the ensemble's own.
+    #[default]
+    Own,
+    /// It is in the Secret of this name, which somebody else keeps.
+    Secret(String),
+    /// This issuer signs it, and cert-manager keeps it.
+    Issuer(IssuerRef),
 }
 
 impl TlsSpec {
@@ -52,14 +66,27 @@ impl TlsSpec {
     pub fn is_on(&self) -> bool {
         self.client != ClientTlsMode::Disabled || self.peer != PeerTlsMode::Disabled
     }
+
+    /// The issuer that is to sign, where there is one.
+    pub fn issuer(&self) -> Option<&IssuerRef> {
+        match &self.source {
+            CertificateSource::Issuer(issuer) => Some(issuer),
+            CertificateSource::Own | CertificateSource::Secret(_) => None,
+        }
+    }
 }
 
 impl From<&Tls> for TlsSpec {
     fn from(tls: &Tls) -> Self {
+        let source = match (&tls.secret_name, &tls.issuer_ref) {
+            (Some(name), _) => CertificateSource::Secret(name.clone()),
+            (None, Some(issuer)) => CertificateSource::Issuer(issuer.clone()),
+            (None, None) => CertificateSource::Own,
+        };
         Self {
             client: tls.client.mode,
             peer: tls.peer.mode,
-            given: tls.secret_name.clone(),
+            source,
         }
     }
 }
@@ -71,10 +98,14 @@ pub fn due(
     seen: Option<&Certificates>,
     now: Timestamp,
 ) -> Option<Due> {
-    if ensemble.suspend || ensemble.tls.given.is_some() {
+    if ensemble.suspend {
         return None;
     }
-    decide::due(seen?, &names::wanted(ensemble), now)
+    match &ensemble.tls.source {
+        CertificateSource::Own => decide::due(seen?, &names::wanted(ensemble), now),
+        CertificateSource::Secret(_) => None,
+        CertificateSource::Issuer(_) => decide::request_due(seen?),
+    }
 }
 
 #[cfg(test)]

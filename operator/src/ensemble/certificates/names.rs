@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::ensemble::validate::ValidatedEnsemble;
 
-/// Returns the names by which clients and servers may reach a server: those of the Services, and of the
-/// pods behind the headless one. One certificate is for all servers, so that a pod needs none of its own
+/// Returns the names by which clients and servers may reach a server: those of the Services, of the pods
+/// behind the headless one, and those that listeners have from elsewhere. One certificate is for all servers, so that a pod needs none of its own
 /// before it can start.
 pub(super) fn wanted(ensemble: &ValidatedEnsemble) -> BTreeSet<String> {
-    let zones = ensemble.observers.groups.iter();
-    let zones = zones.map(|group| ensemble.observer_set_name(&group.zone));
-    let services = zones.chain([ensemble.client_name(), ensemble.peers_name()]);
     let mut names = BTreeSet::from(["localhost".to_owned()]);
-    for service in services {
+    for listener in &ensemble.listeners {
+        names.extend(listener.host_names.iter().cloned());
+    }
+    for service in ensemble.service_names() {
         names.extend(forms(ensemble, &service));
         names.insert(service);
     }

@@ -10,6 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
+use super::cert_manager::Requested;
 use super::{AUTHORITIES, CERTIFICATE, KEY};
 
 /// Annotation of the Secret with the certificate: since when its authorities are those that are there.
@@ -69,6 +70,8 @@ pub struct Certificates {
     pub authority: Seen<Authority>,
     /// The certificate of the servers.
     pub leaf: Seen<Leaf>,
+    /// What was asked of cert-manager; `None` where it is not to be asked.
+    pub request: Option<Requested>,
 }
 
 impl Certificates {
@@ -78,6 +81,7 @@ impl Certificates {
         Self {
             authority: seen(authority, read_authority),
             leaf: seen(leaf, |secret| read_leaf(secret, present, true)),
+            request: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Certificates {
         Self {
             authority: Seen::Absent,
             leaf: seen(leaf, |secret| read_leaf(secret, None, false)),
+            request: None,
         }
     }
 }

@@ -1,17 +1,21 @@
-//! The Secrets: looks at them, and writes what is due.
+//! The Secrets, and the request to cert-manager: looks at them, and writes what is due.
 //!
 //! They are got by name and never listed or watched, so that the operator reads no other Secret of a
 //! namespace. What they hold leaves this module as facts only, and is never logged.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{ByteString, NamespaceResourceScope};
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::cert_manager;
 use super::decide::Due;
 use super::issue::{self, IssueError, Pair};
 use super::names;
@@ -83,6 +87,33 @@ pub(in crate::ensemble) async fn look_at_given(
     Ok(Certificates::given(secret.as_ref()))
 }
 
+/// Gets the Secret of a certificate that an issuer signs, and looks at the request for it, whose metadata is
+/// returned, too.
+///
+/// # Errors
+///
+/// When the API server does not answer.
+pub(in crate::ensemble) async fn look_at_issued(
+    client: &Client,
+    ensemble: &ValidatedEnsemble,
+) -> Result<((String, Option<ObjectMeta>), Certificates), ReconcileError> {
+    let name = ensemble.tls_secret_name();
+    let (secret, (request, metadata)) = futures::try_join!(
+        get(client, ensemble, &name),
+        cert_manager::look(client, ensemble)
+    )?;
+    let certificates = Certificates {
+        request: Some(request),
+        ..Certificates::given(secret.as_ref())
+    };
+    Ok(((request_key(&name), metadata), certificates))
+}
+
+/// What a request is called among the objects that were seen.
+fn request_key(name: &str) -> String {
+    format!("Certificate {name}")
+}
+
 async fn get(
     client: &Client,
     ensemble: &ValidatedEnsemble,
@@ -104,6 +135,14 @@ pub(in crate::ensemble) async fn write(
     due: Due,
     now: Timestamp,
 ) -> Result<bool, ReconcileError> {
+    if due == Due::Request {
+        let version = seen.get(&request_key(&ensemble.tls_secret_name()));
+        if let Some(request) = cert_manager::make(ensemble, version) {
+            let call = "write a Certificate of cert-manager";
+            put(client, &ensemble.namespace, &request, call).await?;
+        }
+        return Ok(true);
+    }
     // Read again rather than kept: what was observed is printed in tests and logs, and keys must not be.
     let secrets = look(client, ensemble).await?;
     let same = secrets.metadata(ensemble).into_iter().all(|(what, found)| {
@@ -113,22 +152,36 @@ pub(in crate::ensemble) async fn write(
         return Ok(false);
     }
     let secret = make(ensemble, &secrets, due, now)?;
-    let name = secret.name_any();
-    let api: Api<Secret> = Api::namespaced(client.clone(), &ensemble.namespace);
     let call = "write a Secret with certificates";
+    put(client, &ensemble.namespace, &secret, call).await?;
+    Ok(true)
+}
+
+/// Writes an object over the version that it has, or as a new one.
+async fn put<K>(
+    client: &Client,
+    namespace: &str,
+    object: &K,
+    call: &'static str,
+) -> Result<(), ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + Debug + Serialize + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
     // Not by a patch, which would take over what somebody made of that name meanwhile.
-    let written = if secret.metadata.resource_version.is_none() {
+    let written = if object.resource_version().is_none() {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        api.create(&params, &secret).await
+        api.create(&params, object).await
     } else {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch(&name, &params, &Patch::Apply(&secret)).await
+        api.patch(&object.name_any(), &params, &Patch::Apply(object))
+            .await
     };
-    written.called(call)?;
-    Ok(true)
+    written.called(call).map(drop)
 }
 
 /// The Secret that is to be there.

@@ -8,8 +8,9 @@ use k8s_openapi::api::core::v1::Secret;
 use super::decide::{self, renewal};
 use super::secrets::{Secrets, make};
 use super::*;
+use crate::crd::Listener;
 use crate::ensemble::plan::{Truth, Verdict};
-use crate::fixtures::{now, seconds_ago, valid_with_tls};
+use crate::fixtures::{issuer, listener, now, seconds_ago, valid_with_tls};
 
 const DAY_S: i64 = 86_400;
 
@@ -25,6 +26,7 @@ fn settled(of: &ValidatedEnsemble, mut secrets: Secrets, at: Timestamp) -> (Secr
         match due {
             Due::Authority(_) => secrets.authority = Some(made),
             Due::Trust | Due::Certificate(_) => secrets.leaf = Some(made),
+            Due::Request => panic!("nobody is to be asked"),
         }
         steps.push(due);
         assert!(steps.len() < 8, "{steps:?}");
@@ -276,8 +278,15 @@ fn secret_of_somebody_else_is_named_with_what_it_lacks() {
 
 #[test]
 fn names_are_those_of_services_and_pods() {
-    let names = names::wanted(&valid_with_tls(None));
+    let mut ensemble = valid_with_tls(None);
+    ensemble.listeners = vec![Listener {
+        host_names: vec!["zk.example.com".to_owned()],
+        ..listener()
+    }];
+    let names = names::wanted(&ensemble);
     for host in [
+        "zk.example.com",
+        "demo-listener-edge.default.svc",
         "demo-client.default.svc.cluster.local",
         "demo-client.default.svc",
         "demo-client",
@@ -295,4 +304,59 @@ fn names_are_those_of_services_and_pods() {
     ] {
         assert!(!names::covers(&names, host), "{host}");
     }
+}
+
+#[test]
+fn an_issuer_is_asked_once_and_waited_for() {
+    let mut ensemble = valid_with_tls(None);
+    let own = fresh(&ensemble).leaf.unwrap();
+    ensemble.tls.source = CertificateSource::Issuer(issuer());
+    let seen = |leaf: Option<&Secret>, request: Requested| Certificates {
+        request: Some(request),
+        ..given(leaf)
+    };
+    for request in [Requested::Absent, Requested::Different] {
+        let due = due(&ensemble, Some(&seen(Some(&own), request)), now());
+        assert_eq!(due, Some(Due::Request));
+    }
+    let says = Requested::AsWanted(Some("no such issuer".to_owned()));
+    for (leaf, request, truth, reason, part) in [
+        (
+            None,
+            Requested::NoKind,
+            Truth::False,
+            "IssuerMissing",
+            "install cert-manager",
+        ),
+        (None, says, Truth::False, "Issuing", "no such issuer"),
+        (
+            None,
+            Requested::AsWanted(None),
+            Truth::False,
+            "Issuing",
+            "describe certificate",
+        ),
+        (
+            Some(&own),
+            Requested::AsWanted(None),
+            Truth::True,
+            "Issued",
+            "cert-manager renews",
+        ),
+    ] {
+        let seen = seen(leaf, request);
+        assert_eq!(due(&ensemble, Some(&seen), now()), None, "{reason}");
+        let found = verdict_of(&ensemble, &seen, now());
+        assert_eq!((found.truth, found.reason), (truth, reason));
+        assert!(found.message.contains(part), "{}", found.message);
+        assert_eq!(usable(&ensemble, Some(&seen)), truth == Truth::True);
+    }
+    let suspended = ValidatedEnsemble {
+        suspend: true,
+        ..ensemble
+    };
+    assert_eq!(
+        due(&suspended, Some(&seen(None, Requested::Absent)), now()),
+        None
+    );
 }

@@ -2,6 +2,8 @@
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::CertificateSource;
+use super::cert_manager::Requested;
 use super::decide::renewal;
 use super::names::covers;
 use super::read::{Certificates, Leaf, Seen};
@@ -44,7 +46,7 @@ pub fn verdict(
         let begins = certificate.not_before;
         let message = format!("the certificate in Secret {secret} begins at {begins}");
         new(Truth::False, "NotYetValid", message)
-    } else if ensemble.tls.given.is_none() {
+    } else if ensemble.tls.source == CertificateSource::Own {
         let renewal = renewal(certificate);
         let message = format!("the certificate ends at {ends}, and is renewed from {renewal} on");
         new(Truth::True, "Renewed", message)
@@ -53,6 +55,9 @@ pub fn verdict(
             "the certificate in Secret {secret} ends at {ends}; see why it has not been renewed"
         );
         new(Truth::True, "EndsSoon", message)
+    } else if ensemble.tls.issuer().is_some() {
+        let message = format!("the certificate ends at {ends}, and cert-manager renews it before");
+        new(Truth::True, "Issued", message)
     } else {
         let message = format!(
             "the certificate ends at {ends}; whoever keeps Secret {secret} has to renew it before"
@@ -67,9 +72,16 @@ fn usable_leaf<'a>(
     seen: Option<&'a Certificates>,
 ) -> Result<&'a Leaf, (&'static str, String)> {
     let secret = ensemble.tls_secret_name();
-    let given = ensemble.tls.given.is_some();
+    let given = ensemble.tls.source != CertificateSource::Own;
+    let issuer = ensemble.tls.issuer();
     let leaf = match seen.map(|seen| &seen.leaf) {
         Some(Seen::Usable(leaf)) => leaf,
+        Some(Seen::Absent) | None if issuer.is_some() => {
+            return Err(waits_for_issuer(
+                &secret,
+                seen.and_then(|seen| seen.request.as_ref()),
+            ));
+        }
         Some(Seen::Unusable(why)) if given => {
             let message = format!(
                 "Secret {secret} is of no use: {why}; put a certificate, its key and, for TLS between \
@@ -106,6 +118,29 @@ fn usable_leaf<'a>(
             Err(("NamesMissing", message))
         }
         _ => Ok(leaf),
+    }
+}
+
+/// Why there is no certificate of an issuer yet.
+fn waits_for_issuer(secret: &str, request: Option<&Requested>) -> (&'static str, String) {
+    match request {
+        Some(Requested::NoKind) => (
+            "IssuerMissing",
+            "the cluster has no certificates.cert-manager.io, which tls.issuerRef needs; install \
+             cert-manager, or remove tls.issuerRef"
+                .to_owned(),
+        ),
+        Some(Requested::AsWanted(Some(says))) => (
+            "Issuing",
+            format!("cert-manager has not put a certificate into Secret {secret} yet: {says}"),
+        ),
+        Some(Requested::Absent | Requested::Different | Requested::AsWanted(None)) | None => (
+            "Issuing",
+            format!(
+                "cert-manager has not put a certificate into Secret {secret} yet; see \
+                 kubectl describe certificate {secret}"
+            ),
+        ),
     }
 }
 

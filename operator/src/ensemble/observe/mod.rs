@@ -26,7 +26,8 @@ use self::surplus::surplus;
 pub use self::surplus::{Surplus, SurplusKind};
 pub use self::volumes::ServerVolume;
 use super::build::{SETTINGS_ANNOTATION, TEMPLATE_ANNOTATION, ensemble_selector};
-use super::certificates::{self, Certificates};
+use super::certificates::{self, CertificateSource, Certificates};
+use super::endpoints::Reach;
 use super::error::{Called, ReconcileError};
 use super::observers::ObserverGroup;
 use super::validate::{VOTER_ID_MAX, ValidatedEnsemble};
@@ -50,6 +51,8 @@ pub struct Observed {
     pub observers: BTreeMap<String, ObserverPods>,
     /// Certificates, where there is TLS.
     pub certificates: Option<Certificates>,
+    /// How the Services are reached that are there, by name.
+    pub services: BTreeMap<String, Reach>,
     /// Objects of the ensemble that are not wanted any more.
     pub surplus: Vec<Surplus>,
     /// Versions of the objects that were read, by "Kind name": nothing is written over anything else.
@@ -164,6 +167,7 @@ pub async fn cluster<M: Members>(
         volumes,
         observers,
         certificates,
+        services: services.iter().filter_map(Reach::of).collect(),
         surplus,
         versions: found.versions,
         foreign: found.foreign,
@@ -210,7 +214,7 @@ impl Observed {
     }
 }
 
-/// What is in the Secrets with certificates, and the metadata of those that are to be the ensemble's own, by
+/// What is in the Secrets with certificates, and the metadata of what is to be the ensemble's own of them, by
 /// "Kind name".
 async fn certificates(
     client: &Client,
@@ -219,15 +223,21 @@ async fn certificates(
     if !ensemble.tls.is_on() {
         return Ok((Vec::new(), None));
     }
-    if ensemble.tls.given.is_some() {
-        let given = certificates::look_at_given(client, ensemble).await?;
-        return Ok((Vec::new(), Some(given)));
-    }
-    let secrets = certificates::look(client, ensemble).await?;
-    Ok((
-        secrets.metadata(ensemble).into(),
-        Some(secrets.certificates()),
-    ))
+    Ok(match &ensemble.tls.source {
+        CertificateSource::Own => {
+            let secrets = certificates::look(client, ensemble).await?;
+            let metadata = secrets.metadata(ensemble).into();
+            (metadata, Some(secrets.certificates()))
+        }
+        CertificateSource::Secret(_) => {
+            let given = certificates::look_at_given(client, ensemble).await?;
+            (Vec::new(), Some(given))
+        }
+        CertificateSource::Issuer(_) => {
+            let (request, issued) = certificates::look_at_issued(client, ensemble).await?;
+            (vec![request], Some(issued))
+        }
+    })
 }
 
 /// The zones that are to have observers, and those that had some, with the first id of each.
@@ -355,11 +365,7 @@ async fn other_objects(
     client: &Client,
     ensemble: &ValidatedEnsemble,
 ) -> Result<Vec<(String, Option<ObjectMeta>)>, ReconcileError> {
-    let zones = ensemble.observers.groups.iter();
-    let zones = zones.map(|group| ensemble.observer_set_name(&group.zone));
-    let services: Vec<String> = zones
-        .chain([ensemble.peers_name(), ensemble.client_name()])
-        .collect();
+    let services = ensemble.service_names();
     let budgets = [ensemble.voter_set_name(), ensemble.observer_budget_name()];
     let config = ensemble.config_name();
     let policy = ensemble.network_policy_name();

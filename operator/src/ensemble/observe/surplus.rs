@@ -26,7 +26,7 @@ pub struct Surplus {
 pub enum SurplusKind {
     /// Of observers in a zone.
     StatefulSet,
-    /// For clients in a zone.
+    /// For clients in a zone, or of a listener.
     Service,
     /// Of voters or of observers.
     PodDisruptionBudget,
@@ -34,7 +34,7 @@ pub enum SurplusKind {
     NetworkPolicy,
 }
 
-/// What is there of the ensemble and not wanted: of zones without observers, budgets that would pin a
+/// What is there of the ensemble and not wanted: of zones without observers and listeners that went, budgets that would pin a
 /// single voter, and a policy that was switched off.
 pub(super) fn surplus(
     ensemble: &ValidatedEnsemble,
@@ -56,8 +56,8 @@ pub(super) fn surplus(
     };
     let mut wanted = zones;
     wanted.push(ensemble.voter_set_name());
-    let mut services_wanted = wanted.clone();
-    services_wanted.extend([ensemble.peers_name(), ensemble.client_name()]);
+    let services_wanted = ensemble.service_names();
+
     let mut budgets_wanted = Vec::new();
     if pdb::for_voters(ensemble, ensemble.members()) {
         budgets_wanted.push(ensemble.voter_set_name());

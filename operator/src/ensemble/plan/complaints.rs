@@ -11,13 +11,13 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::*;
 use crate::crd::condition_type::{PROGRESSING, QUORUM_AVAILABLE};
 use crate::crd::{
-    ClientTls, ClientTlsMode, Ephemeral, NetworkAccess, ObserverStorage, ObserverZone, Observers,
-    PeerTls, PeerTlsMode, Retention, Spread, Storage, Template, Tls, Updates, Volumes, Voters,
-    ZkEnsemble, ZkEnsembleSpec,
+    ClientTls, ClientTlsMode, Ephemeral, Listener, ListenerServers, ListenerTls, ListenerType,
+    NetworkAccess, ObserverStorage, ObserverZone, Observers, PeerTls, PeerTlsMode, Retention,
+    Spread, Storage, Template, Tls, Updates, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
 };
 use crate::ensemble::build::{self, Claims, Servers};
 use crate::ensemble::validate::validate;
-use crate::fixtures::{defaults, ensemble, healthy, now, tls, valid, voter};
+use crate::fixtures::{defaults, ensemble, healthy, issuer, listener, now, tls, valid, voter};
 use crate::members::{History, Learner};
 
 /// The additions to pods, to be changed.
@@ -333,7 +333,7 @@ fn single_voter_blocks_no_drain() {
 }
 
 /// One change of each field.
-const CHANGES: [fn(&mut ZkEnsembleSpec); 29] = [
+const CHANGES: [fn(&mut ZkEnsembleSpec); 37] = [
     |spec| spec.image = Some("other".to_owned()),
     |spec| spec.voters.replicas = 5,
     |spec| spec.voters.storage.size = "2Gi".to_owned(),
@@ -411,7 +411,35 @@ const CHANGES: [fn(&mut ZkEnsembleSpec); 29] = [
             Some("given"),
         ))
     },
+    |spec| {
+        let own = tls(ClientTlsMode::Allow, PeerTlsMode::Disabled, None);
+        spec.tls = Some(Tls {
+            issuer_ref: Some(issuer()),
+            ..own
+        });
+    },
+    |spec| spec.listeners = vec![listener()],
+    |spec| listened(spec, |one| one.name = "other".to_owned()),
+    |spec| listened(spec, |one| one.kind = ListenerType::NodePort),
+    |spec| listened(spec, |one| one.servers = ListenerServers::All),
+    |spec| listened(spec, |one| one.source_ranges.push("10.0.0.0/8".to_owned())),
+    |spec| {
+        listened(spec, |one| {
+            drop(one.annotations.insert("a".to_owned(), String::new()))
+        })
+    },
+    |spec| {
+        spec.tls = Some(tls(ClientTlsMode::Allow, PeerTlsMode::Disabled, None));
+        listened(spec, |one| one.tls = ListenerTls::Require);
+    },
 ];
+
+/// One listener, changed.
+fn listened(spec: &mut ZkEnsembleSpec, change: impl FnOnce(&mut Listener)) {
+    let mut one = listener();
+    change(&mut one);
+    spec.listeners = vec![one];
+}
 
 /// The policy, to be changed.
 fn access(spec: &mut ZkEnsembleSpec) -> &mut NetworkAccess {
@@ -442,17 +470,33 @@ fn zone(spec: &mut ZkEnsembleSpec) -> &mut ObserverZone {
     observers(spec).zones.last_mut().unwrap()
 }
 
+/// As the test below, for the parts of the spec about how clients and servers connect.
+fn name_fields_of_connections() {
+    let Tls {
+        client: ClientTls { mode: _ },
+        peer: PeerTls { mode: _ },
+        secret_name: _,
+        issuer_ref: _,
+    } = Tls::default();
+    // The names of hosts are in the certificate: see its tests.
+    let Listener {
+        name: _,
+        kind: _,
+        servers: _,
+        tls: _,
+        annotations: _,
+        source_ranges: _,
+        host_names: _,
+    } = listener();
+}
+
 /// pravega/zookeeper-operator 517, 540: fields that nothing came of. Each field of the spec is named
 /// here, so that a new one does not compile without a word about what it does.
 #[test]
 fn every_field_of_the_spec_has_an_effect() {
     let mut object = ensemble(3);
     observers(&mut object.spec);
-    let Tls {
-        client: ClientTls { mode: _ },
-        peer: PeerTls { mode: _ },
-        secret_name: _,
-    } = Tls::default();
+    name_fields_of_connections();
     let ZkEnsembleSpec {
         image: _,
         suspend: _,
@@ -471,6 +515,7 @@ fn every_field_of_the_spec_has_an_effect() {
             },
         observers: Some(of_observers),
         tls: _,
+        listeners: _,
         volumes: _,
         updates: _,
         network_policy: None,

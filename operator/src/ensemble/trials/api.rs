@@ -128,7 +128,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
             };
             let object = json!({
                 "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
-                "message": "made up", "reason": reason, "code": code,
+                "message": "made up", "reason": reason, "code": code, "details": {"name": "made-up"},
             });
             (status, object)
         }

@@ -333,6 +333,7 @@ impl Cluster {
             .retain(|_, pod| pod.ends_at.is_none_or(|at| at > now));
         self.follow_sets(now);
         self.follow_claims();
+        self.follow_requests();
         let list = self.list_of_members();
         let starting = |pod: &&mut Pod| !pod.running && pod.ends_at.is_none();
         for pod in self.pods.values_mut().filter(starting) {
@@ -479,11 +480,13 @@ impl Cluster {
         let zones = self.ensemble().pointer("/spec/observers/zones");
         let zones = zones.and_then(Value::as_array).map_or(0, Vec::len);
         let budgets = usize::from(voters > 1) + usize::from(zones > 0);
+        let listeners = self.ensemble().pointer("/spec/listeners");
+        let listeners = listeners.and_then(Value::as_array).map_or(0, Vec::len);
         let count = |resource: &str| self.store.all(resource).count();
         let policies = usize::from(!self.ensemble()["spec"]["networkPolicy"].is_null());
         count("networkpolicies") == policies
             && count("statefulsets") == 1 + zones
-            && count("services") == 2 + zones
+            && count("services") == 2 + zones + listeners
             && count("poddisruptionbudgets") == budgets
     }
 

@@ -4,7 +4,7 @@
 //! finds nothing wrong on the way.
 //!
 //! - `store`: objects as an API server keeps them; `api`: that API server; `answers`: its bad days;
-//! - `cluster`, `pods`, `volumes`: the controllers and kubelets; `members`: the way to the servers, which are those
+//! - `cluster`, `pods`, `volumes`, `issuer`: the controllers and kubelets; `members`: the way to the servers, which are those
 //!   of the planner's walks;
 //! - `life`: one process of the operator; `story`: lives one after the other until all wishes are true;
 //! - `killed`, `refused`, `stopped`, `loops`, `settings`: the tests.
@@ -12,6 +12,7 @@
 mod answers;
 mod api;
 mod cluster;
+mod issuer;
 mod killed;
 mod life;
 mod loops;

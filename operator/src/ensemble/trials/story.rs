@@ -80,6 +80,8 @@ pub(super) const OPERATIONS: [Operation; 7] = [
             |spec| spec["voters"]["storage"]["size"] = json!("2Gi"),
             |spec| spec["networkPolicy"] = json!({}),
             |spec| spec["networkPolicy"] = Value::Null,
+            |spec| spec["listeners"] = json!([{"name": "edge", "type": "ClusterIP"}]),
+            |spec| spec["listeners"] = json!([]),
         ],
     },
     Operation {
@@ -90,6 +92,8 @@ pub(super) const OPERATIONS: [Operation; 7] = [
         wishes: &[
             |spec| spec["tls"] = json!({"client": {"mode": "Allow"}}),
             |spec| observers(spec, 1, &["a"]),
+            |spec| spec["tls"]["issuerRef"] = json!({"name": "corp"}),
+            |spec| observers(spec, 1, &["b"]),
         ],
     },
     Operation {

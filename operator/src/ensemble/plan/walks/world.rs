@@ -184,6 +184,7 @@ impl World {
         Observed {
             certificates: None,
             observers: self.observers.observe(leader, &self.broken, &silent),
+            services: BTreeMap::new(),
             surplus: Vec::new(),
             voters,
             volumes: self.volumes.observe(&self.spare),
