@@ -12,7 +12,7 @@ use quorate_e2e::handover;
 use quorate_e2e::histories;
 use quorate_e2e::image::{self, Image};
 use quorate_e2e::kube;
-use quorate_e2e::kube::checks::Choice;
+use quorate_e2e::kube::checks::{Choice, NAMESPACE};
 use quorate_e2e::migrate;
 use quorate_e2e::mixed;
 use quorate_e2e::monitoring;
@@ -86,6 +86,9 @@ enum Job {
         /// The cluster's name.
         #[arg(long, default_value = CLUSTER)]
         name: String,
+        /// The namespace of the ensemble under test.
+        #[arg(long, default_value = NAMESPACE)]
+        namespace: String,
         /// Only checks whose name contains this.
         #[arg(long, default_value = "")]
         only: String,
@@ -184,11 +187,17 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::Demo { name, job } => return run_demo(&progress, Layout::new(&name)?, &job),
         Job::KubeTest {
             name,
+            namespace,
             only,
             long,
             checks_only,
         } => {
-            let (layout, choice) = (Layout::new(&name)?, Choice { only, long });
+            let layout = Layout::new(&name)?;
+            let choice = Choice {
+                namespace,
+                only,
+                long,
+            };
             return if checks_only {
                 kube::checks::run_checks(&progress, &layout, &choice)
             } else {

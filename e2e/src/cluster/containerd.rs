@@ -77,6 +77,18 @@ pub(super) fn import(layout: &Layout, ctr: &Path, archive: &Path) -> Result<()> 
     Ok(())
 }
 
+/// Kills a container with SIGKILL, as the kernel does when memory is short: nothing in it hears of it.
+pub(super) fn kill(node: &Node, ctr: &Path, container: &str) -> Result<()> {
+    let mut command = Command::new(ctr);
+    command
+        .arg("--address")
+        .arg(node.containerd_socket())
+        .args(["--namespace", "k8s.io", "tasks", "kill"])
+        .args(["--signal", "SIGKILL", container]);
+    shell::run(&mut command)?;
+    Ok(())
+}
+
 /// The name that the CNI library files its results under, in `/var/lib/cni`.
 pub(super) fn cni_network(layout: &Layout) -> String {
     format!("quorate-{}", layout.name())

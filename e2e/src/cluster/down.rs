@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -145,9 +146,9 @@ pub(super) fn leftovers(layout: &Layout) -> Result<Vec<String>> {
 
 /// Removes what upstream's programs leave in directories of the machine.
 fn remove_traces(layout: &Layout) -> Result<()> {
-    let listening = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    // Those of other clusters are there, too, and the kernel lists a socket in its own network namespace only.
     remove_files(SHIM_SOCKETS, |path| {
-        !listening.contains(&*path.to_string_lossy())
+        UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     })?;
     let network = format!("{}-", containerd::cni_network(layout));
     remove_files(CNI_RESULTS, |path| {

@@ -39,6 +39,8 @@ pub mod network;
 mod objects;
 /// Detached processes.
 pub mod processes;
+/// Pods behind thin lines.
+pub mod slow;
 /// What is written down about a running cluster.
 pub mod state;
 mod up;
@@ -116,6 +118,14 @@ pub fn import_image(layout: &Layout, archive: &Path) -> Result<()> {
         bail!("no cluster {} is running; bring it up first", layout.name());
     }
     containerd::import(layout, &Tools::locate()?.debian.ctr, archive)
+}
+
+/// Kills a container on a node of our own cluster, without a word to what runs in it.
+///
+/// # Errors
+/// When there is no such container.
+pub fn kill_container(node: &Node, id: &str) -> Result<()> {
+    containerd::kill(node, &Tools::locate()?.debian.ctr, id)
 }
 
 /// Returns the kubeconfig that `KUBECONFIG` names, unless it is the harness's own.

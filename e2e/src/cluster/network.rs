@@ -10,7 +10,6 @@
 //! Plain routes join the pod networks. All traffic stays in addresses that exist only here. A
 //! partition is real: the cable of a node goes down, or packets are dropped in its namespace.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -184,8 +183,9 @@ fn ip(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Whether there is such an interface here. `/sys` would tell of the namespace in which it was mounted.
 fn has_link(name: &str) -> bool {
-    fs::symlink_metadata(Path::new("/sys/class/net").join(name)).is_ok()
+    ip(&["link", "show", "dev", name]).is_ok()
 }
 
 /// Lets traffic between nodes pass. Where `bridge-nf-call-iptables` is set, bridged frames go

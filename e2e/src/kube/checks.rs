@@ -1,6 +1,7 @@
 //! The end-to-end checks, in the order in which a person would try things. Each prints its figures;
 //! the last line counts them.
 
+mod alerts;
 mod bad_days;
 mod broken;
 mod chart;
@@ -40,7 +41,9 @@ use super::{Kubectl, demo, prepare, reach};
 use crate::cluster::{self, Layout};
 use crate::progress::Progress;
 
-const NAMESPACE: &str = "quorate-e2e";
+/// The namespace of the ensemble under test where none is given.
+pub const NAMESPACE: &str = "quorate-e2e";
+
 const ENSEMBLE: &str = "e2e";
 const CLIENT_PORT: u16 = 2181;
 const ADMIN_PORT: u16 = 8080;
@@ -117,6 +120,26 @@ const CHECKS: &[Check] = &[
 
 /// Checks that take long, and that have a command of their own.
 const LONG_CHECKS: &[Check] = &[
+    (
+        "Prometheus answers dashboards, ours and those for Apache's",
+        alerts::dashboards::queries_are_answered,
+    ),
+    ("alerts about leaders that die", alerts::churn::leaders_die),
+    (
+        "alerts about an absent operator",
+        alerts::operator::operators_are_gone,
+    ),
+    ("alerts about a cut zone", alerts::zone::zone_is_cut),
+    (
+        "alerts about a certificate",
+        alerts::certificate::certificate_expires,
+    ),
+    ("alerts about slow networks", alerts::lag::networks_are_slow),
+    ("alerts about a full disk", alerts::disk::disk_fills),
+    (
+        "no alerts in half an hour of work",
+        alerts::quiet::planned_work_is_quiet,
+    ),
     ("a node is lost and comes back", losses::node_is_lost),
     (
         "a zone with observers is lost and comes back",
@@ -163,9 +186,11 @@ const LONG_CHECKS: &[Check] = &[
     ),
 ];
 
-/// Which checks are run.
+/// Which checks are run, and where.
 #[derive(Debug, Clone)]
 pub struct Choice {
+    /// Namespace of the ensemble under test: with one each, several runs get along on one cluster.
+    pub namespace: String,
     /// Those whose name contains this.
     pub only: String,
     /// The long ones instead of the others.
@@ -188,7 +213,9 @@ pub fn run(progress: &Progress, layout: Layout, choice: &Choice) -> Result<ExitC
 
 fn prepare_and_run(progress: &Progress, layout: Layout, choice: &Choice) -> Result<ExitCode> {
     let installed = prepare(progress, layout)?;
-    let mut words = vec!["kube-test", "--checks-only", "--only", choice.only.as_str()];
+    let mut words = vec!["kube-test", "--checks-only"];
+    words.extend(["--name", installed.layout.name()]);
+    words.extend(["--namespace", &choice.namespace, "--only", &choice.only]);
     words.extend(choice.long.then_some("--long"));
     match reach::enter(&installed.layout, &words)? {
         Some(code) => Ok(code),
@@ -202,11 +229,12 @@ fn prepare_and_run(progress: &Progress, layout: Layout, choice: &Choice) -> Resu
 /// As [`run`].
 pub fn run_checks(progress: &Progress, layout: &Layout, choice: &Choice) -> Result<ExitCode> {
     let kubectl = Kubectl::new(demo::kubeconfig(layout))?;
-    kubectl.ensure_namespace(NAMESPACE)?;
-    kubectl.apply(NAMESPACE, &manifest())?;
+    let namespace = choice.namespace.as_str();
+    kubectl.ensure_namespace(namespace)?;
+    kubectl.apply(namespace, &manifest())?;
     let zke = Zke {
         kubectl: &kubectl,
-        namespace: NAMESPACE,
+        namespace,
         name: ENSEMBLE,
     };
     zke.wait_ready(progress, READY_LIMIT)?;
@@ -231,7 +259,7 @@ pub fn run_checks(progress: &Progress, layout: &Layout, choice: &Choice) -> Resu
             }
         }
     }
-    kubectl.run(&["delete", "namespace", NAMESPACE])?;
+    kubectl.run(&["delete", "namespace", namespace])?;
     println!("{passed} passed, {failed} failed");
     Ok(if failed == 0 && passed > 0 {
         ExitCode::SUCCESS

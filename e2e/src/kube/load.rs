@@ -40,6 +40,16 @@ pub(super) struct Load {
 impl Load {
     /// Creates `base` and starts `writers` writers, each creating nodes below it.
     pub(super) fn start(address: SocketAddr, base: &str, writers: usize) -> Result<Self> {
+        Self::start_with(address, base, writers, 0)
+    }
+
+    /// As [`Load::start`], with data of so many bytes at least.
+    pub(super) fn start_with(
+        address: SocketAddr,
+        base: &str,
+        writers: usize,
+        data_len: usize,
+    ) -> Result<Self> {
         // The nodes hear of ready pods a moment after the API server does.
         let mut client = wait_for("the Service", CONNECT_LIMIT, || {
             Client::connect(address, CONNECT_LIMIT).map_err(|error| error.to_string())
@@ -50,7 +60,7 @@ impl Load {
         let record = Arc::new(Mutex::new(Record::default()));
         let spawn = |writer| {
             let (stop, record, base) = (Arc::clone(&stop), Arc::clone(&record), base.to_owned());
-            std::thread::spawn(move || write(writer, address, &base, &stop, &record))
+            std::thread::spawn(move || write(writer, address, &base, data_len, &stop, &record))
         };
         let writers = (0..writers).map(spawn).collect();
         Ok(Self {
@@ -112,6 +122,7 @@ fn write(
     writer: usize,
     address: SocketAddr,
     base: &str,
+    data_len: usize,
     stop: &AtomicBool,
     record: &Mutex<Record>,
 ) {
@@ -124,7 +135,7 @@ fn write(
         while !stop.load(Ordering::Relaxed) {
             number += 1;
             let path = format!("{base}/w{writer}-{number:08}");
-            let data = format!("{writer}:{number}").into_bytes();
+            let data = format!("{writer}:{number:0data_len$}").into_bytes();
             match client.create(&path, &data, flags::PERSISTENT) {
                 Ok(path) => {
                     let Ok(mut record) = record.lock() else {

@@ -12,6 +12,7 @@ mod images;
 mod install;
 mod kubectl;
 mod load;
+mod prometheus;
 mod reach;
 mod zke;
 

@@ -37,6 +37,9 @@ pub const RULE_TESTS: &str = "e2e/monitoring/rules";
 /// The metrics that rules and dashboards may ask for, one a line.
 pub const METRICS: &str = "e2e/monitoring/metrics.txt";
 
+/// Queries that were written for Apache's servers, one a line.
+pub const APACHE: &str = "e2e/monitoring/apache.txt";
+
 /// A file of rules.
 #[derive(Debug, Deserialize)]
 struct RuleFile {

@@ -40,7 +40,7 @@ const UNPACKED: [&str; 4] = [
     "runc",
 ];
 
-/// Brings promtool, and a Prometheus.
+/// Brings Prometheus and promtool.
 const PROMETHEUS: &str = "prometheus";
 
 /// How long apt may take, on a slow line.
@@ -150,15 +150,27 @@ pub fn install(progress: &Progress) -> Result<()> {
 /// # Errors
 /// When it is not there and the machine has no apt, or apt fails.
 pub fn promtool(progress: &Progress) -> Result<PathBuf> {
-    let unpacked = root()?.join("usr/bin/promtool");
+    of_prometheus(progress, "promtool")
+}
+
+/// Finds Prometheus, or unpacks it.
+///
+/// # Errors
+/// As [`promtool`].
+pub fn prometheus(progress: &Progress) -> Result<PathBuf> {
+    of_prometheus(progress, "prometheus")
+}
+
+fn of_prometheus(progress: &Progress, program: &str) -> Result<PathBuf> {
+    let unpacked = root()?.join("usr/bin").join(program);
     if unpacked.is_file() {
         return Ok(unpacked);
     }
-    if let Some(found) = shell::find("promtool") {
+    if let Some(found) = shell::find(program) {
         return Ok(found);
     }
     if shell::find("apt-get").is_none() {
-        bail!("no promtool; install the one that comes with Prometheus");
+        bail!("no {program}; install the one that comes with Prometheus");
     }
     // Downloading needs no root, and newer package lists are needed only when that fails.
     if unpack(progress, &[PROMETHEUS]).is_err() {

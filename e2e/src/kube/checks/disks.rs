@@ -55,7 +55,8 @@ pub(super) fn each_voter_loses_its_volume(bench: &Bench<'_>) -> Result<String> {
     ))
 }
 
-fn lose(bench: &Bench<'_>, load: &Load, pod: &str) -> Result<String> {
+/// Lets a pod lose its volume, and waits until it is one of the members again.
+pub(super) fn lose(bench: &Bench<'_>, load: &Load, pod: &str) -> Result<String> {
     load.wait_more(WARM, GAP_LIMIT * 4)?;
     let (kubectl, namespace) = (bench.zke.kubectl, bench.zke.namespace);
     let claim = format!("data-{pod}");
