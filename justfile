@@ -74,11 +74,12 @@ interop filter="": binaries
 fuzz seconds="600" *targets="":
     server/fuzz/fuzz.sh {{ seconds }} {{ targets }}
 
-# What is generated from the types of the API: the CRD, and the values of the chart for one ensemble.
+# What is generated from the types of the API: the CRD, its reference, and the values of the chart for one ensemble.
 crds:
     cargo run -q -p quorate-operator -- crd > crds/zkensembles.quorate.dev.yaml
     cp crds/zkensembles.quorate.dev.yaml charts/quorate-operator/files/
     cargo run -q -p quorate-operator -- chart-schema > charts/quorate-ensemble/values.schema.json
+    cargo run -q -p quorate-operator -- api-reference > docs/api.md
 
 # The renders of the chart that are committed: the rules for Prometheus, and what `monitoring` compares.
 rendered: harness
@@ -87,6 +88,14 @@ rendered: harness
 # The chart, its alerts and its dashboards, by Helm and promtool; FILTER selects.
 monitoring filter="":
     cargo test -p quorate-e2e --test monitoring {{ filter }}
+
+# The book of docs/ as HTML; what is built is the same that `docs` tries.
+book: harness
+    {{ e2e }} book --out {{ target }}/book
+
+# The book is complete, its links lead somewhere, and its commands work.
+docs filter="": binaries plugin
+    cargo test -p quorate-e2e --test docs {{ filter }}
 
 # The pictures of the page in docs/images, of the server that was built last.
 pictures: binaries harness
@@ -126,4 +135,4 @@ twin *args="--requests 1000000": binaries
     {{ target }}/release/quorate-e2e twin {{ args }}
 
 # What a change must pass.
-test: check unit sim walks monitoring interop e2e
+test: check unit sim walks monitoring docs interop e2e

@@ -10,6 +10,7 @@ pub mod browser;
 pub mod cache;
 pub mod cluster;
 pub mod disk_faults;
+pub mod docs;
 pub mod faults;
 pub mod handover;
 pub mod histories;

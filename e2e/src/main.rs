@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use quorate_e2e::cluster::{self, Layout, network};
 use quorate_e2e::disk_faults;
+use quorate_e2e::docs;
 use quorate_e2e::handover;
 use quorate_e2e::histories;
 use quorate_e2e::image::{self, Image};
@@ -73,6 +74,12 @@ enum Job {
     Handover(handover::Plan),
     /// Take the pictures of the page that are in docs/images.
     Pictures(pictures::Arguments),
+    /// Build the book of docs/, and follow its links.
+    Book {
+        /// The directory to write: a new one, or that of an older book.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// The whole path: a cluster, the operator, an ensemble, a write and a read.
     Demo {
         /// The cluster's name.
@@ -222,6 +229,15 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Job::Peers(job) => tool::run(&progress, job)?,
         Job::Monitoring(job) => monitoring::run(&progress, &job)?,
+        Job::Book { out } => {
+            let built = docs::book::build(&docs::root().join(docs::DOCS), &out)?;
+            println!(
+                "{} pages in {}, {} links lead somewhere",
+                built.pages,
+                out.display(),
+                built.links
+            );
+        }
         Job::Suites(plan) => suites::run(&progress, &plan)?,
         Job::Migrate(job) => migrate::run(&progress, &job)?,
         Job::Mixed(job) => mixed::run(&progress, &job)?,

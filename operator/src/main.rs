@@ -14,7 +14,7 @@ use kube::Config;
 use kube::api::{Api, ListParams};
 use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
-use quorate_operator::crd::{ZkEnsemble, chart_schema, crd_yaml};
+use quorate_operator::crd::{ZkEnsemble, api_reference, chart_schema, crd_yaml};
 use quorate_operator::ensemble::apply::Ledger;
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
@@ -50,6 +50,8 @@ enum Command {
     Crd,
     /// Prints the schema of the values of the chart for one ensemble.
     ChartSchema,
+    /// Prints the reference of the API as Markdown.
+    ApiReference,
     /// Waits until ensembles can be listed and an operator is seen to work.
     Check(CheckArguments),
 }
@@ -123,6 +125,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Crd => print(&crd_yaml().context("cannot write the CRD as YAML")?),
         Command::ChartSchema => print(&chart_schema().context("cannot write the schema as JSON")?),
+        Command::ApiReference => print(&api_reference().context("cannot write the reference")?),
         Command::Check(arguments) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

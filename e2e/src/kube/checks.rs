@@ -8,6 +8,7 @@ mod chart;
 mod clients;
 mod deletion;
 mod disks;
+mod docs;
 mod failpoints;
 mod faults;
 mod issuers;
@@ -98,6 +99,7 @@ const CHECKS: &[Check] = &[
         "the chart of an ensemble installs, is tested, and goes",
         chart::ensemble_by_helm,
     ),
+    ("commands in the pages", docs::commands_in_the_pages),
     (
         "a NetworkPolicy comes and goes",
         network::policy_comes_and_goes,
@@ -179,6 +181,10 @@ const LONG_CHECKS: &[Check] = &[
     (
         "the number of voters walks at random",
         walks::number_of_voters_walks,
+    ),
+    (
+        "commands in the pages that take long",
+        docs::long_commands_in_the_pages,
     ),
     (
         "nothing is written in ten minutes",

@@ -62,6 +62,41 @@ fn set(value: &str, reference: &str) -> String {
     format!("{value}.repository={repository},{value}.tag={tag}")
 }
 
+/// The values of the release that is installed: the images that are on the cluster.
+pub(super) fn values(kubectl: &Kubectl) -> Result<serde_json::Value> {
+    let text = helm(kubectl, |command| {
+        command.args([
+            "get",
+            "values",
+            "quorate",
+            "--namespace",
+            OPERATOR_NAMESPACE,
+        ]);
+        command.args(["--output", "json"]);
+    })?;
+    serde_json::from_str(&text).context("helm printed no JSON")
+}
+
+/// Installs the operator with these values and no others, whether it is there or not, and waits until it works.
+pub(super) fn again(kubectl: &Kubectl, values: &Path) -> Result<()> {
+    let chart = repository_file("charts/quorate-operator");
+    helm(kubectl, |command| {
+        command
+            .args(["upgrade", "--install", "quorate"])
+            .arg(&chart);
+        command
+            .args([
+                "--namespace",
+                OPERATOR_NAMESPACE,
+                "--reset-values",
+                "--values",
+            ])
+            .arg(values);
+        command.args(["--wait", "--timeout", "3m"]);
+    })?;
+    Ok(())
+}
+
 /// Removes the operator; what it made stays, for it belongs to the ensembles.
 pub(super) fn remove(kubectl: &Kubectl) -> Result<()> {
     helm(kubectl, |command| {

@@ -20,6 +20,7 @@ mod network;
     reason = "the schema derive copies each struct into a private place"
 )]
 mod observers;
+mod reference;
 #[expect(
     unreachable_pub,
     reason = "the schema derive copies each struct into a private place"
@@ -49,6 +50,7 @@ pub use network::NetworkAccess;
 pub use observers::{
     Ephemeral, OBSERVER_ZONES_MAX, OBSERVERS_PER_ZONE_MAX, ObserverStorage, ObserverZone, Observers,
 };
+pub use reference::api_reference;
 pub use spec::{
     OWNED_KEYS, OWNED_PREFIXES, Resources, Retention, Spread, Storage, Volumes, Voters, ZkEnsemble,
     ZkEnsembleSpec,

@@ -1,0 +1,12 @@
+//! The pages for people: the book that they make, and the commands in them.
+
+mod book;
+mod commands;
+
+use std::path::PathBuf;
+
+/// A binary that the recipe has built.
+fn built(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    path.unwrap_or_else(|| panic!("{variable} is not set; use ./run docs"))
+}
