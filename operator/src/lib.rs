@@ -23,6 +23,7 @@ mod fixtures;
 pub mod health;
 pub mod key;
 pub mod leadership;
+pub mod log_levels;
 pub mod members;
 pub mod metrics;
 pub mod quantity;

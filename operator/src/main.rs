@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +24,14 @@ use quorate_operator::failpoints::{FailpointLayer, FailpointMembers, Failpoints,
 use quorate_operator::health::{self, Readiness};
 use quorate_operator::key;
 use quorate_operator::leadership::{Leadership, see_operator};
+use quorate_operator::log_levels;
 use quorate_operator::members::{HttpMembers, Members};
 use quorate_operator::metrics::Metrics;
 use quorate_operator::read_again;
 use quorate_operator::scope::{self, Scope};
+use quorate_telemetry::{Levels, Log, LogFormat, Targets};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// Wait between tries to reach the API server at the start.
 const START_RETRY: Duration = Duration::from_secs(2);
@@ -83,6 +85,9 @@ struct RunArguments {
     /// Log as JSON lines.
     #[arg(long, env = "QUORATE_LOG_JSON")]
     log_json: bool,
+    /// File with the levels of the log, e.g. info,kube=debug; changes count at once. RUST_LOG without one.
+    #[arg(long, env = "QUORATE_LOG_LEVEL_FILE")]
+    log_level_file: Option<PathBuf>,
 }
 
 /// Where operators find each other, and where they work.
@@ -132,13 +137,13 @@ fn main() -> anyhow::Result<()> {
             .context("cannot start the runtime")?
             .block_on(check(&arguments)),
         Command::Run(arguments) => {
-            start_log(arguments.log_json);
+            let log = start_log(arguments.log_json);
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
                 .build()
                 .context("cannot start the runtime")?
-                .block_on(run(*arguments))
+                .block_on(run(*arguments, log))
         }
     }
 }
@@ -171,19 +176,18 @@ async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{operator} works").context("cannot print")
 }
 
-fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if json {
-        log.json().init();
-    } else {
-        log.with_ansi(false).init();
-    }
+fn start_log(json: bool) -> Log {
+    let format = match json {
+        true => LogFormat::Json,
+        false => LogFormat::Text,
+    };
+    Log::start(format, Targets::Shown, &Levels::info())
 }
 
-async fn run(arguments: RunArguments) -> anyhow::Result<()> {
+async fn run(arguments: RunArguments, log: Log) -> anyhow::Result<()> {
+    if let Some(file) = arguments.log_level_file.clone() {
+        tokio::spawn(log_levels::watch(log, file));
+    }
     let scope = arguments.place.scope()?;
     let stop = stop_on_signal()?;
     let metrics = Metrics::new().context("cannot register metrics")?;

@@ -99,53 +99,78 @@ pub fn all() -> Result<Vec<Block>> {
 /// # Errors
 /// As [`all`].
 pub fn of_page(page: &Path, text: &str) -> Result<Vec<Block>> {
-    let mut whole_page = page.starts_with(RUNBOOKS).then(|| "cluster".to_owned());
-    let (mut blocks, mut next, mut open) = (Vec::new(), None, None);
+    let whole_page = page.starts_with(RUNBOOKS).then(|| "cluster".to_owned());
+    let mut reader = Reader {
+        page,
+        text,
+        whole_page,
+        next: None,
+        open: None,
+        blocks: Vec::new(),
+    };
     for (event, range) in Parser::new(text).into_offset_iter() {
-        match event {
-            Event::Html(html) => {
-                if let Some(words) = comment(&html) {
-                    if range.start == 0 {
-                        whole_page = Some(words);
-                    } else {
-                        next = Some(words);
-                    }
-                }
-            }
-            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                let line = text.get(..range.start).unwrap_or_default().lines().count() + 2;
-                let at = format!("{}:{line}", page.display());
-                if is_commands(page, &info).with_context(|| at.clone())? {
-                    let words = next.take().or(whole_page.clone());
-                    let words = words.with_context(|| {
-                        format!("{at}: nothing says how this block is tried; e2e/src/docs/blocks.rs has the words")
-                    })?;
-                    let treatment = treatment(&words).with_context(|| at)?;
-                    open = Some(Block {
-                        page: page.to_owned(),
-                        line,
-                        text: String::new(),
-                        treatment,
-                    });
-                }
-            }
-            Event::Text(words) => {
-                if let Some(block) = &mut open {
-                    block.text.push_str(&words);
-                }
-            }
-            Event::End(TagEnd::CodeBlock) => blocks.extend(open.take()),
-            Event::Start(Tag::Paragraph | Tag::Heading { .. }) => {
-                ensure!(
-                    next.is_none(),
-                    "{}: {next:?} is before no block",
-                    page.display()
-                );
-            }
-            _ => {}
-        }
+        reader.read(&event, range.start)?;
     }
-    Ok(blocks)
+    Ok(reader.blocks)
+}
+
+/// A page that is being read.
+struct Reader<'a> {
+    page: &'a Path,
+    text: &'a str,
+    /// What its first line says of all blocks.
+    whole_page: Option<String>,
+    /// What is said of the next block.
+    next: Option<String>,
+    /// The block that is being read.
+    open: Option<Block>,
+    blocks: Vec<Block>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, event: &Event<'_>, start: usize) -> Result<()> {
+        if let Event::Html(html) = event {
+            let words = comment(html);
+            let place = if start == 0 {
+                &mut self.whole_page
+            } else {
+                &mut self.next
+            };
+            *place = words.or(place.take());
+        } else if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = event {
+            self.begin(info, start)?;
+        } else if let (Event::Text(words), Some(block)) = (event, &mut self.open) {
+            block.text.push_str(words);
+        } else if let Event::End(TagEnd::CodeBlock) = event {
+            self.blocks.extend(self.open.take());
+        } else if let Event::Start(Tag::Paragraph | Tag::Heading { .. }) = event {
+            let (page, next) = (self.page.display(), &self.next);
+            ensure!(next.is_none(), "{page}: {next:?} is before no block");
+        }
+        Ok(())
+    }
+
+    /// A block begins; it is kept when it is one of commands.
+    fn begin(&mut self, info: &str, start: usize) -> Result<()> {
+        let line = self.text.get(..start).unwrap_or_default().lines().count() + 2;
+        let at = format!("{}:{line}", self.page.display());
+        if !is_commands(self.page, info).with_context(|| at.clone())? {
+            return Ok(());
+        }
+        let words = self.next.take().or_else(|| self.whole_page.clone());
+        let words = words.with_context(|| {
+            format!(
+                "{at}: nothing says how this block is tried; e2e/src/docs/blocks.rs has the words"
+            )
+        })?;
+        self.open = Some(Block {
+            page: self.page.to_owned(),
+            line,
+            text: String::new(),
+            treatment: treatment(&words).with_context(|| at)?,
+        });
+        Ok(())
+    }
 }
 
 /// The words of a comment about commands.

@@ -57,13 +57,17 @@ pub fn check(root: &Path) -> Result<usize> {
 pub fn dead_files(root: &Path, page: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(root.join(page))
         .with_context(|| format!("cannot read {}", page.display()))?;
+    let target = |event| {
+        if let Event::Start(md::Tag::Link { dest_url, .. } | md::Tag::Image { dest_url, .. }) =
+            event
+        {
+            Some(dest_url.into_string())
+        } else {
+            None
+        }
+    };
     let links: Vec<String> = Parser::new(&text)
-        .filter_map(|event| match event {
-            Event::Start(md::Tag::Link { dest_url, .. } | md::Tag::Image { dest_url, .. }) => {
-                Some(dest_url.into_string())
-            }
-            _ => None,
-        })
+        .filter_map(target)
         .filter(|link| is_inside(link))
         .collect();
     ensure!(!links.is_empty(), "{} has no links", page.display());

@@ -8,20 +8,20 @@ use quorate_e2e::tools::clients;
 
 use crate::built;
 
-fn commands() -> Commands {
+fn commands() -> anyhow::Result<Commands> {
     let programs = Programs {
         harness: env!("CARGO_BIN_EXE_quorate-e2e").into(),
         server: built("QUORATE_BIN"),
         operator: built("QUORATE_OPERATOR_BIN"),
         plugin: built("QUORATE_PLUGIN_BIN"),
     };
-    Commands::new(programs).unwrap()
+    Commands::new(programs)
 }
 
 /// The programs of others may stand in blocks that are run, and nowhere else.
 #[test]
 fn commands_are_ones_that_there_are() {
-    let (commands, mut wrong) = (commands(), Vec::new());
+    let (commands, mut wrong) = (commands().unwrap(), Vec::new());
     for block in blocks::all().unwrap() {
         match commands.check(&block.text) {
             Ok(others) if block.treatment == Treatment::Parsed && !others.is_empty() => {
@@ -39,7 +39,7 @@ fn commands_are_ones_that_there_are() {
 
 #[test]
 fn commands_that_there_are_not_are_found() {
-    let commands = commands();
+    let commands = commands().unwrap();
     for (line, why) in [
         ("./run no-such", "no-such"),
         ("./run replay", "replay"),

@@ -52,8 +52,8 @@ pub use observers::{
 };
 pub use reference::api_reference;
 pub use spec::{
-    OWNED_KEYS, OWNED_PREFIXES, Resources, Retention, Spread, Storage, Volumes, Voters, ZkEnsemble,
-    ZkEnsembleSpec,
+    GIVEN_PREFIXES, OWNED_KEYS, OWNED_PREFIXES, Resources, Retention, Spread, Storage, Volumes,
+    Voters, ZkEnsemble, ZkEnsembleSpec,
 };
 pub use status::{
     Endpoint, Formation, Leader, Member, MemberRole, MemberState, Membership, ObserverCounts,

@@ -57,6 +57,9 @@ pub const OWNED_PREFIXES: [&str; 9] = [
     "ssl.quorum.trustStore.",
 ];
 
+/// The beginnings of keys among those that are left to the user all the same: what servers tell about themselves.
+pub const GIVEN_PREFIXES: [&str; 2] = ["quorate.log.", "quorate.audit."];
+
 /// Wanted state of one ZooKeeper-compatible ensemble.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -379,9 +382,14 @@ fn config_schema(_: &mut SchemaGenerator) -> Schema {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let starts = OWNED_PREFIXES
-        .map(|prefix| format!("key.startsWith('{prefix}')"))
-        .join(" || ");
+    let starts = |prefixes: &[&str]| {
+        prefixes
+            .iter()
+            .map(|prefix| format!("key.startsWith('{prefix}')"))
+            .collect::<Vec<_>>()
+            .join(" || ")
+    };
+    let (owned, given) = (starts(&OWNED_PREFIXES), starts(&GIVEN_PREFIXES));
     json_schema!({
         "type": "object",
         "maxProperties": 64,
@@ -396,11 +404,13 @@ fn config_schema(_: &mut SchemaGenerator) -> Schema {
                 ),
             },
             {
-                "rule": format!("self.all(key, !({starts}))"),
+                "rule": format!("self.all(key, !({owned}) || {given})"),
                 "message": format!(
                     "config may not set keys that start with {}: remove them; the operator writes \
-                     the list of servers, the admin port, the identity and the certificates itself",
-                    OWNED_PREFIXES.join(", ")
+                     the list of servers, the admin port, the identity and the certificates itself; \
+                     those that start with {} may be set",
+                    OWNED_PREFIXES.join(", "),
+                    GIVEN_PREFIXES.join(", ")
                 ),
             },
             {

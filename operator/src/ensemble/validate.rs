@@ -21,9 +21,9 @@ use super::network;
 use super::observers::{ObserverGroup, ObserverSpec};
 use super::windows::UpdateTimes;
 use crate::crd::{
-    ClientTlsMode, Formation, Listener, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES, Operation,
-    PeerTlsMode, Resources, Spread, Template, Volumes, Voters, ZkEnsemble, ZkEnsembleSpec,
-    ZkEnsembleStatus,
+    ClientTlsMode, Formation, GIVEN_PREFIXES, Listener, NetworkAccess, OWNED_KEYS, OWNED_PREFIXES,
+    Operation, PeerTlsMode, Resources, Spread, Template, Volumes, Voters, ZkEnsemble,
+    ZkEnsembleSpec, ZkEnsembleStatus,
 };
 use crate::members::{ConfigVersion, MasterKey};
 use crate::quantity::Size;
@@ -513,9 +513,9 @@ fn check_config(config: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
         if key.is_empty() || key.len() > KEY_LEN_MAX || !key.bytes().all(plain) {
             return Err(InvalidSpec::ConfigKey(key.clone()));
         }
-        if OWNED_KEYS.contains(&key.as_str())
-            || OWNED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-        {
+        let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+        let is_owned = OWNED_KEYS.contains(&key.as_str()) || starts(&OWNED_PREFIXES);
+        if is_owned && !starts(&GIVEN_PREFIXES) {
             return Err(InvalidSpec::ConfigKeyOwned(key.clone()));
         }
         if value.contains(['\n', '\r']) {

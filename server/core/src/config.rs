@@ -54,6 +54,8 @@ pub struct PeerConfig {
     pub hold: HoldSettings,
     /// Changes of the membership while it runs.
     pub reconfig: ReconfigSettings,
+    /// Whether [`crate::audit::Audited`] is told.
+    pub audit: bool,
     /// Known mistakes to make; none outside of the simulator.
     pub bugs: Bugs,
 }

@@ -22,6 +22,7 @@
 //! Junqueira, Reed, Serafini, "Zab: High-performance broadcast for primary-backup systems" (DSN
 //! 2011); and the behaviour of Apache ZooKeeper 3.9.
 
+pub mod audit;
 pub mod bugs;
 pub mod config;
 pub mod db;

@@ -4,6 +4,7 @@ use zk_wire::client::EventKind;
 use zk_wire::election::ServerState;
 use zk_wire::{Epoch, SessionId, Sid, Zxid};
 
+use crate::audit::Audited;
 use crate::db::Trust;
 use crate::io::Configs;
 use crate::time::Mono;
@@ -348,6 +349,8 @@ pub enum PeerEvent {
         /// Its members.
         members: String,
     },
+    /// Something for the audit log; said where that was asked for only.
+    Audited(Box<Audited>),
     /// A transaction was applied.
     Applied {
         /// Which.

@@ -3,6 +3,7 @@
 mod commands;
 mod form;
 mod json;
+mod log_level;
 mod page;
 mod privileged;
 mod reconfig;
@@ -206,6 +207,10 @@ pub async fn run(clients: Arc<ClientPort>, listener: TcpListener) -> std::io::Re
         .route("/v1/status", routing::get(status))
         .route("/v1/leader/transfer", routing::post(transfer::post))
         .route("/v1/form", routing::post(form::post))
+        .route(
+            "/v1/log/level",
+            routing::get(log_level::get).post(log_level::post),
+        )
         .with_state(monitor)
         .merge(reconfig)
         .merge(page::routes(clients))

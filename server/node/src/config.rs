@@ -4,6 +4,7 @@
 //! meaning or not supported yet, or refused when ignoring it would be unsafe. A bad value is refused
 //! with its file, line, key and a remedy. Nothing outside of this module reads keys.
 
+mod audit;
 mod auth;
 mod dynamic;
 mod error;
@@ -23,6 +24,7 @@ mod settings;
 mod tls;
 mod zones;
 
+pub use audit::AuditSettings;
 pub use auth::PeerAuthSettings;
 pub use dynamic::ConfigFiles;
 pub use error::ConfigError;

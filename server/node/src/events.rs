@@ -105,7 +105,9 @@ pub fn note(metrics: &Metrics, event: &PeerEvent) {
             );
         }
         // Measured elsewhere.
-        PeerEvent::SyncsUnderWay { .. } | PeerEvent::WatchesFired { .. } => {}
+        PeerEvent::SyncsUnderWay { .. }
+        | PeerEvent::WatchesFired { .. }
+        | PeerEvent::Audited(_) => {}
         PeerEvent::Applied { zxid, .. } => debug!("applied {zxid}"),
     }
 }

@@ -10,6 +10,7 @@
 //! limit, and none of them can make the core wait.
 
 pub mod admin;
+pub mod audit;
 pub mod calendar;
 pub mod cli;
 pub mod client_port;
@@ -40,6 +41,5 @@ pub mod router;
 pub mod serve;
 pub mod shutdown;
 pub mod status;
-pub mod telemetry;
 pub mod tls;
 pub mod transfer;

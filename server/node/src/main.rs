@@ -3,22 +3,48 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use quorate_server::config::PodIdentity;
 use quorate_server::inspect::Inspect;
 use quorate_server::shutdown::exit_code;
-use quorate_server::telemetry::{self, LogFormat};
 use quorate_server::{cli, dev, inspect, serve, status};
+use quorate_telemetry::{Levels, Log, LogFormat, Targets};
 
 /// A coordination server that speaks ZooKeeper's protocols.
 #[derive(Debug, Parser)]
 #[command(name = "quorate", version)]
 struct Arguments {
     /// Form of the log on standard error; `RUST_LOG` chooses levels
-    #[arg(long, value_enum, default_value = "text", global = true)]
-    log_format: LogFormat,
+    #[arg(
+        long,
+        env = "QUORATE_LOG_FORMAT",
+        value_enum,
+        default_value = "text",
+        global = true
+    )]
+    log_format: Format,
     #[command(subcommand)]
     command: Command,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+impl Format {
+    /// Switches the log on.
+    fn start(self, default: &Levels) -> Log {
+        let format = match self {
+            Self::Text => LogFormat::Text,
+            Self::Json => LogFormat::Json,
+        };
+        Log::start(format, Targets::Hidden, default)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,14 +108,14 @@ fn main() -> ExitCode {
             pod_host,
             observer,
         } => {
-            telemetry::init(format);
+            let log = format.start(&Levels::info());
             let pod = pod_name.zip(id_base).map(|(name, id_base)| PodIdentity {
                 name,
                 id_base,
                 host: pod_host,
                 observes: observer,
             });
-            match serve::run(&config, pod.as_ref()) {
+            match serve::run(&config, pod.as_ref(), &log) {
                 Ok(()) => 0,
                 Err(e) => {
                     eprintln!("{e}");
@@ -101,11 +127,12 @@ fn main() -> ExitCode {
             }
         }
         Command::Cli { words } => {
-            telemetry::init_quiet(format);
+            // What a tool prints is what counts.
+            let _log = format.start(&Levels::warn());
             cli::run(words).into()
         }
         Command::Inspect(what) => {
-            telemetry::init_quiet(format);
+            let _log = format.start(&Levels::warn());
             return inspect::run(&what);
         }
         Command::Status { admin } => report(status::print(&admin)),

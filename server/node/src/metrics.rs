@@ -15,7 +15,11 @@ mod stages;
 mod text;
 mod values;
 
+use std::sync::Arc;
+
 use zk_core::{ElectionCause, HoldEnd};
+
+use crate::audit::AuditLines;
 
 pub use histogram::Histogram;
 pub use limits::Limit;
@@ -117,6 +121,8 @@ pub struct Metrics {
     pub tls_reload_failures: Counter,
     /// Times that changed settings were taken into use.
     pub settings_applied: Counter,
+    /// Lines of the audit log.
+    pub audit: Arc<AuditLines>,
     /// Times that changed settings were refused.
     pub settings_refused: Counter,
     /// Times that this member began to look for a leader.

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, Guard};
+use quorate_telemetry::Log;
 use tokio::sync::watch;
 use zk_core::{ConnId, Status};
 use zk_wire::election::ServerState;
 use zk_wire::membership::Membership;
 use zk_wire::{Sid, Zxid};
 
+use crate::audit::Audit;
 use crate::client_port::Client;
 use crate::clock::Clock;
 use crate::config::{MetricsProvider, Settings};
@@ -56,6 +58,10 @@ pub struct Monitor {
     pub settings: Settings,
     /// Random text of this process: whoever saw another one knows that it is gone.
     pub life: String,
+    /// The log, whose levels change.
+    pub log: Log,
+    /// The audit log.
+    pub audit: Audit,
     /// For what the picture does not tell.
     pub queries: Queries,
     /// How the last attempt to pass on the lead ended.
@@ -85,7 +91,15 @@ impl Drop for Visit<'_> {
 impl Monitor {
     /// Starts with the picture `status`.
     #[must_use]
-    pub fn new(clock: Clock, settings: Settings, status: Status, queries: Queries) -> Self {
+    pub fn new(
+        clock: Clock,
+        settings: Settings,
+        status: Status,
+        queries: Queries,
+        log: Log,
+        audit: Audit,
+    ) -> Self {
+        log.set(settings.runtime.log_levels.clone());
         let at_ms = clock.elapsed_ms();
         let zxid = status.zxid_applied;
         let first = Published {
@@ -96,7 +110,10 @@ impl Monitor {
         };
         Self {
             clock,
-            metrics: Metrics::default(),
+            metrics: Metrics {
+                audit: audit.lines(),
+                ..Metrics::default()
+            },
             history: History::default(),
             in_force: ArcSwap::from_pointee(InForce::at_start(settings.runtime.clone())),
             settings,
@@ -104,6 +121,8 @@ impl Monitor {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
+            log,
+            audit,
             queries,
             hand_overs: watch::Sender::new(None),
             formed: watch::Sender::new(None),
@@ -123,6 +142,7 @@ impl Monitor {
 
     /// Replaces them.
     pub fn put_in_force(&self, in_force: InForce) {
+        self.log.set(in_force.settings.log_levels.clone());
         self.in_force.store(Arc::new(in_force));
     }
 

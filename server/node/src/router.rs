@@ -269,6 +269,10 @@ impl Router {
                 });
                 None
             }
+            PeerEvent::Audited(audited) => {
+                self.monitor.audit.note(audited);
+                None
+            }
             PeerEvent::MayLeave => {
                 self.monitor.may_leave.send_replace(true);
                 None

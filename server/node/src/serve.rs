@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use quorate_telemetry::Log;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -15,6 +16,7 @@ use zk_core::{Bugs, Peer, PeerConfig};
 use zk_wire::Sid;
 use zk_wire::membership::ServerSpec;
 
+use crate::audit::{Audit, AuditError, Outcome};
 use crate::client_port::{self, ClientMessage, ClientPort, Speaks};
 use crate::clock::Clock;
 use crate::config::{
@@ -62,6 +64,9 @@ pub enum ServeError {
     /// The client port.
     #[error("client port: {0}")]
     ClientPort(std::io::Error),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Keys and certificates.
     #[error("TLS: {0}")]
     Tls(#[from] StoreError),
@@ -84,9 +89,11 @@ impl ServeError {
             Self::Config(e) => e.exit_code(),
             Self::Storage(e) => e.exit_code(),
             Self::AdminPort(_) => exit_code::ADMIN,
-            Self::ClientPort(_) | Self::MetricsPort(_) | Self::Tls(_) | Self::System(_) => {
-                exit_code::UNEXPECTED
-            }
+            Self::ClientPort(_)
+            | Self::Audit(_)
+            | Self::MetricsPort(_)
+            | Self::Tls(_)
+            | Self::System(_) => exit_code::UNEXPECTED,
         }
     }
 }
@@ -95,7 +102,7 @@ impl ServeError {
 ///
 /// # Errors
 /// It cannot start.
-pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
+pub fn run(config: &Path, pod: Option<&PodIdentity>, log: &Log) -> Result<(), ServeError> {
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -110,7 +117,8 @@ pub fn run(config: &Path, pod: Option<&PodIdentity>) -> Result<(), ServeError> {
                 warn!("{}: {warning}", config.display());
             }
         }
-        let outcome = runtime.block_on(serve(clock, settings, pod, runtime.handle().clone()));
+        let life = serve(clock, settings, pod, log.clone(), runtime.handle().clone());
+        let outcome = runtime.block_on(life);
         match outcome {
             // The settings are read anew: the other process may have written down other members.
             Err(ServeError::Storage(locked)) if locked.is_lock() && clock.elapsed() < patience => {
@@ -131,6 +139,7 @@ async fn serve(
     clock: Clock,
     settings: Settings,
     pod: Option<&PodIdentity>,
+    log: Log,
     runtime: Handle,
 ) -> Result<(), ServeError> {
     let opened = disk::open(&settings, clock)?;
@@ -138,10 +147,35 @@ async fn serve(
         config::settle_my_id(&settings.data_dir, *sid)?;
         config::settle_members(&settings)?;
     }
+    let audit = Audit::start(settings.audit.as_ref(), log.format(), clock)?;
+    let outcome = serve_audited(clock, settings, opened, pod, log, audit.clone(), runtime).await;
+    if outcome.is_err() {
+        audit.server("serverStart", Outcome::Failure);
+    }
+    audit.end().await;
+    outcome
+}
+
+async fn serve_audited(
+    clock: Clock,
+    settings: Settings,
+    opened: disk::Opened,
+    pod: Option<&PodIdentity>,
+    log: Log,
+    audit: Audit,
+    runtime: Handle,
+) -> Result<(), ServeError> {
     let now = clock.now();
     let peer = Peer::new(peer_config(clock, &settings), opened.recovery, now);
     let (queries, query_rx) = Queries::channel();
-    let monitor = Arc::new(Monitor::new(clock, settings, peer.status(), queries));
+    let monitor = Arc::new(Monitor::new(
+        clock,
+        settings,
+        peer.status(),
+        queries,
+        log,
+        audit,
+    ));
     opened.told.show(&monitor.metrics);
     tokio::spawn(metrics::watch_space(monitor.clone()));
     let admin = open_admin(&monitor).await?;
@@ -190,8 +224,10 @@ async fn serve(
         tokio::spawn(reload::watch(monitor.clone(), pod.cloned()));
     }
 
+    monitor.audit.server("serverStart", Outcome::Success);
     requested().await?;
     transfer::before_stop(&monitor).await;
+    monitor.audit.server("serverStop", Outcome::Invoked);
     stop(stop_tx, core_thread, queue, storage_thread).await;
     // The channels must outlive the driver, which takes a closed one for an endless stream.
     drop((client_tx, peer_tx));
@@ -248,6 +284,7 @@ fn peer_config(clock: Clock, s: &Settings) -> PeerConfig {
         hand_over: s.hand_over,
         hold: s.hold,
         reconfig: s.reconfig,
+        audit: s.audit.is_some(),
         bugs: Bugs::default(),
     }
 }

@@ -21,7 +21,7 @@ mod verifier;
 mod version_one;
 mod watch;
 
-pub use accept::{Accepted, TlsAcceptor};
+pub use accept::{Accepted, Refusal, TlsAcceptor};
 pub use context::Contexts;
 pub use files::StoreError;
 pub use peers::{PeerReader, PeerSecurity, PeerStream, PeerWriter};

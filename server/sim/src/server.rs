@@ -121,6 +121,7 @@ fn settings(cx: &Context, server: &Server, bugs: zk_core::Bugs) -> PeerConfig {
             container_check_interval_ms: 700,
             ..NodeKinds::default()
         },
+        audit: false,
         roll_over_at: cx.params.roll_over_at,
         observer_masters: cx.params.observer_masters,
         hand_over: !cx.params.without_hand_over.contains(&sid),

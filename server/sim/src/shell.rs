@@ -364,6 +364,7 @@ impl Process {
             PeerEvent::Elected { .. }
             | PeerEvent::SyncsUnderWay { .. }
             | PeerEvent::WatchesFired { .. }
+            | PeerEvent::Audited(_)
             | PeerEvent::ReadOnly { .. }
             | PeerEvent::MayLeave
             | PeerEvent::Formed

@@ -1,6 +1,7 @@
 //! What others wrote works with our servers, and our servers with what others wrote.
 
 mod admin;
+mod audit;
 mod cli;
 mod clients;
 mod files;

@@ -84,6 +84,9 @@ fn settings_of_the_operator_are_refused() {
     for key in OWNED_KEYS {
         check_create(with(key, "x"), Some("remove"));
     }
+    for prefix in GIVEN_PREFIXES {
+        check_create(with(&format!("{prefix}x"), "x"), None);
+    }
     for prefix in OWNED_PREFIXES {
         check_create(with(&format!("{prefix}1"), "x"), Some("remove"));
     }

@@ -22,13 +22,14 @@ pub(super) const FILE_NAME: &str = "zoo.cfg";
 const MEMBERS_FILE: &str = "/data/members";
 
 /// Settings that servers take while they run; docs/configuration.md has the same ones.
-pub const RUNTIME_KEYS: [&str; 6] = [
+pub const RUNTIME_KEYS: [&str; 7] = [
     "4lw.commands.whitelist",
     "clientTcpKeepAlive",
     "fsync.warningthresholdms",
     "maxClientCnxns",
     "maxCnxns",
     "nio.sessionlessCnxnTimeout",
+    "quorate.log.level",
 ];
 
 /// Settings that a user may override; the numbers are Apache's own sample values.

@@ -58,6 +58,11 @@ fn usable_specs_pass_and_others_name_the_field() {
         with("server.9", "x"),
         Err(InvalidSpec::ConfigKeyOwned("server.9".into())),
     );
+    check(
+        with("quorate.handOver", "false"),
+        Err(InvalidSpec::ConfigKeyOwned("quorate.handOver".into())),
+    );
+    check(with("quorate.log.level", "info"), Ok(()));
     check(with("a b", "1"), Err(InvalidSpec::ConfigKey("a b".into())));
     check(
         with("a", "1\nb=2"),

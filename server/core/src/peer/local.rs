@@ -12,6 +12,7 @@ use super::configs::config_in;
 use super::disk::{After, Disk};
 use super::held::Parting;
 use super::turning::Turning;
+use crate::audit::Audited;
 use crate::config::PeerConfig;
 use crate::db::{CONFIG_PATH, Change, Database, Entry, Recovery, Trust, TxnOutcome};
 use crate::election::Vote;
@@ -291,6 +292,9 @@ impl Local {
             proposed_ms: (way == Way::Live).then_some(header.time_ms),
             asked_here: self.clients.has_session(header.session),
         }));
+        if self.cfg.audit && outcome == TxnOutcome::SessionClosed {
+            out.extend(gone_with(header.session, &changes));
+        }
         let released = self
             .clients
             .applied(&self.db, &header, outcome, &changes, out);
@@ -507,6 +511,18 @@ impl Local {
             leader,
         }));
     }
+}
+
+/// What an audit log says of the nodes that went with a session.
+fn gone_with(session: SessionId, changes: &[Change]) -> impl Iterator<Item = Output> {
+    changes.iter().filter_map(move |change| {
+        let Change::Deleted { path, .. } = change else {
+            return None;
+        };
+        let path = path.clone();
+        let audited = Audited::EphemeralGone { session, path };
+        Some(Output::Event(PeerEvent::Audited(Box::new(audited))))
+    })
 }
 
 /// Whether a transaction ends its session.

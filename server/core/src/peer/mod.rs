@@ -203,7 +203,7 @@ impl Peer {
                 Ok(())
             }
             Input::ClientClosed { conn } => {
-                self.local.clients.drop_conn(conn);
+                self.local.clients.drop_conn(conn, out);
                 Ok(())
             }
         }

@@ -6,6 +6,7 @@
 //! applied (`CommitProcessor`, `FinalRequestProcessor`).
 
 mod answer;
+mod audit;
 mod backlog;
 mod conn;
 mod hold;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use zk_wire::client::ConnectResponse;
 use zk_wire::{Id, SessionId};
 
+use audit::Auditor;
 use backlog::{Backlog, Totals};
 use conn::{Conn, Waiting};
 pub(crate) use conn::{Submission, Submitted};
@@ -60,6 +62,7 @@ pub(crate) struct Clients {
     conns: BTreeMap<ConnId, Conn>,
     by_session: BTreeMap<SessionId, ConnId>,
     watches: WatchTable,
+    auditor: Auditor,
     /// Whether this server serves without a quorum.
     read_only: bool,
     hold: HoldSettings,
@@ -73,17 +76,22 @@ pub(crate) struct Clients {
 impl Clients {
     /// No connection yet.
     pub(crate) fn new(config: &PeerConfig) -> Self {
+        let settings = Arc::new(config.auth.clone());
         Self {
-            settings: Arc::new(config.auth.clone()),
             // A server alone has nobody to spare the work.
             eager_check: config.auth.eager_acl_check && config.membership.is_some(),
             conns: BTreeMap::new(),
             by_session: BTreeMap::new(),
             watches: WatchTable::default(),
+            auditor: Auditor {
+                on: config.audit,
+                settings: Arc::clone(&settings),
+            },
             read_only: false,
             hold: config.hold,
             held: Totals::default(),
             hold_until: None,
+            settings,
             bugs: config.bugs,
         }
     }
@@ -211,12 +219,13 @@ impl Clients {
     /// Closes a connection after what was sent before.
     fn close(&mut self, conn: ConnId, why: &'static str, out: &mut Outputs) {
         out.push(Output::CloseClient { conn, why });
-        self.drop_conn(conn);
+        self.drop_conn(conn, out);
     }
 
     /// Forgets a connection.
-    pub(crate) fn drop_conn(&mut self, id: ConnId) {
+    pub(crate) fn drop_conn(&mut self, id: ConnId, out: &mut Outputs) {
         if let Some(mut conn) = self.conns.remove(&id) {
+            self.auditor.left(&conn, out);
             self.held.take(&mut conn.held);
             if self.by_session.get(&conn.session) == Some(&id) {
                 self.by_session.remove(&conn.session);
@@ -227,8 +236,9 @@ impl Clients {
 
     /// Closes all connections.
     pub(crate) fn close_all(&mut self, why: &'static str, out: &mut Outputs) {
-        for conn in std::mem::take(&mut self.conns).into_keys() {
-            out.push(Output::CloseClient { conn, why });
+        for (id, conn) in std::mem::take(&mut self.conns) {
+            self.auditor.left(&conn, out);
+            out.push(Output::CloseClient { conn: id, why });
         }
         self.by_session.clear();
         self.held = Totals::default();

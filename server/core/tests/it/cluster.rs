@@ -218,6 +218,7 @@ impl Cluster {
             auth: self.auth.clone(),
             sessions: self.sessions,
             kinds: self.kinds,
+            audit: false,
             roll_over_at: self.roll_over_at,
             observer_masters: self.observer_masters,
             hand_over: true,

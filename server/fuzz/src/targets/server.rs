@@ -150,6 +150,7 @@ fn plain_config() -> PeerConfig {
         hand_over: true,
         hold: zk_core::HoldSettings::default(),
         reconfig: zk_core::config::ReconfigSettings::default(),
+        audit: false,
         bugs: Bugs::default(),
     }
 }

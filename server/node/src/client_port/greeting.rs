@@ -10,7 +10,7 @@ use zk_wire::Id;
 
 use crate::client_port::listener::ClientPort;
 use crate::metrics::Limit;
-use crate::tls::{Accepted, TlsAcceptor};
+use crate::tls::{Accepted, Refusal, TlsAcceptor};
 
 /// What clients may speak on a port.
 #[derive(Debug, Clone)]
@@ -78,8 +78,17 @@ pub(super) async fn greet(
         return Err("plain on the TLS port".into());
     }
     match tls.accept(stream, metrics).await {
-        Ok(accepted) => Ok(Greeted::Tls(Box::new(accepted))),
+        Ok(accepted) => {
+            let subject = accepted.identities.first();
+            if let Some(subject) = subject.and_then(|id| id.id.as_deref()) {
+                port.monitor.audit.certificate(address.ip(), Some(subject));
+            }
+            Ok(Greeted::Tls(Box::new(accepted)))
+        }
         Err(refusal) => {
+            if matches!(refusal, Refusal::Unknown(_)) {
+                port.monitor.audit.certificate(address.ip(), None);
+            }
             warn!("TLS client {address} refused: {refusal}");
             Err("no TLS".into())
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use quorate_telemetry::{BadLevels, Levels};
+
 use super::error::ConfigError;
 use super::flags::Flags;
 use super::monitoring;
@@ -12,13 +14,14 @@ use super::reader::Reader;
 use super::settings::{ms, to_usize};
 
 /// The keys, without `zookeeper.`; docs/configuration.md lists the same.
-pub const RUNTIME_KEYS: [&str; 6] = [
+pub const RUNTIME_KEYS: [&str; 7] = [
     "4lw.commands.whitelist",
     "clientTcpKeepAlive",
     "fsync.warningthresholdms",
     "maxClientCnxns",
     "maxCnxns",
     "nio.sessionlessCnxnTimeout",
+    "quorate.log.level",
 ];
 
 /// The name of the settings that the file has now.
@@ -47,6 +50,8 @@ pub struct RuntimeSettings {
     pub four_letter_words: BTreeSet<String>,
     /// `fsync.warningthresholdms`.
     pub fsync_warning: Duration,
+    /// `quorate.log.level`; `None`: those that the process began with.
+    pub log_levels: Option<Levels>,
 }
 
 impl RuntimeSettings {
@@ -64,8 +69,15 @@ impl RuntimeSettings {
             tcp_keep_alive: r.flag("clientTcpKeepAlive", false)?,
             four_letter_words: monitoring::whitelist(r, read_only_mode),
             fsync_warning: ms(r.count("fsync.warningthresholdms", 1000, 0, "1000")?),
+            log_levels: log_levels(r)?,
         })
     }
+}
+
+fn log_levels(r: &Reader) -> Result<Option<Levels>, ConfigError> {
+    const KEY: &str = "quorate.log.level";
+    let levels = r.text(KEY).map(str::parse).transpose();
+    levels.map_err(|e: BadLevels| r.bad(KEY, e.to_string()))
 }
 
 fn revision(r: &Reader) -> Result<Option<String>, ConfigError> {
@@ -127,6 +139,26 @@ mod tests {
         assert_eq!(read(""), Ok(None));
         for bad in ["a b".to_owned(), "x".repeat(65)] {
             assert!(read(&bad).is_err_and(|why| why.contains(REVISION)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_named() {
+        let read = |text: &str| {
+            let text = format!("quorate.log.level={text}");
+            let reader = Reader::new(Path::new("zoo.cfg"), &text, &Flags::default());
+            log_levels(&reader).map_err(|e| e.to_string())
+        };
+        let levels = read("warn,zk_core=debug").unwrap().unwrap();
+        assert_eq!(levels.to_string(), "warn,zk_core=debug");
+        assert_eq!(read(""), Ok(None));
+        let why = read("warn,zk_core=debgu").unwrap_err();
+        for expected in [
+            "quorate.log.level",
+            "\"zk_core=debgu\"",
+            "write for example",
+        ] {
+            assert!(why.contains(expected), "{why}");
         }
     }
 

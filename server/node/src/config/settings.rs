@@ -8,6 +8,7 @@ use zk_core::{AuthSettings, HoldSettings, NodeKinds, ReconfigSettings, SessionKi
 use zk_wire::Sid;
 use zk_wire::membership::{HostPort, Membership, ServerSpec};
 
+use super::audit::{self, AuditSettings};
 use super::auth::{self, PeerAuthSettings};
 use super::dynamic::read_next;
 use super::error::ConfigError;
@@ -162,6 +163,8 @@ pub struct Settings {
     pub leader_connect_delay: Duration,
     /// What may change while the server runs, as it is at the start.
     pub runtime: RuntimeSettings,
+    /// The audit log; `None`: there is none.
+    pub audit: Option<AuditSettings>,
     /// `None` when `admin.enableServer=false`.
     pub admin: Option<AdminSettings>,
     /// How metrics are spelled and where they are.
@@ -280,6 +283,7 @@ impl Settings {
             election_bind_attempts: u32::try_from(bind_attempts).ok().filter(|n| *n != 0),
             leader_connect_delay: ms(r.count("leaderConnectDelayDuringRetryMs", 100, 1, "100")?),
             runtime: RuntimeSettings::read(r, sessions.kinds.read_only_mode)?,
+            audit: audit::read(r)?,
             admin: monitoring::admin(r)?,
             metrics: monitoring::metrics(r)?,
             properties: r.properties(),

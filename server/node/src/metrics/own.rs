@@ -96,6 +96,8 @@ pub(super) const OWN: &[Own] = &[
     own(Gauge, "zk_outstanding_requests_limit", &[], "", "Requests of clients that this member lets under way: its share of globalOutstandingLimit"),
     own(Counter, "zk_settings_applied_total", &[], "", "Settings taken while the server ran"),
     own(Counter, "zk_settings_refused_total", &[], "", "Settings refused while the server ran"),
+    own(Counter, "zk_audit_lines_total", &[], "", "Lines written to the audit log"),
+    own(Counter, "zk_audit_lines_lost_total", &[], "", "Lines of the audit log that were lost since its queue was full or its file could not be written"),
     own(Counter, "zk_slow_clients_closed_total", &[], "", "Clients closed since they did not read their replies"),
     own(Gauge, "zk_tls_certificate_not_before_seconds", &["listener"], "seconds since 1970", "First second of the certificate in use for clients (client) and other servers (quorum)"),
     own(Gauge, "zk_tls_certificate_not_after_seconds", &["listener"], "seconds since 1970", "Last second of this certificate"),

@@ -148,6 +148,8 @@ fn of_own(m: &Metrics) -> Vec<Sample<'_>> {
         Counter("zk_tls_reload_failures_total", &m.tls_reload_failures),
         Counter("zk_settings_applied_total", &m.settings_applied),
         Counter("zk_settings_refused_total", &m.settings_refused),
+        Counter("zk_audit_lines_total", &m.audit.written),
+        Counter("zk_audit_lines_lost_total", &m.audit.lost),
         Counter("zk_slow_clients_closed_total", &m.slow_clients_closed),
         by_kind("zk_elections_total", &m.elections),
         by_kind("zk_limit_reached_total", &m.limits),

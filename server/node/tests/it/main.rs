@@ -6,6 +6,7 @@
     reason = "a test that finds something else than expected is over"
 )]
 
+mod audit;
 mod cli;
 mod docs;
 mod ensemble;

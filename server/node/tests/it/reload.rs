@@ -119,3 +119,41 @@ fn without_a_revision_the_file_is_read_at_the_start_only() {
     }
     assert!(setup.word("conf").contains("\nmaxClientCnxns=5\n"));
 }
+
+/// What the admin port says of the levels of the log.
+fn levels(setup: &Setup) -> Value {
+    let page = crate::process::page(&setup.server.admin, "/v1/log/level");
+    let (_, body) = page.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap()
+}
+
+#[test]
+fn the_levels_of_the_log_change_while_it_runs() {
+    let setup = Setup::start("quorate.settings.revision=one\n");
+    let start = levels(&setup);
+    assert_eq!(
+        (&start["source"], &start["secondsLeft"]),
+        (&json!("start"), &Value::Null)
+    );
+    drop(Client::connect(&setup.server.client, None).unwrap());
+    assert!(!setup.server.log_text().contains(" DEBUG "));
+    setup.write("quorate.settings.revision=two\nquorate.log.level=warn,quorate_server=debug\n");
+    setup.waits_for(&json!({"revision": "two", "refused": null, "pending": []}));
+    assert_eq!(
+        levels(&setup),
+        json!({"level": "warn,quorate_server=debug", "source": "settings", "secondsLeft": null})
+    );
+    drop(Client::connect(&setup.server.client, None).unwrap());
+    wait_for("a line of the level debug", || {
+        setup.server.log_text().contains(" DEBUG ").then_some(())
+    });
+    setup.write("quorate.settings.revision=three\nquorate.log.level=warn,quorate_server=loud\n");
+    let why = wait_for("the refusal", || {
+        let status = setup.server.status()?;
+        Some(status["settings"]["refused"]["error"].as_str()?.to_owned())
+    });
+    assert!(why.contains("\"quorate_server=loud\""), "{why}");
+    setup.write("quorate.settings.revision=four\n");
+    setup.waits_for(&json!({"revision": "four", "refused": null, "pending": []}));
+    assert_eq!(levels(&setup), start);
+}

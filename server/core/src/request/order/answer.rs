@@ -182,8 +182,13 @@ impl Clients {
             }
             return None;
         }
-        let was_connect = matches!(conn.queue.pop_front(), Some(Waiting::Connect));
-        if was_connect {
+        let waited = conn.queue.pop_front();
+        if let Some(Waiting::Write { kept, .. }) = &waited
+            && self.auditor.on
+        {
+            self.auditor.write(conn, kept, Some(outcome.clone()), out);
+        }
+        if matches!(waited, Some(Waiting::Connect)) {
             conn.open = true;
             let frame = accepted(conn, false);
             out.push(Output::ToClient { conn: id, frame });

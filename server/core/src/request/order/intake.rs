@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zk_wire::Xid;
 use zk_wire::client::multi::NULL_ACL;
 use zk_wire::client::response::{encode_error, encode_sasl_refusal};
 use zk_wire::client::{ErrorCode, OpCode, Request, Response};
+use zk_wire::{Id, Xid};
 
 use super::Clients;
+use super::audit::Login;
 use super::conn::{Conn, Kept, Submission, Submitted, Waiting};
 use crate::config::AuthSettings;
-use crate::db::Database;
+use crate::db::{Database, TxnOutcome};
 use crate::io::{ClientFrame, ConnId, Outputs};
 use crate::request::auth::{self, eager};
 
@@ -86,8 +87,18 @@ impl Clients {
         } else {
             None
         };
-        let mut admitted = admit(&self.settings, conn, frame);
-        if let (Some(code), Waiting::Write { .. }) = (refused, &admitted.0) {
+        let mut login = None;
+        let mut admitted = admit(&self.settings, conn, frame, &mut login);
+        if let Some(login) = login
+            && self.auditor.on
+        {
+            self.auditor.login(conn, login, out);
+        }
+        if let (Some(code), Waiting::Write { kept, .. }) = (refused, &admitted.0) {
+            if self.auditor.on {
+                let outcome = TxnOutcome::Failed(code.to_wire());
+                self.auditor.write(conn, kept, Some(outcome), out);
+            }
             let frame = encode_error(xid, NO_ZXID, code.to_wire());
             admitted = (Waiting::Known(frame), None);
         }
@@ -111,6 +122,7 @@ fn admit(
     settings: &AuthSettings,
     conn: &mut Conn,
     frame: ClientFrame,
+    login: &mut Option<Login>,
 ) -> (Waiting, Option<Submitted>) {
     let xid = frame.xid();
     match frame {
@@ -118,20 +130,30 @@ fn admit(
             request: Request::Auth { scheme, auth },
             ..
         } => {
-            let data = auth.as_deref();
-            (
-                auth_packet(settings, conn, xid, scheme.as_deref(), data),
-                None,
-            )
+            let proven = auth::add(
+                settings,
+                scheme.as_deref(),
+                auth.as_deref(),
+                &conn.identities,
+            );
+            *login = Some(Login {
+                scheme,
+                proven: proven.as_ref().ok().cloned(),
+            });
+            (auth_packet(conn, xid, proven), None)
         }
         ClientFrame::Request {
             request: Request::Sasl { token },
             ..
-        } => (sasl_token(settings, conn, xid, &token), None),
+        } => (sasl_token(settings, conn, xid, &token, login), None),
         ClientFrame::Undecodable {
             op: OpCode::Auth | OpCode::Sasl,
             ..
         } => {
+            *login = Some(Login {
+                scheme: None,
+                proven: None,
+            });
             let why = "credentials that do not decode";
             (Waiting::Last { frame: None, why }, None)
         }
@@ -242,14 +264,8 @@ fn admit_request(
     (read, None)
 }
 
-fn auth_packet(
-    settings: &AuthSettings,
-    conn: &mut Conn,
-    xid: Xid,
-    scheme: Option<&str>,
-    data: Option<&[u8]>,
-) -> Waiting {
-    match auth::add(settings, scheme, data, &conn.identities) {
+fn auth_packet(conn: &mut Conn, xid: Xid, proven: Result<Vec<Id>, auth::Refused>) -> Waiting {
+    match proven {
         Ok(ids) => {
             conn.add_identities(ids);
             Waiting::Known(Response::Empty.encode(xid, NO_ZXID))
@@ -264,7 +280,19 @@ fn auth_packet(
     }
 }
 
-fn sasl_token(settings: &AuthSettings, conn: &mut Conn, xid: Xid, token: &[u8]) -> Waiting {
+fn sasl_token(
+    settings: &AuthSettings,
+    conn: &mut Conn,
+    xid: Xid,
+    token: &[u8],
+    login: &mut Option<Login>,
+) -> Waiting {
+    let ended = |proven| {
+        Some(Login {
+            scheme: Some("sasl".to_owned()),
+            proven,
+        })
+    };
     let answer = |token| Waiting::Known(Response::Token(token).encode(xid, NO_ZXID));
     let (Some(exchange), Some(users)) = (&mut conn.sasl, &settings.sasl_users) else {
         return answer(None);
@@ -275,11 +303,14 @@ fn sasl_token(settings: &AuthSettings, conn: &mut Conn, xid: Xid, token: &[u8]) 
             user,
             answer: token,
         }) => {
-            conn.add_identities(auth::of_sasl_user(settings, &user));
+            let ids = auth::of_sasl_user(settings, &user);
+            *login = ended(Some(ids.clone()));
+            conn.add_identities(ids);
             answer(Some(token))
         }
         Err(why) => {
             tracing::debug!("session {}: {why}", conn.session);
+            *login = ended(None);
             let required = settings.enforced_schemes.contains("sasl");
             if settings.allow_sasl_failed && !required {
                 return answer(None);

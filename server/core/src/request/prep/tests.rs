@@ -43,6 +43,7 @@ fn settings() -> PeerConfig {
         auth: AuthSettings::default(),
         sessions: SessionKinds::default(),
         kinds: NodeKinds::default(),
+        audit: false,
         roll_over_at: crate::config::ROLL_OVER_AT,
         observer_masters: false,
         hand_over: true,

@@ -80,6 +80,7 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("netty.server.outstandingHandshake.limit", Prefixed),
     // Monitoring.
     ("4lw.commands.whitelist", Prefixed),
+    ("audit.enable", Prefixed),
     ("admin.enableServer", Prefixed),
     ("admin.serverAddress", Prefixed),
     ("admin.serverPort", Prefixed),
@@ -163,6 +164,10 @@ pub(super) const OBEYED: &[(&str, Scope)] = &[
     ("quorate.hold.timeMaxMs", Prefixed),
     ("quorate.hold.requestsMax", Prefixed),
     ("quorate.hold.bytesMax", Prefixed),
+    ("quorate.audit.file", Prefixed),
+    ("quorate.audit.fileBytesMax", Prefixed),
+    ("quorate.audit.filesMax", Prefixed),
+    ("quorate.log.level", Prefixed),
     ("quorate.page.login", Prefixed),
     ("quorate.zone", Prefixed),
     ("quorate.zone.N", Prefixed),
@@ -343,7 +348,11 @@ pub(super) const NO_MEANING: &[(&str, Scope, &str)] = &[
         "no key of the Java server either",
     ),
     ("requireKerberosConfig", Prefixed, KERBEROS),
-    ("root.logger", Prefixed, "RUST_LOG chooses what is logged"),
+    (
+        "root.logger",
+        Prefixed,
+        "quorate.log.level and RUST_LOG choose what is logged",
+    ),
     ("security.auth_to_local", Prefixed, KERBEROS),
     ("server.realm", Prefixed, KERBEROS),
     (
@@ -389,12 +398,6 @@ const ADDRESSES: &str = "one address per server so far";
 
 /// Keys that mean something that is not there yet; the value that asks for nothing.
 pub(super) const NOT_YET: &[(&str, Scope, &str, &str)] = &[
-    (
-        "audit.enable",
-        Prefixed,
-        "false",
-        "there is no audit log yet",
-    ),
     (
         "closeSessionTxn.enabled",
         Prefixed,
