@@ -2,6 +2,9 @@
 
 use super::certificates::IssueError;
 
+/// Why the API server makes nothing in a namespace that is being deleted.
+const TERMINATING: &str = "NamespaceTerminating";
+
 /// A reconcile that has to be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
@@ -32,6 +35,18 @@ impl ReconcileError {
     /// Whether an object had changed since it was read.
     pub fn is_conflict(&self) -> bool {
         self.kind() == "conflict"
+    }
+
+    /// Whether the namespace is being deleted, so that nothing can be made in it any more.
+    pub fn is_of_terminating_namespace(&self) -> bool {
+        let Self::Api { source, .. } = self else {
+            return false;
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return false;
+        };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == TERMINATING)
     }
 
     /// Names the kind of error for the metric, from a fixed set.
@@ -66,5 +81,30 @@ impl<T> Called<T> for Result<T, kube::Error> {
             call,
             source: Box::new(source),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_goes_is_told_from_what_is_forbidden() {
+        let refused = |cause: &str| {
+            let status = json!({
+                "status": "Failure", "reason": "Forbidden", "code": 403, "message": "no",
+                "details": {"name": "demo", "causes": [{"reason": cause, "message": "no"}]},
+            });
+            let status: kube::core::Status = serde_json::from_value(status).unwrap();
+            Err::<(), _>(kube::Error::Api(Box::new(status)))
+                .called("apply")
+                .unwrap_err()
+        };
+        assert!(refused("NamespaceTerminating").is_of_terminating_namespace());
+        let forbidden = refused("other");
+        assert!(!forbidden.is_of_terminating_namespace());
+        assert_eq!(forbidden.kind(), "forbidden");
     }
 }

@@ -102,6 +102,10 @@ pub async fn reconcile<M: Members>(
     match go_on(context, object, &ensemble, &observed).await {
         // The cluster moves on while it is looked at; the next look is as good.
         Err(error) if error.is_conflict() => Ok(Action::requeue(PACE_OVERTAKEN)),
+        Err(error) if error.is_of_terminating_namespace() => {
+            tracing::info!(namespace, ensemble = name, "the namespace is being deleted");
+            Ok(Action::requeue(PACE_REFUSED))
+        }
         other => other,
     }
 }

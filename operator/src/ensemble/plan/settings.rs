@@ -93,35 +93,61 @@ fn takes_settings(pod: &ServerPod) -> bool {
     report.settings.as_ref().is_some_and(|s| !waits(s))
 }
 
+/// What a server says.
+struct Said<'a> {
+    pod: &'a ServerPod,
+    settings: &'a ReportedSettings,
+    /// Whether its pod is from the template that is there.
+    current: bool,
+}
+
+/// All pods, each with whether it is from the template that is there, as far as that is known.
+fn servers(observed: &Observed) -> impl Iterator<Item = (&ServerPod, bool)> {
+    let voters = (observed.voter_set.as_ref(), &observed.voters);
+    let observers = observed.observers.values();
+    let observers = observers.map(|group| (group.set.as_ref(), &group.pods));
+    let groups = std::iter::once(voters).chain(observers);
+    groups.flat_map(|(set, pods)| {
+        let revision = set.and_then(|set| set.update_revision.as_ref());
+        let current =
+            move |pod: &ServerPod| revision.is_none_or(|r| pod.revision.as_ref() == Some(r));
+        pods.values().map(move |pod| (pod, current(pod)))
+    })
+}
+
 /// Looks at what the servers say.
 pub(super) fn plan(ensemble: &ValidatedEnsemble, observed: &Observed, now: Timestamp) -> Settings {
-    let said: Vec<(&ServerPod, &ReportedSettings)> = observed
-        .servers()
-        .filter(|(_, pod)| !pod.terminating && takes_settings(pod))
-        .filter_map(|(_, pod)| Some((pod, pod.report.as_ref()?.settings.as_ref()?)))
+    let said: Vec<Said<'_>> = servers(observed)
+        .filter(|(pod, _)| !pod.terminating && takes_settings(pod))
+        .filter_map(|(pod, current)| {
+            Some(Said {
+                pod,
+                settings: pod.report.as_ref()?.settings.as_ref()?,
+                current,
+            })
+        })
         .collect();
     if said.is_empty() {
         return Settings::Taken;
     }
     let wanted = settings_revision(ensemble);
-    let others = || {
-        said.iter()
-            .filter(|(_, settings)| settings.revision != wanted)
-    };
-    let refused = others().filter_map(|(pod, settings)| {
+    let others = || said.iter().filter(|said| said.settings.revision != wanted);
+    // A pod from an older template may lack what the settings name, such as a certificate: it restarts anyway,
+    // and if they are bad in truth, that is seen at the first one.
+    let refused = others().filter(|said| said.current).filter_map(|said| {
         // What an earlier file had wrong does not matter any more.
-        let refusal = settings.refused.as_ref();
+        let refusal = said.settings.refused.as_ref();
         let refusal = refusal.filter(|refusal| refusal.revision.as_ref() == Some(&wanted))?;
         Some(format!(
             "{} refuses its settings: {}",
-            pod.pod, refusal.error
+            said.pod.pod, refusal.error
         ))
     });
     let refused: Vec<String> = refused.collect();
     if !refused.is_empty() {
         return Settings::Refused(refused);
     }
-    let pods: Vec<String> = others().map(|(pod, _)| pod.pod.clone()).collect();
+    let pods: Vec<String> = others().map(|said| said.pod.pod.clone()).collect();
     if pods.is_empty() {
         return Settings::Taken;
     }

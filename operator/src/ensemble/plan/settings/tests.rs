@@ -181,3 +181,29 @@ fn servers_that_take_too_long_are_named() {
     let named = "SettingsNotTaken: demo-voter-2 has not taken its settings within 5 min";
     assert!(late.starts_with(named), "{late}");
 }
+
+#[test]
+fn pods_from_an_older_template_that_refuse_the_file_of_the_new_one_are_restarted() {
+    let (ensemble, observed) = changed(&valid(3), "maxClientCnxns");
+    let wanted = settings_revision(&ensemble);
+    let refuses = |observed: &mut Observed, id: u8| {
+        let settings = settings_of(observed, id).as_mut().unwrap();
+        settings.refused = Some(ReportedRefusal {
+            revision: Some(wanted.clone()),
+            error: "ssl.keyStore.location=/tls is not there".to_owned(),
+        });
+    };
+    let mut older = observed.clone().outdated(&[1, 2, 3]);
+    for id in [1, 2, 3] {
+        refuses(&mut older, id);
+    }
+    let plan = whole(&ensemble, &older, now());
+    assert!(plan.step.is_some(), "{:?}", plan.conditions);
+    assert_ne!(said(&plan, condition_type::DEGRADED).1, "SettingsRefused");
+    // One from the new template that refuses it stops everything.
+    let mut newer = observed.outdated(&[1, 2]);
+    refuses(&mut newer, 3);
+    let plan = whole(&ensemble, &newer, now());
+    assert_eq!(plan.step, None);
+    assert_eq!(said(&plan, condition_type::DEGRADED).1, "SettingsRefused");
+}
