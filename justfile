@@ -81,6 +81,10 @@ crds:
     cargo run -q -p quorate-operator -- chart-schema > charts/quorate-ensemble/values.schema.json
     cargo run -q -p quorate-operator -- api-reference > docs/api.md
 
+# The bills of materials of the images, which are committed: after each change of dependencies.
+sbom: harness
+    {{ e2e }} image sbom
+
 # The renders of the chart that are committed: the rules for Prometheus, and what `monitoring` compares.
 rendered: harness
     {{ e2e }} monitoring write

@@ -159,10 +159,15 @@ enum ImageJob {
         /// A word of the command, repeated for more; the binary alone if not given.
         #[arg(long, allow_hyphen_values = true)]
         entrypoint: Vec<String>,
+        /// A bill of materials to put beside the binary.
+        #[arg(long)]
+        sbom: Option<PathBuf>,
         /// The archive to write.
         #[arg(long)]
         out: PathBuf,
     },
+    /// Write the bills of materials of the images to deploy/sbom.
+    Sbom,
     /// Import an image archive on every node.
     Load {
         /// The archive.
@@ -211,22 +216,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
                 kube::checks::run(&progress, layout, &choice)
             };
         }
-        Job::Image(ImageJob::Build {
-            binary,
-            reference,
-            entrypoint,
-            out,
-        }) => {
-            let id = image::write(
-                &Image {
-                    binary,
-                    reference,
-                    entrypoint,
-                },
-                &out,
-            )?;
-            println!("sha256:{id}");
-        }
+        Job::Image(job) => run_image(&progress, job)?,
         Job::Peers(job) => tool::run(&progress, job)?,
         Job::Monitoring(job) => monitoring::run(&progress, &job)?,
         Job::Book { out } => {
@@ -249,11 +239,33 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Job::Pictures(job) => pictures::run(&progress, &job)?,
         Job::Handover(plan) => handover::run(&progress, &plan)?,
         Job::Twin(job) => twin::job::run(&progress, &job)?,
-        Job::Image(ImageJob::Load { archive, cluster }) => {
-            image::load(&progress, &Layout::new(&cluster)?, &archive)?;
-        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_image(progress: &Progress, job: ImageJob) -> Result<()> {
+    match job {
+        ImageJob::Build {
+            binary,
+            reference,
+            entrypoint,
+            sbom,
+            out,
+        } => {
+            let image = Image {
+                binary,
+                reference,
+                entrypoint,
+                sbom,
+            };
+            println!("sha256:{}", image::write(&image, &out)?);
+        }
+        ImageJob::Sbom => image::sbom::write_all()?,
+        ImageJob::Load { archive, cluster } => {
+            image::load(progress, &Layout::new(&cluster)?, &archive)?;
+        }
+    }
+    Ok(())
 }
 
 fn run_demo(progress: &Progress, layout: Layout, job: &DemoJob) -> Result<ExitCode> {

@@ -25,6 +25,8 @@ pub struct Image {
     pub reference: String,
     /// The command; empty means the binary alone.
     pub entrypoint: Vec<String>,
+    /// A bill of materials, which lands in the root directory under its own file name.
+    pub sbom: Option<PathBuf>,
 }
 
 /// Writes `image` to `out` and returns the digest of its config, which is the image id.
@@ -44,13 +46,8 @@ pub fn write(image: &Image, out: &Path) -> Result<String> {
             image.reference
         );
     }
-    let name = image
-        .binary
-        .file_name()
-        .and_then(|name| name.to_str())
-        .with_context(|| format!("{} has no file name", image.binary.display()))?;
-    let binary = fs::read(&image.binary)
-        .with_context(|| format!("cannot read {}", image.binary.display()))?;
+    let name = file_name(&image.binary)?;
+    let binary = read(&image.binary)?;
     if has_interpreter(&binary) {
         bail!(
             "{} is dynamically linked and could not start on an empty base; build it with \
@@ -58,7 +55,16 @@ pub fn write(image: &Image, out: &Path) -> Result<String> {
             image.binary.display()
         );
     }
-    let layer = tar(&[(name, 0o755, &binary)])?;
+    let sbom = match &image.sbom {
+        Some(file) => Some((file_name(file)?, read(file)?)),
+        None => None,
+    };
+    let mut files = vec![(name, 0o755, binary.as_slice())];
+    files.extend(
+        sbom.iter()
+            .map(|(name, content)| (*name, 0o644, content.as_slice())),
+    );
+    let layer = tar(&files)?;
     let entrypoint = match image.entrypoint.as_slice() {
         [] => vec![format!("/{name}")],
         given => given.to_vec(),
@@ -87,6 +93,15 @@ pub fn write(image: &Image, out: &Path) -> Result<String> {
         fs::File::create(out).with_context(|| format!("cannot write {}", out.display()))?;
     file.write_all(&archive)?;
     Ok(id)
+}
+
+fn file_name(path: &Path) -> Result<&str> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.with_context(|| format!("{} has no file name", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn architecture() -> &'static str {
@@ -157,7 +172,36 @@ mod tests {
             binary,
             reference: reference.to_owned(),
             entrypoint: Vec::new(),
+            sbom: None,
         }
+    }
+
+    /// The files of a tar, by name.
+    fn files_in(archive: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+        let mut files = std::collections::BTreeMap::new();
+        for entry in tar::Archive::new(archive).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            files.insert(entry.path().unwrap().display().to_string(), content);
+        }
+        files
+    }
+
+    #[test]
+    fn bill_of_materials_is_beside_the_binary() {
+        let directory = tempfile::tempdir().unwrap();
+        let sbom = directory.path().join("hello.cdx.json");
+        fs::write(&sbom, b"{}").unwrap();
+        let image = Image {
+            sbom: Some(sbom),
+            ..image(directory.path(), "hello:1")
+        };
+        let out = directory.path().join("image.tar");
+        write(&image, &out).unwrap();
+        let layer = &files_in(&fs::read(&out).unwrap())["layer.tar"];
+        let names: Vec<_> = files_in(layer).into_keys().collect();
+        assert_eq!(names, ["hello", "hello.cdx.json"]);
     }
 
     #[test]
@@ -170,14 +214,7 @@ mod tests {
         assert_eq!(write(&image, &out).unwrap(), id);
         assert_eq!(fs::read(&out).unwrap(), first);
 
-        let mut archive = tar::Archive::new(first.as_slice());
-        let mut files = std::collections::BTreeMap::new();
-        for entry in archive.entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).unwrap();
-            files.insert(entry.path().unwrap().display().to_string(), content);
-        }
+        let files = files_in(&first);
         let config_name = format!("{id}.json");
         let manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
         assert_eq!(manifest[0]["Config"], config_name);

@@ -5,6 +5,8 @@
 pub mod archive;
 /// Bringing an archive to the nodes.
 pub mod load;
+/// Which crates are in a binary.
+pub mod sbom;
 
 pub use archive::{Image, write};
 pub use load::load;

@@ -46,6 +46,7 @@ fn load_one(progress: &Progress, layout: &Layout, binary: &Path, name: &str) -> 
         binary: binary.to_owned(),
         reference: reference.clone(),
         entrypoint: Vec::new(),
+        sbom: Some(image::sbom::file(file)),
     };
     image::write(&image, &archive)?;
     image::load(progress, layout, &archive)?;

@@ -200,6 +200,7 @@ impl Module {
                 binary: program.clone(),
                 reference: PAUSE_IMAGE.to_owned(),
                 entrypoint: Vec::new(),
+                sbom: None,
             };
             let written = image::write(&image, &archive_of(&program));
             fs::remove_file(&program)?;

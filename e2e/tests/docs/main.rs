@@ -1,7 +1,8 @@
-//! The pages for people: the book that they make, and the commands in them.
+//! The pages for people: the book that they make, and the commands in them; and what is told of the images.
 
 mod book;
 mod commands;
+mod sbom;
 
 use std::path::PathBuf;
 
