@@ -22,6 +22,8 @@ pub mod monitoring;
 /// Servers to talk to and to compare with.
 pub mod peers;
 pub mod pictures;
+/// HTTP without a library, as far as tests need it.
+pub mod plain_http;
 /// What the tool tells while it works.
 pub mod progress;
 pub mod reconfig;

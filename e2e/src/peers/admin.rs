@@ -1,13 +1,13 @@
 //! The status page of this project's server: `GET /v1/status` on the admin port.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::wait_for;
+use crate::plain_http;
 
 /// How long the page may take.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -47,16 +47,11 @@ pub struct Config {
 /// # Errors
 /// When the server does not listen.
 pub fn transfer(address: SocketAddr, target: Option<u8>) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
     let query = target.map_or_else(String::new, |id| format!("?target={id}"));
     let head = format!(
         "POST /v1/leader/transfer{query} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
     );
-    stream.write_all(head.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    plain_http::answer(address, &head, LIMIT, ANSWER_LEN_MAX)
 }
 
 /// Tells `leader` to pass on the lead to `successor` until that one leads and serves. Who has just followed a
@@ -80,16 +75,7 @@ pub fn pass_on(leader: SocketAddr, id: u8, successor: SocketAddr, limit: Duratio
 /// # Errors
 /// When the server does not listen, or answers something else.
 pub fn status(address: SocketAddr) -> Result<Status> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.write_all(b"GET /v1/status HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;
-    let text = String::from_utf8_lossy(&answer);
-    let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
-    let first = head.lines().next().unwrap_or_default();
-    if first.split(' ').nth(1) != Some("200") {
-        bail!("the status page answered {first:?}");
-    }
-    serde_json::from_str(body).with_context(|| format!("not a status: {body}"))
+    let request = "GET /v1/status HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    let body = plain_http::body(address, request, LIMIT, ANSWER_LEN_MAX)?;
+    serde_json::from_str(&body).with_context(|| format!("not a status: {body}"))
 }

@@ -32,6 +32,7 @@ pub mod monitor;
 pub mod nonce;
 pub mod outbox;
 pub mod peer_auth;
+mod permissions;
 pub mod query;
 pub mod quorum_port;
 pub mod reach;

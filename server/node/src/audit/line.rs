@@ -5,9 +5,9 @@ use zk_core::audit::{Asker, Audited};
 use zk_core::db::{CONFIG_PATH, TxnOutcome};
 use zk_wire::Acl;
 use zk_wire::client::{CreateOp, MultiOp, OpCode, Request};
-use zk_wire::data::perms;
 
 use super::Outcome;
+use crate::permissions::letters;
 
 /// Longest value of a field, bytes: a client may ask for a path of a megabyte.
 const VALUE_LEN_MAX: usize = 4096;
@@ -239,17 +239,9 @@ fn kind(op: CreateOp, flags: i32, alone: bool) -> Option<&'static str> {
 
 /// `ZKUtil.aclToString`: nothing stands between two entries.
 fn acl_text(acl: &[Acl]) -> String {
-    let letters = [
-        (perms::CREATE, 'c'),
-        (perms::DELETE, 'd'),
-        (perms::READ, 'r'),
-        (perms::WRITE, 'w'),
-        (perms::ADMIN, 'a'),
-    ];
     let entry = |acl: &Acl| {
         let text = |part: &Option<String>| part.clone().unwrap_or_else(|| "null".to_owned());
-        let held = letters.iter().filter(|(perm, _)| acl.perms & perm != 0);
-        let held: String = held.map(|(_, letter)| letter).collect();
+        let held = letters(acl.perms);
         format!("{}:{}:{held}", text(&acl.id.scheme), text(&acl.id.id))
     };
     acl.iter().map(entry).collect()

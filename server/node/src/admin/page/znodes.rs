@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use zk_wire::Acl;
 use zk_wire::client::ErrorCode;
-use zk_wire::data::{Stat, perms};
+use zk_wire::data::Stat;
 
 use super::{Shared, login};
 use crate::admin::privileged::failure;
 use crate::client_port::{Hidden, Znode, ZnodeError, read_znode};
+use crate::permissions::letters;
 
 /// Names of children in one answer.
 const NAMES_MAX: usize = 200;
@@ -219,19 +220,8 @@ fn as_text(bytes: &[u8], cut: bool) -> Option<&str> {
 }
 
 fn acl_page(entry: Acl) -> AclPage {
-    let letters = [
-        (perms::CREATE, 'c'),
-        (perms::DELETE, 'd'),
-        (perms::READ, 'r'),
-        (perms::WRITE, 'w'),
-        (perms::ADMIN, 'a'),
-    ];
-    let held = letters
-        .iter()
-        .filter(|(bit, _)| entry.perms & bit != 0)
-        .map(|(_, letter)| letter);
     AclPage {
-        perms: held.collect(),
+        perms: letters(entry.perms),
         scheme: entry.id.scheme.unwrap_or_default(),
         id: entry.id.id.unwrap_or_default(),
     }
@@ -252,6 +242,7 @@ fn children_page(names: Vec<String>, after: Option<&str>) -> ChildrenPage {
 #[cfg(test)]
 mod tests {
     use zk_wire::Id;
+    use zk_wire::data::perms;
 
     use super::*;
 

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use zk_wire::data::perms;
 use zk_wire::{Acl, Id};
 
 use super::Context;
@@ -12,21 +11,7 @@ use crate::cli::failure::{AtPath, Failure};
 use crate::cli::options::Parsed;
 use crate::cli::output::Output;
 use crate::cli::stat as stat_lines;
-
-/// In the order in which they are shown.
-const LETTERS: [(char, i32); 5] = [
-    ('c', perms::CREATE),
-    ('d', perms::DELETE),
-    ('r', perms::READ),
-    ('w', perms::WRITE),
-    ('a', perms::ADMIN),
-];
-
-/// The letters of permission bits.
-fn letters(bits: i32) -> String {
-    let given = LETTERS.iter().filter(|(_, bit)| bits & bit != 0);
-    given.map(|(letter, _)| letter).collect()
-}
+use crate::permissions::{LETTERS, letters};
 
 /// Reads `scheme:id:perms[,scheme:id:perms..]`; what is between the first colon and the last one is
 /// the id.
