@@ -20,6 +20,7 @@ mod observers;
 mod operators;
 mod plugin;
 mod refusals;
+mod releases;
 mod replaced;
 mod rest;
 mod restarts;
@@ -164,6 +165,10 @@ const LONG_CHECKS: &[Check] = &[
         tls::certificates_are_renewed,
     ),
     ("an issuer signs the certificate", issuers::issuer_signs),
+    (
+        "the operator's chart is upgraded and uninstalled",
+        releases::chart_is_upgraded,
+    ),
     (
         "operators end at failpoints",
         failpoints::operators_end_at_failpoints,
