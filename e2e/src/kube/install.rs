@@ -5,12 +5,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::images::Images;
 use super::{Kubectl, OPERATOR_NAMESPACE, repository_file};
 use crate::progress::{Look, Progress};
 use crate::shell;
 use crate::tools::clients;
+
+/// The chart, in the repository.
+pub(super) const CHART: &str = "charts/quorate-operator";
 
 /// How long the operator may take to be available.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -19,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) -> Result<()> {
     progress.say("installing the operator with Helm");
     kubectl.ensure_namespace(OPERATOR_NAMESPACE)?;
-    let chart = repository_file("charts/quorate-operator");
+    let chart = repository_file(CHART);
     helm(kubectl, |command| {
         command
             .args(["upgrade", "--install", "quorate"])
@@ -34,7 +38,7 @@ pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) 
         let number = |name: &str| {
             status
                 .and_then(|s| s.get(name))
-                .and_then(serde_json::Value::as_u64)
+                .and_then(Value::as_u64)
                 .unwrap_or(0)
         };
         let ready = number("availableReplicas") > 0
@@ -42,7 +46,7 @@ pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) 
             && number("observedGeneration")
                 == list
                     .pointer("/items/0/metadata/generation")
-                    .and_then(serde_json::Value::as_u64)
+                    .and_then(Value::as_u64)
                     .unwrap_or(0);
         Ok(if ready {
             Look::Done(())
@@ -50,10 +54,7 @@ pub(super) fn operator(progress: &Progress, kubectl: &Kubectl, images: &Images) 
             Look::Waiting("not available yet".to_owned())
         })
     })?;
-    helm(kubectl, |command| {
-        command.args(["test", "quorate", "--namespace", OPERATOR_NAMESPACE]);
-    })?;
-    Ok(())
+    test(kubectl)
 }
 
 /// The chart's two values of an image reference.
@@ -63,7 +64,7 @@ fn set(value: &str, reference: &str) -> String {
 }
 
 /// The values of the release that is installed: the images that are on the cluster.
-pub(super) fn values(kubectl: &Kubectl) -> Result<serde_json::Value> {
+pub(super) fn values(kubectl: &Kubectl) -> Result<Value> {
     let text = helm(kubectl, |command| {
         command.args([
             "get",
@@ -77,22 +78,25 @@ pub(super) fn values(kubectl: &Kubectl) -> Result<serde_json::Value> {
     serde_json::from_str(&text).context("helm printed no JSON")
 }
 
-/// Installs the operator with these values and no others, whether it is there or not, and waits until it works.
-pub(super) fn again(kubectl: &Kubectl, values: &Path) -> Result<()> {
-    let chart = repository_file("charts/quorate-operator");
+/// Installs this chart of the operator with the values of a file and others, by name, whether it is there or not,
+/// and waits until it works.
+pub(super) fn again(kubectl: &Kubectl, chart: &Path, file: &Path, others: &Value) -> Result<()> {
     helm(kubectl, |command| {
-        command
-            .args(["upgrade", "--install", "quorate"])
-            .arg(&chart);
-        command
-            .args([
-                "--namespace",
-                OPERATOR_NAMESPACE,
-                "--reset-values",
-                "--values",
-            ])
-            .arg(values);
+        command.args(["upgrade", "--install", "quorate"]).arg(chart);
+        command.args(["--namespace", OPERATOR_NAMESPACE, "--reset-values"]);
+        command.arg("--values").arg(file);
+        for (name, value) in others.as_object().into_iter().flatten() {
+            command.args(["--set-json", &format!("{name}={value}")]);
+        }
         command.args(["--wait", "--timeout", "3m"]);
+    })?;
+    Ok(())
+}
+
+/// Lets the chart test itself.
+pub(super) fn test(kubectl: &Kubectl) -> Result<()> {
+    helm(kubectl, |command| {
+        command.args(["test", "quorate", "--namespace", OPERATOR_NAMESPACE]);
     })?;
     Ok(())
 }

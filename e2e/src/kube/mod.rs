@@ -4,6 +4,7 @@
 //! Addresses of Services and pods are reachable only from a node. In the harness's own cluster the
 //! tool therefore starts itself again inside a node's network namespace for whatever talks to them.
 
+mod authority;
 /// The end-to-end checks.
 pub mod checks;
 /// What `demo` does.

@@ -65,8 +65,7 @@ pub(super) fn endpoints(
     services: &BTreeMap<String, Reach>,
 ) -> Vec<Endpoint> {
     let inside = |service: String| {
-        let (namespace, domain) = (&ensemble.namespace, &ensemble.cluster_domain);
-        let host = format!("{service}.{namespace}.svc.{domain}");
+        let host = ensemble.service_host(&service);
         (service, vec![host])
     };
     let zones = ensemble.observers.groups.iter();

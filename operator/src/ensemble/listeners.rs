@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::certificates::TlsSpec;
 use super::network::is_label_key;
-use super::validate::InvalidSpec;
+use super::validate::{InvalidSpec, is_label};
 use crate::crd::{ClientTlsMode, Listener, ListenerTls};
 
 /// Listeners at most.
@@ -21,7 +21,7 @@ pub(super) fn read(listeners: &[Listener], tls: &TlsSpec) -> Result<Vec<Listener
         if index >= LISTENERS_MAX {
             return wrong("there may be 8; remove it");
         }
-        if !is_name(&listener.name) {
+        if !is_label(&listener.name, NAME_LEN_MAX) {
             return wrong("its name must be at most 20 of a-z, 0-9 and '-', a letter first");
         }
         if !names.insert(&listener.name) {
@@ -38,14 +38,6 @@ pub(super) fn read(listeners: &[Listener], tls: &TlsSpec) -> Result<Vec<Listener
         }
     }
     Ok(listeners.to_vec())
-}
-
-fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name.len() <= NAME_LEN_MAX
-        && name.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -207,8 +207,13 @@ impl ValidatedEnsemble {
 
     /// The DNS name of that pod, by which the servers find each other.
     pub fn host_of(&self, pod: &str) -> String {
-        let (peers, domain) = (self.peers_name(), &self.cluster_domain);
-        format!("{pod}.{peers}.{}.svc.{domain}", self.namespace)
+        format!("{pod}.{}", self.service_host(&self.peers_name()))
+    }
+
+    /// The whole DNS name of a Service.
+    pub fn service_host(&self, service: &str) -> String {
+        let (namespace, domain) = (&self.namespace, &self.cluster_domain);
+        format!("{service}.{namespace}.svc.{domain}")
     }
 
     /// Name of the voters' StatefulSet.
@@ -481,15 +486,20 @@ fn read_membership(status: Option<&ZkEnsembleStatus>) -> Result<Option<Membershi
 }
 
 fn check_name(name: &str) -> Result<(), InvalidSpec> {
-    let label = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-    if label && starts && !name.ends_with('-') && name.len() <= NAME_LEN_MAX {
+    if is_label(name, NAME_LEN_MAX) {
         Ok(())
     } else {
         Err(InvalidSpec::Name(name.to_owned()))
     }
+}
+
+/// Whether a text can begin or end the name of a Service: a label of DNS, a letter first.
+pub(super) fn is_label(text: &str, len_max: usize) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.len() <= len_max
+        && text.bytes().all(plain)
 }
 
 fn check_secret_name(name: &str, tls: &TlsSpec) -> Result<(), InvalidSpec> {

@@ -13,7 +13,7 @@ use super::{Bench, READY_LIMIT};
 use crate::docs::blocks::{self, Block, Place, Treatment};
 use crate::docs::place::Workplace;
 use crate::kube::zke::Zke;
-use crate::kube::{OPERATOR_NAMESPACE, binary, install};
+use crate::kube::{OPERATOR_NAMESPACE, binary, install, repository_file};
 use crate::shell;
 use crate::tools::clients;
 
@@ -71,7 +71,13 @@ fn run(bench: &Bench<'_>, wanted: Place) -> Result<String> {
         // The pages install it.
         install::remove(kubectl)?;
         let outcome = run_all(bench, &place, &blocks, &placeholders);
-        install::again(kubectl, &place.directory().join(IMAGES))?;
+        let images = place.directory().join(IMAGES);
+        install::again(
+            kubectl,
+            &repository_file(install::CHART),
+            &images,
+            &json!({}),
+        )?;
         outcome?;
         zke.wait_ready(bench.progress, READY_LIMIT)?;
         for name in NAMED {

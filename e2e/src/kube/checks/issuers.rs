@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::refusals::set;
 use super::tls::{SECURE_PORT, SESSION, trust};
 use super::{Bench, READY_LIMIT, manifest};
+use crate::kube::authority::Authority;
 use crate::kube::reach;
 use crate::kube::zke::{Zke, condition};
 use crate::peers::{Client, wait_for};
@@ -20,6 +20,12 @@ const ENSEMBLE: &str = "issued";
 
 /// The request for the certificate, and the Secret that it goes to.
 const REQUEST: &str = "issued-tls-issued";
+
+/// A name of the listener that only the spec says.
+const HOST: &str = "zk.example.com";
+
+/// Life of the certificate.
+const LIFE: Duration = Duration::from_secs(90 * 86_400);
 
 /// Until the operator has looked again.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -36,7 +42,7 @@ pub(super) fn issuer_signs(bench: &Bench<'_>) -> Result<String> {
     let tls = json!({ "client": { "mode": "Require" }, "issuerRef": { "name": "corp" } });
     set(&mut wanted, "/spec/tls", tls)?;
     let listeners = json!([
-        { "name": "edge", "type": "ClusterIP", "tls": "Require", "hostNames": ["zk.example.com"] },
+        { "name": "edge", "type": "ClusterIP", "tls": "Require", "hostNames": [HOST] },
     ]);
     set(&mut wanted, "/spec/listeners", listeners)?;
     zke.kubectl.apply(zke.namespace, &wanted)?;
@@ -54,15 +60,17 @@ pub(super) fn issuer_signs(bench: &Bench<'_>) -> Result<String> {
         serde_json::from_value::<Vec<String>>(names).map_err(|error| error.to_string())
     })?;
     wait_for_reason(&zke, "Issuing")?;
-    let (authority, secret) = sign(names)?;
+    ensure!(names.iter().any(|name| name == HOST), "{names:?}");
+    let authority = Authority::new()?;
+    let secret = authority.secret(REQUEST, names, Duration::ZERO, LIFE)?;
     zke.kubectl.apply(zke.namespace, &secret)?;
     zke.wait_ready(bench.progress, READY_LIMIT)?;
     wait_for_reason(&zke, "Issued")?;
     let service = format!("{ENSEMBLE}-listener-edge");
     let address = reach::service(zke.kubectl, zke.namespace, &service, SECURE_PORT)?;
-    let trusted = trust(&authority)?;
+    let trusted = trust(&authority.pem)?;
     let mut client = wait_for("the listener", LIMIT, || {
-        let client = Client::connect_tls(address, SESSION, Arc::clone(&trusted), "zk.example.com");
+        let client = Client::connect_tls(address, SESSION, Arc::clone(&trusted), HOST);
         client.map_err(|error| error.to_string())
     })?;
     client.sync()?;
@@ -107,29 +115,4 @@ fn kind() -> Value {
             }],
         },
     })
-}
-
-/// Makes an authority and a certificate for these names; the authority, and the Secret.
-fn sign(names: Vec<String>) -> Result<(String, Value)> {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let key = KeyPair::generate()?;
-    let authority = params.self_signed(&key)?.pem();
-    let leaf_key = KeyPair::generate()?;
-    ensure!(
-        names.iter().any(|name| name == "zk.example.com"),
-        "{names:?}"
-    );
-    let leaf = CertificateParams::new(names)?.signed_by(&leaf_key, &Issuer::new(params, key));
-    let leaf = leaf.context("cannot sign")?.pem();
-    let secret = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/tls",
-        "metadata": { "name": REQUEST },
-        "stringData": {
-            "tls.crt": leaf, "tls.key": leaf_key.serialize_pem(), "ca.crt": authority,
-        },
-    });
-    Ok((authority, secret))
 }

@@ -10,12 +10,9 @@ use tempfile::TempDir;
 
 use super::wishes::under_load;
 use super::{Bench, READY_LIMIT};
-use crate::kube::install::{helm, remove, values};
-use crate::kube::{Kubectl, OPERATOR_NAMESPACE, repository_file};
+use crate::kube::install::{CHART, again, remove, test, values};
+use crate::kube::repository_file;
 use crate::shell;
-
-/// The chart, in the repository.
-const CHART: &str = "charts/quorate-operator";
 
 /// Commits of the chart that are looked at for another version.
 const COMMITS_MAX: &str = "200";
@@ -31,16 +28,16 @@ pub(super) fn chart_is_upgraded(bench: &Bench<'_>) -> Result<String> {
     let lives = bench.zke.lives()?;
     let figures = under_load(bench, "/releases", || {
         remove(kubectl)?;
-        install(kubectl, &before, &images, &json!({}))?;
+        again(kubectl, &before, &images, &json!({}))?;
         bench.zke.wait_ready(bench.progress, READY_LIMIT)?;
         let present = repository_file(CHART);
-        install(kubectl, &present, &images, &json!({}))?;
+        again(kubectl, &present, &images, &json!({}))?;
         test(kubectl)?;
         let other = json!({ "replicas": 1, "log": { "filter": "debug" } });
-        install(kubectl, &present, &images, &other)?;
-        install(kubectl, &present, &images, &json!({}))?;
+        again(kubectl, &present, &images, &other)?;
+        again(kubectl, &present, &images, &json!({}))?;
         remove(kubectl)?;
-        install(kubectl, &present, &images, &json!({}))?;
+        again(kubectl, &present, &images, &json!({}))?;
         test(kubectl)?;
         bench.zke.wait_ready(bench.progress, READY_LIMIT)
     })?;
@@ -85,26 +82,4 @@ fn chart_before(directory: &Path) -> Result<(String, PathBuf)> {
 fn version_in(chart: &str) -> Result<String> {
     let line = chart.lines().find_map(|line| line.strip_prefix("version:"));
     Ok(line.context("a chart without a version")?.trim().to_owned())
-}
-
-/// Installs or upgrades, with these values beside the images, and waits until the operator works.
-fn install(kubectl: &Kubectl, chart: &Path, images: &Path, more: &serde_json::Value) -> Result<()> {
-    helm(kubectl, |command| {
-        command.args(["upgrade", "--install", "quorate"]).arg(chart);
-        command.args(["--namespace", OPERATOR_NAMESPACE, "--reset-values"]);
-        command.arg("--values").arg(images);
-        for (name, value) in more.as_object().into_iter().flatten() {
-            command.args(["--set-json", &format!("{name}={value}")]);
-        }
-        command.args(["--wait", "--timeout", "3m"]);
-    })?;
-    Ok(())
-}
-
-/// The chart tests itself.
-fn test(kubectl: &Kubectl) -> Result<()> {
-    helm(kubectl, |command| {
-        command.args(["test", "quorate", "--namespace", OPERATOR_NAMESPACE]);
-    })?;
-    Ok(())
 }

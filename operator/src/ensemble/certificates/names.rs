@@ -23,11 +23,11 @@ pub(super) fn wanted(ensemble: &ValidatedEnsemble) -> BTreeSet<String> {
 
 /// The names of a Service that say its namespace, too.
 fn forms(ensemble: &ValidatedEnsemble, service: &str) -> [String; 3] {
-    let (namespace, domain) = (&ensemble.namespace, &ensemble.cluster_domain);
+    let namespace = &ensemble.namespace;
     [
         format!("{service}.{namespace}"),
         format!("{service}.{namespace}.svc"),
-        format!("{service}.{namespace}.svc.{domain}"),
+        ensemble.service_host(service),
     ]
 }
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::answers::Answers;
 use super::pods::Pod;
-use super::store::{Answer, Store, text};
+use super::store::{Answer, Store, target, text};
 use super::witness::Witness;
-use super::{NAME, NAMESPACE, clock};
+use super::{NAME, clock};
 use crate::ensemble::membership::Membership;
 use crate::ensemble::plan::walks::dice::Dice;
 use crate::ensemble::plan::walks::servers::Servers;
@@ -85,13 +85,7 @@ impl Cluster {
         object.metadata.uid = None;
         object.metadata.generation = None;
         let mut store = Store::default();
-        let target = Target {
-            verb: "create",
-            resource: "zkensembles".to_owned(),
-            namespace: Some(NAMESPACE.to_owned()),
-            name: Some(NAME.to_owned()),
-            subresource: None,
-        };
+        let target = target("create", "zkensembles", NAME);
         let object = serde_json::to_value(object).unwrap();
         store.create(&target, object, clock()).unwrap();
         Self {

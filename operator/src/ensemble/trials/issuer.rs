@@ -7,10 +7,9 @@ use k8s_openapi::api::core::v1::Secret;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 
+use super::clock;
 use super::cluster::Cluster;
-use super::store::text;
-use super::{NAMESPACE, clock};
-use crate::failpoints::Target;
+use super::store::{target, text};
 
 /// Annotation of a Secret: the names in its certificate.
 const NAMES: &str = "made-up/names";
@@ -23,25 +22,15 @@ impl Cluster {
             let name = text(request, "/spec/secretName").to_owned();
             let names = &request["spec"]["dnsNames"];
             let there = self.store.get("secrets", &name);
-            let signed = there.map(|secret| text(&secret["metadata"]["annotations"], &pointer()));
-            if signed == Some(names.to_string().as_str()) {
+            let signed = there.map(|secret| &secret["metadata"]["annotations"][NAMES]);
+            if signed == Some(&json!(names.to_string())) {
                 continue;
             }
             let secret = sign(&name, names);
-            let target = Target {
-                verb: "apply",
-                resource: "secrets".to_owned(),
-                namespace: Some(NAMESPACE.to_owned()),
-                name: Some(name),
-                subresource: None,
-            };
+            let target = target("apply", "secrets", &name);
             self.store.apply(&target, secret, clock()).unwrap();
         }
     }
-}
-
-fn pointer() -> String {
-    format!("/{}", NAMES.replace('/', "~1"))
 }
 
 fn sign(name: &str, names: &Value) -> Value {

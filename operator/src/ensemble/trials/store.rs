@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::NAMESPACE;
 use crate::failpoints::Target;
 
 /// An object, or the HTTP status of a refusal.
@@ -24,6 +25,17 @@ pub(super) struct Store {
 fn key(target: &Target) -> (String, String) {
     let name = target.name.clone().unwrap_or_default();
     (target.resource.clone(), name)
+}
+
+/// What somebody else than an operator does with an object of this name.
+pub(super) fn target(verb: &'static str, resource: &str, name: &str) -> Target {
+    Target {
+        verb,
+        resource: resource.to_owned(),
+        namespace: Some(NAMESPACE.to_owned()),
+        name: Some(name.to_owned()),
+        subresource: None,
+    }
 }
 
 /// The text of a field.

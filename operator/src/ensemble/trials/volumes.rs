@@ -4,9 +4,8 @@
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::store::text;
+use super::store::{target, text};
 use super::{NAMESPACE, clock};
-use crate::failpoints::Target;
 
 impl Cluster {
     /// The controller of StatefulSets makes the claims that are missing, and the driver makes volumes of
@@ -48,13 +47,7 @@ impl Cluster {
             "spec": template["spec"],
         });
         claim["spec"]["storageClassName"] = json!("standard");
-        let target = Target {
-            verb: "create",
-            resource: resource.to_owned(),
-            namespace: Some(NAMESPACE.to_owned()),
-            name: Some(name),
-            subresource: None,
-        };
+        let target = target("create", resource, &name);
         self.store.create(&target, claim, clock()).unwrap();
     }
 }

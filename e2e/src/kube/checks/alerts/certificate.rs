@@ -3,14 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
-};
-use rustls::pki_types::UnixTime;
 use serde_json::{Value, json};
 
 use super::{Watch, nothing_lost};
+use crate::kube::authority::Authority;
 use crate::kube::checks::refusals::set;
 use crate::kube::checks::{Bench, READY_LIMIT, manifest};
 use crate::kube::load::Load;
@@ -48,7 +44,7 @@ pub(in crate::kube::checks) fn certificate_expires(bench: &Bench<'_>) -> Result<
     };
     let authority = Authority::new()?;
     let (kubectl, namespace) = (bench.zke.kubectl, bench.zke.namespace);
-    kubectl.apply(namespace, &authority.secret(namespace, LIVED, LEFT)?)?;
+    kubectl.apply(namespace, &secret(&authority, namespace, LIVED, LEFT)?)?;
     let mut wanted = manifest();
     set(&mut wanted, "/metadata/name", json!(ENSEMBLE))?;
     let tls = json!({ "client": { "mode": "Allow" }, "secretName": SECRET });
@@ -73,7 +69,7 @@ pub(in crate::kube::checks) fn certificate_expires(bench: &Bench<'_>) -> Result<
     let renewed = Instant::now();
     kubectl.apply(
         namespace,
-        &authority.secret(namespace, Duration::ZERO, RENEWED)?,
+        &secret(&authority, namespace, Duration::ZERO, RENEWED)?,
     )?;
     let mut ended = Duration::ZERO;
     for expected in &both {
@@ -94,55 +90,18 @@ pub(in crate::kube::checks) fn certificate_expires(bench: &Bench<'_>) -> Result<
     ))
 }
 
-/// An authority of the test, which signs certificates of servers.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Result<Self> {
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "authority of the alerts");
-        let key = KeyPair::generate()?;
-        let pem = params.self_signed(&key)?.pem();
-        Ok(Self {
-            pem,
-            issuer: Issuer::new(params, key),
-        })
-    }
-
-    /// A Secret with a certificate that is so old and lives so long.
-    fn secret(&self, namespace: &str, lived: Duration, left: Duration) -> Result<Value> {
-        let names = [
-            format!("*.{ENSEMBLE}-peers.{namespace}.svc.cluster.local"),
-            format!("*.{ENSEMBLE}-peers.{namespace}.svc"),
-            format!("{ENSEMBLE}-client.{namespace}.svc"),
-            "localhost".to_owned(),
-        ];
-        let mut params = CertificateParams::new(names.to_vec())?;
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let now = Duration::from_secs(UnixTime::now().as_secs());
-        let today = date_time_ymd(1970, 1, 1) + now;
-        params.not_before = today - lived;
-        params.not_after = today + left;
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": SECRET },
-            "type": "kubernetes.io/tls",
-            "stringData": {
-                "tls.crt": certificate.pem(), "tls.key": key.serialize_pem(), "ca.crt": self.pem,
-            },
-        }))
-    }
+/// The Secret with a certificate of this authority that is so old and lives so long.
+fn secret(
+    authority: &Authority,
+    namespace: &str,
+    lived: Duration,
+    left: Duration,
+) -> Result<Value> {
+    let names = [
+        format!("*.{ENSEMBLE}-peers.{namespace}.svc.cluster.local"),
+        format!("*.{ENSEMBLE}-peers.{namespace}.svc"),
+        format!("{ENSEMBLE}-client.{namespace}.svc"),
+        "localhost".to_owned(),
+    ];
+    authority.secret(SECRET, names.into(), lived, left)
 }
