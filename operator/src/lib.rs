@@ -8,12 +8,15 @@
 //! - `read_again`: what is asked of the API server once more;
 //! - `scope`: which namespaces it works in;
 //! - `leadership`: which of several operators works;
+//! - `traces`: what each reconcile waited for, for a collector;
+//! - `calls`: names of the calls of the API server;
 //! - `failpoints`: where the operator can be made to fail, in builds that ask for it;
 //! - `health`, `metrics`: the operator's own HTTP port.
 //!
 //! Several may run, and one of them works: two at a time would not break an ensemble, since steps
 //! carry preconditions, but could take two steps at once.
 
+mod calls;
 pub mod crd;
 pub mod ensemble;
 #[cfg(any(test, feature = "failpoints"))]
@@ -29,3 +32,4 @@ pub mod metrics;
 pub mod quantity;
 pub mod read_again;
 pub mod scope;
+pub mod traces;

@@ -16,7 +16,6 @@ use kube::api::{Api, ListParams};
 use kube::client::ClientBuilder;
 use kube::runtime::events::{Recorder, Reporter};
 use quorate_operator::crd::{ZkEnsemble, api_reference, chart_schema, crd_yaml};
-use quorate_operator::ensemble::apply::Ledger;
 use quorate_operator::ensemble::validate::Defaults;
 use quorate_operator::ensemble::{Context, controller};
 #[cfg(feature = "failpoints")]
@@ -29,7 +28,10 @@ use quorate_operator::members::{HttpMembers, Members};
 use quorate_operator::metrics::Metrics;
 use quorate_operator::read_again;
 use quorate_operator::scope::{self, Scope};
+use quorate_operator::traces::{ReconcileTraces, TracedMembers};
+use quorate_telemetry::traces::{Collector, Endpoint};
 use quorate_telemetry::{Levels, Log, LogFormat, Targets};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -82,6 +84,8 @@ struct RunArguments {
     #[cfg(feature = "failpoints")]
     #[arg(long, env = "QUORATE_FAILPOINT_EXITS", default_value_t = 0)]
     failpoint_exits: u64,
+    #[command(flatten)]
+    traces: TraceArguments,
     /// Log as JSON lines.
     #[arg(long, env = "QUORATE_LOG_JSON")]
     log_json: bool,
@@ -114,6 +118,28 @@ impl PlaceArguments {
     /// Where ensembles are.
     fn scope(&self) -> anyhow::Result<Scope> {
         Scope::new(self.namespaces.clone()).context("--namespaces")
+    }
+}
+
+/// Who takes traces.
+#[derive(Debug, clap::Args)]
+struct TraceArguments {
+    /// Address of a collector that takes OTLP over HTTP, e.g. http://collector:4318. No traces without one.
+    #[arg(long, env = "QUORATE_TRACES_ENDPOINT")]
+    traces_endpoint: Option<Endpoint>,
+    /// File with the authority that signed the certificate of a collector whose address begins with https.
+    #[arg(long, env = "QUORATE_TRACES_CA_FILE", requires = "traces_endpoint")]
+    traces_ca_file: Option<PathBuf>,
+}
+
+impl TraceArguments {
+    /// Begins to send traces where somebody takes them.
+    fn start(&self, pod_name: &str) -> anyhow::Result<ReconcileTraces> {
+        let collector = self.traces_endpoint.clone();
+        let collector = collector.map(|at| Collector::new(at, self.traces_ca_file.clone()));
+        let collector = collector.transpose().context("--traces-ca-file")?;
+        ReconcileTraces::start(collector.as_ref(), pod_name, Handle::current())
+            .context("cannot send traces")
     }
 }
 
@@ -189,6 +215,7 @@ async fn run(arguments: RunArguments, log: Log) -> anyhow::Result<()> {
         tokio::spawn(log_levels::watch(log, file));
     }
     let scope = arguments.place.scope()?;
+    let traces = arguments.traces.start(&arguments.pod_name)?;
     let stop = stop_on_signal()?;
     let metrics = Metrics::new().context("cannot register metrics")?;
     let readiness = Readiness::default();
@@ -200,8 +227,10 @@ async fn run(arguments: RunArguments, log: Log) -> anyhow::Result<()> {
     );
     let served =
         served.map(|end| end.with_context(|| format!("cannot serve on {}", arguments.listen)));
-    let worked = work(&arguments, &scope, readiness, metrics, stop);
-    futures::try_join!(served, worked)?;
+    let worked = work(&arguments, &scope, readiness, metrics, &traces, stop);
+    let ended = futures::try_join!(served, worked);
+    traces.end().await;
+    ended?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -212,9 +241,10 @@ async fn work(
     scope: &Scope,
     readiness: Readiness,
     metrics: Metrics,
+    traces: &ReconcileTraces,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let (client, members) = ways_out(arguments)
+    let (client, members) = ways_out(arguments, traces)
         .await
         .context("no configuration to reach Kubernetes")?;
     tokio::select! {
@@ -249,7 +279,8 @@ async fn work(
         metrics: metrics.clone(),
         clock: Timestamp::now,
         recorder: Recorder::new(client, reporter(arguments)),
-        ledger: Ledger::default(),
+        ledger: Arc::default(),
+        traces: traces.clone(),
     };
     let ended = tokio::select! {
         () = controller::run(Arc::new(context), scope, stopped(stop)) => Ok(()),
@@ -263,23 +294,30 @@ async fn work(
 
 /// The ways to the API server and to the servers.
 #[cfg(not(feature = "failpoints"))]
-async fn ways_out(_: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
+async fn ways_out(
+    _: &RunArguments,
+    traces: &ReconcileTraces,
+) -> anyhow::Result<(Client, impl Members + Clone)> {
     let client = ClientBuilder::try_from(Config::infer().await?)?
         .with_layer(&read_again::layer())
         .build();
-    Ok((client, HttpMembers))
+    Ok((client, TracedMembers::new(HttpMembers, traces.clone())))
 }
 
 /// The ways to the API server and to the servers, with failpoints on them.
 #[cfg(feature = "failpoints")]
-async fn ways_out(arguments: &RunArguments) -> anyhow::Result<(Client, impl Members)> {
+async fn ways_out(
+    arguments: &RunArguments,
+    traces: &ReconcileTraces,
+) -> anyhow::Result<(Client, impl Members + Clone)> {
     let switches = arguments.failpoints.clone();
     let failpoints = Failpoints::at_random(switches, arguments.failpoint_exits);
     let client = ClientBuilder::try_from(Config::infer().await?)?
         .with_layer(&read_again::layer())
         .with_layer(&FailpointLayer(failpoints.clone()))
         .build();
-    Ok((client, FailpointMembers::new(HttpMembers, failpoints)))
+    let members = FailpointMembers::new(HttpMembers, failpoints);
+    Ok((client, TracedMembers::new(members, traces.clone())))
 }
 
 /// This process as one of those that want to work. A container that starts again in its pod is

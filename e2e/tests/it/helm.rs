@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use quorate_e2e::progress::Progress;
+use quorate_e2e::shell;
 use quorate_e2e::tools::clients;
 
 use crate::alone;
@@ -21,4 +22,16 @@ pub(crate) fn helm() -> Result<Command> {
     let mut command = Command::new(clients::helm(&Progress::default())?);
     command.env("KUBECONFIG", "/dev/null");
     Ok(command)
+}
+
+/// The manifests of the operator's chart with these options.
+pub(crate) fn manifests(options: &[&str]) -> Result<Vec<String>> {
+    let mut command = helm()?;
+    command.args(["template", "quorate-operator"]);
+    command.arg(chart("quorate-operator"));
+    command
+        .args(["--namespace", "quorate-system"])
+        .args(options);
+    let text = shell::run(&mut command)?;
+    Ok(text.split("\n---\n").map(str::to_owned).collect())
 }

@@ -8,6 +8,7 @@ mod faults;
 mod helm;
 mod interop;
 mod operator_scope;
+mod operator_traces;
 mod page;
 mod suites;
 mod twin;

@@ -1,21 +1,8 @@
 //! What the chart of the operator lets it do in which namespaces, without a cluster.
 
 use anyhow::{Context, Result, ensure};
-use quorate_e2e::shell;
 
-use crate::helm::{chart, helm};
-
-/// The manifests of the chart with these options.
-fn manifests(options: &[&str]) -> Result<Vec<String>> {
-    let mut command = helm()?;
-    command.args(["template", "quorate-operator"]);
-    command.arg(chart("quorate-operator"));
-    command
-        .args(["--namespace", "quorate-system"])
-        .args(options);
-    let text = shell::run(&mut command)?;
-    Ok(text.split("\n---\n").map(str::to_owned).collect())
-}
+use crate::helm::manifests;
 
 /// The value of a field at the given depth of a manifest, in the simple form that the chart writes.
 fn field<'a>(manifest: &'a str, line: &str) -> Option<&'a str> {

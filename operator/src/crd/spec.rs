@@ -58,7 +58,7 @@ pub const OWNED_PREFIXES: [&str; 9] = [
 ];
 
 /// The beginnings of keys among those that are left to the user all the same: what servers tell about themselves.
-pub const GIVEN_PREFIXES: [&str; 2] = ["quorate.log.", "quorate.audit."];
+pub const GIVEN_PREFIXES: [&str; 3] = ["quorate.log.", "quorate.audit.", "quorate.traces."];
 
 /// Wanted state of one ZooKeeper-compatible ensemble.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ struct Loop<M> {
 }
 
 /// Runs until `shutdown` resolves and the reconciles under way have ended.
-pub async fn run<M: Members>(
+pub async fn run<M: Members + Clone>(
     context: Arc<Context<M>>,
     scope: &Scope,
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
@@ -62,7 +62,7 @@ pub async fn run<M: Members>(
 }
 
 /// The same in one place.
-async fn run_in<M: Members>(
+async fn run_in<M: Members + Clone>(
     place: Option<&str>,
     state: Arc<Loop<M>>,
     concurrency: u16,
@@ -117,7 +117,7 @@ fn ensemble_of(pod: &Pod) -> Option<ObjectRef<ZkEnsemble>> {
     Some(ObjectRef::new(name).within(&pod.namespace()?))
 }
 
-async fn run_one<M: Members>(
+async fn run_one<M: Members + Clone>(
     object: Arc<ZkEnsemble>,
     state: Arc<Loop<M>>,
 ) -> Result<Action, ReconcileError> {
@@ -126,7 +126,21 @@ async fn run_one<M: Members>(
         .namespace()
         .ok_or(ReconcileError::Incomplete("namespace"))?;
     let name = object.name_any();
-    let result = reconcile(&state.context, &namespace, &name).await;
+    let context = &state.context;
+    let reconcile = async {
+        match context.traces.client(&context.client) {
+            Some(client) => {
+                let traced = Context {
+                    client,
+                    ..(**context).clone()
+                };
+                reconcile(&traced, &namespace, &name).await
+            }
+            None => reconcile(context, &namespace, &name).await,
+        }
+    };
+    let traces = &context.traces;
+    let result = traces.reconcile(&namespace, &name, reconcile).await;
     state
         .context
         .metrics
@@ -137,7 +151,7 @@ async fn run_one<M: Members>(
     result
 }
 
-fn back_off<M: Members>(
+fn back_off<M: Members + Clone>(
     object: Arc<ZkEnsemble>,
     error: &ReconcileError,
     state: Arc<Loop<M>>,

@@ -43,6 +43,7 @@ use crate::crd::{ZkEnsemble, ZkEnsembleStatus};
 use crate::leadership::Leadership;
 use crate::members::Members;
 use crate::metrics::{Metrics, View};
+use crate::traces::ReconcileTraces;
 
 /// Pace of looking at an ensemble that cannot be carried out; a change of it comes as an event.
 const PACE_REFUSED: std::time::Duration = std::time::Duration::from_secs(60);
@@ -50,7 +51,8 @@ const PACE_REFUSED: std::time::Duration = std::time::Duration::from_secs(60);
 /// Pace of looking again when an object had changed before it was written.
 const PACE_OVERTAKEN: std::time::Duration = std::time::Duration::from_millis(300);
 
-/// What a reconcile works with.
+/// What a reconcile works with; clones share what is remembered.
+#[derive(Clone)]
 pub struct Context<M> {
     /// The way to the API server.
     pub client: Client,
@@ -67,7 +69,9 @@ pub struct Context<M> {
     /// Where events are written.
     pub recorder: Recorder,
     /// What was written last.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
+    /// What reconciles waited for.
+    pub traces: ReconcileTraces,
 }
 
 /// Brings one ensemble a step closer to its spec and reports.

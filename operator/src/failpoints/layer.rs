@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use hyper::{Request, Response};
 use tower::{BoxError, Layer, Service};
 
-use super::{Failpoints, Target, When};
+use super::{Failpoints, When};
+use crate::calls::Target;
 
 /// Puts the failpoints around a client's service, outside of its retries.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 //! process. Only in a build with the feature `failpoints`, and in tests.
 //!
 //! They sit where all calls pass, in the client of the API server (`layer`) and in the way to the servers
-//! (`servers`), so that no call can be made without them. `calls` has the names.
+//! (`servers`), so that no call can be made without them. `names` has the names of calls.
 
-mod calls;
 mod layer;
+mod names;
 mod servers;
 
 use std::collections::BTreeMap;
@@ -14,9 +14,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use calls::CALLS;
-pub(crate) use calls::Target;
 pub use layer::{FailpointLayer, FailpointService};
+pub use names::CALLS;
 pub use servers::FailpointMembers;
 
 /// Exit code of a process that ended at a failpoint: that of one that was killed.

@@ -22,6 +22,7 @@ mod reader;
 mod runtime;
 mod settings;
 mod tls;
+mod traces;
 mod zones;
 
 pub use audit::AuditSettings;
@@ -36,4 +37,5 @@ pub use monitoring::{AdminSettings, MetricsProvider, PageLogin};
 pub use runtime::{RUNTIME_KEYS, RuntimeSettings, changed_keys, revision_of};
 pub use settings::{BindAddress, MembersFrom, Mode, SessionSettings, Settings, bind, read_text};
 pub use tls::{ClientAuth, PeerTlsSettings, PemFile, ServerNames, TlsSettings, TlsVersion};
+pub use traces::TraceSettings;
 pub use zones::Zones;

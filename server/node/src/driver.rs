@@ -161,7 +161,10 @@ impl Run {
 
     fn disk_report(&mut self, report: DiskReport) {
         match report {
-            DiskReport::Done(through) => self.handle(Input::DiskDone { through }),
+            DiskReport::Done(through) => {
+                self.d.router.note_durable(through);
+                self.handle(Input::DiskDone { through });
+            }
             DiskReport::LogRead(seq, link, entries) => {
                 self.handle(Input::LogRead { seq, link, entries });
             }

@@ -42,5 +42,7 @@ pub mod router;
 pub mod serve;
 pub mod shutdown;
 pub mod status;
+mod tellers;
 pub mod tls;
+pub mod traces;
 pub mod transfer;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use zk_core::{ElectionCause, HoldEnd};
 
 use crate::audit::AuditLines;
+use crate::traces::TraceCounts;
 
 pub use histogram::Histogram;
 pub use limits::Limit;
@@ -123,6 +124,8 @@ pub struct Metrics {
     pub settings_applied: Counter,
     /// Lines of the audit log.
     pub audit: Arc<AuditLines>,
+    /// Requests that were traced.
+    pub traces: Arc<TraceCounts>,
     /// Times that changed settings were refused.
     pub settings_refused: Counter,
     /// Times that this member began to look for a leader.

@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, Guard};
-use quorate_telemetry::Log;
 use tokio::sync::watch;
 use zk_core::{ConnId, Status};
 use zk_wire::election::ServerState;
 use zk_wire::membership::Membership;
 use zk_wire::{Sid, Zxid};
 
-use crate::audit::Audit;
 use crate::client_port::Client;
 use crate::clock::Clock;
 use crate::config::{MetricsProvider, Settings};
@@ -22,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::nonce;
 use crate::query::Queries;
 use crate::reload::InForce;
+use crate::tellers::Tellers;
 
 /// What Apache traces by default (`ZooTrace`).
 const TRACE_MASK: i64 = 306;
@@ -58,10 +57,8 @@ pub struct Monitor {
     pub settings: Settings,
     /// Random text of this process: whoever saw another one knows that it is gone.
     pub life: String,
-    /// The log, whose levels change.
-    pub log: Log,
-    /// The audit log.
-    pub audit: Audit,
+    /// The log, the audit log, traces.
+    pub tellers: Tellers,
     /// For what the picture does not tell.
     pub queries: Queries,
     /// How the last attempt to pass on the lead ended.
@@ -96,10 +93,9 @@ impl Monitor {
         settings: Settings,
         status: Status,
         queries: Queries,
-        log: Log,
-        audit: Audit,
+        tellers: Tellers,
     ) -> Self {
-        log.set(settings.runtime.log_levels.clone());
+        tellers.log.set(settings.runtime.log_levels.clone());
         let at_ms = clock.elapsed_ms();
         let zxid = status.zxid_applied;
         let first = Published {
@@ -111,7 +107,8 @@ impl Monitor {
         Self {
             clock,
             metrics: Metrics {
-                audit: audit.lines(),
+                audit: tellers.audit.lines(),
+                traces: tellers.traces.counts(),
                 ..Metrics::default()
             },
             history: History::default(),
@@ -121,8 +118,7 @@ impl Monitor {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
-            log,
-            audit,
+            tellers,
             queries,
             hand_overs: watch::Sender::new(None),
             formed: watch::Sender::new(None),
@@ -142,7 +138,7 @@ impl Monitor {
 
     /// Replaces them.
     pub fn put_in_force(&self, in_force: InForce) {
-        self.log.set(in_force.settings.log_levels.clone());
+        self.tellers.log.set(in_force.settings.log_levels.clone());
         self.in_force.store(Arc::new(in_force));
     }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::{debug, info};
-use zk_core::{Configs, ConnId, DiskOp, Input, LinkId, Output, Outputs, PeerEvent};
-use zk_wire::Sid;
+use zk_core::{Configs, ConnId, DiskOp, DiskSeq, Input, LinkId, Output, Outputs, PeerEvent};
 use zk_wire::client::OpCode;
 use zk_wire::membership::ServerSpec;
 use zk_wire::quorum::Packet;
 use zk_wire::snapshot::SNAP_SIGNATURE;
+use zk_wire::{Sid, Zxid};
 
 use crate::client_port::Client;
 use crate::config::BindAddress;
@@ -28,6 +28,7 @@ use crate::monitor::Monitor;
 use crate::nonce;
 use crate::outbox::Outbox;
 use crate::quorum_port::{Dial, LeaderSide, LearnerSide};
+use crate::traces::{Answered, Writes};
 
 /// xid of watch events, the only frames that answer no request.
 const EVENT_XID: [u8; 4] = (-1_i32).to_be_bytes();
@@ -101,6 +102,8 @@ pub struct Router {
     touched_clients: Vec<Arc<Client>>,
     touched_links: Vec<Arc<Outbox>>,
     flow: Flow,
+    /// Where requests are traced.
+    writes: Option<Writes>,
     /// The last transaction that was applied here, for replies without a zxid.
     zxid_applied: i64,
     /// What the core must hear about, because carrying it out failed.
@@ -112,8 +115,10 @@ impl Router {
     #[must_use]
     pub fn new(monitor: Arc<Monitor>, disk: Arc<DiskQueue>, peers: Option<PeerPorts>) -> Self {
         let flow = Flow::new(monitor.clock, peers.is_none());
+        let writes = monitor.tellers.traces.are_on().then(Writes::default);
         Self {
             flow,
+            writes,
             monitor,
             disk,
             peers,
@@ -147,6 +152,13 @@ impl Router {
         self.links.insert(link, outbox);
     }
 
+    /// The disk has done everything up to `through`.
+    pub fn note_durable(&mut self, through: DiskSeq) {
+        if let Some(writes) = &mut self.writes {
+            writes.durable(through, self.monitor.clock.elapsed());
+        }
+    }
+
     /// Something comes from another server.
     pub fn note_peer(&self, input: &Input) {
         self.flow.peer_input(&self.monitor.metrics, input);
@@ -178,13 +190,16 @@ impl Router {
         for link in self.touched_links.drain(..) {
             link.flush();
         }
+        if let Some(writes) = &mut self.writes {
+            writes.forget_applied();
+        }
         std::mem::take(&mut self.feedback)
     }
 
     fn one(&mut self, output: Output) {
         match output {
             Output::Disk { seq, op } => {
-                self.note_disk(&op);
+                self.note_disk(seq, &op);
                 self.disk.push(seq, op);
             }
             Output::Notify { to, notification } => {
@@ -270,7 +285,7 @@ impl Router {
                 None
             }
             PeerEvent::Audited(audited) => {
-                self.monitor.audit.note(audited);
+                self.monitor.tellers.audit.note(audited);
                 None
             }
             PeerEvent::MayLeave => {
@@ -279,6 +294,13 @@ impl Router {
             }
             PeerEvent::Applied { zxid, .. } => {
                 self.zxid_applied = zxid.to_wire();
+                if let Some(writes) = &mut self.writes {
+                    writes.applied(*zxid, self.monitor.clock.elapsed());
+                }
+                None
+            }
+            PeerEvent::RoleLost { .. } => {
+                self.writes = self.writes.take().map(|_| Writes::default());
                 None
             }
             _ => None,
@@ -290,12 +312,15 @@ impl Router {
         events::note(&self.monitor.metrics, event);
     }
 
-    fn note_disk(&mut self, op: &DiskOp) {
+    fn note_disk(&mut self, seq: DiskSeq, op: &DiskOp) {
         let metrics = &self.monitor.metrics;
         match op {
             DiskOp::Append { zxid, raw } => {
                 metrics.proposal_sizes.observe(raw.len() as u64);
                 self.flow.logged(metrics, *zxid, raw);
+                if let Some(writes) = &mut self.writes {
+                    writes.logged(*zxid, seq, self.monitor.clock.elapsed());
+                }
             }
             DiskOp::SaveSnapshot { zxid, .. } | DiskOp::InstallSnapshot { zxid, .. } => {
                 self.monitor.note_snapshot(*zxid);
@@ -372,10 +397,18 @@ impl Router {
             metrics.latency.observe_ms(took);
             let [took_ms, now_ms] =
                 [took, now].map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
-            let operation = client
+            let replied = client
                 .stats
                 .replied(frame, took_ms, now_ms, self.zxid_applied);
-            match operation.map(is_logged) {
+            if let Some(traced) = replied.traced {
+                let mut answered = Answered::new(*traced, client, frame, now);
+                if let (Some(writes), Some(true)) = (&self.writes, replied.operation.map(is_logged))
+                {
+                    answered.write = writes.of(Zxid::from_wire(answered.zxid));
+                }
+                self.monitor.tellers.traces.answered(answered);
+            }
+            match replied.operation.map(is_logged) {
                 Some(true) => metrics.update_latency.observe(took_ms),
                 Some(false) => metrics.read_latency.observe(took_ms),
                 None => {}

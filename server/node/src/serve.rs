@@ -16,7 +16,7 @@ use zk_core::{Bugs, Peer, PeerConfig};
 use zk_wire::Sid;
 use zk_wire::membership::ServerSpec;
 
-use crate::audit::{Audit, AuditError, Outcome};
+use crate::audit::Outcome;
 use crate::client_port::{self, ClientMessage, ClientPort, Speaks};
 use crate::clock::Clock;
 use crate::config::{
@@ -36,6 +36,7 @@ use crate::quorum_port::{self, LeaderPort, LeaderSide, LearnerSide};
 use crate::reload;
 use crate::router::{PeerPorts, Router};
 use crate::shutdown::{self, SHUTDOWN_MAX, exit_code, fatal};
+use crate::tellers::{TellError, Tellers};
 use crate::tls::{self as client_tls, Contexts, Listener, PeerSecurity, StoreError, TlsAcceptor};
 use crate::{admin, shutdown::requested, transfer};
 
@@ -64,9 +65,9 @@ pub enum ServeError {
     /// The client port.
     #[error("client port: {0}")]
     ClientPort(std::io::Error),
-    /// The audit log.
+    /// The audit log, traces.
     #[error(transparent)]
-    Audit(#[from] AuditError),
+    Tell(#[from] TellError),
     /// Keys and certificates.
     #[error("TLS: {0}")]
     Tls(#[from] StoreError),
@@ -90,7 +91,7 @@ impl ServeError {
             Self::Storage(e) => e.exit_code(),
             Self::AdminPort(_) => exit_code::ADMIN,
             Self::ClientPort(_)
-            | Self::Audit(_)
+            | Self::Tell(_)
             | Self::MetricsPort(_)
             | Self::Tls(_)
             | Self::System(_) => exit_code::UNEXPECTED,
@@ -147,22 +148,18 @@ async fn serve(
         config::settle_my_id(&settings.data_dir, *sid)?;
         config::settle_members(&settings)?;
     }
-    let audit = Audit::start(settings.audit.as_ref(), log.format(), clock)?;
-    let outcome = serve_audited(clock, settings, opened, pod, log, audit.clone(), runtime).await;
-    if outcome.is_err() {
-        audit.server("serverStart", Outcome::Failure);
-    }
-    audit.end().await;
+    let tellers = Tellers::start(&settings, pod, log, clock, &runtime)?;
+    let outcome = serve_told(clock, settings, opened, pod, tellers.clone(), runtime).await;
+    tellers.end(outcome.is_ok()).await;
     outcome
 }
 
-async fn serve_audited(
+async fn serve_told(
     clock: Clock,
     settings: Settings,
     opened: disk::Opened,
     pod: Option<&PodIdentity>,
-    log: Log,
-    audit: Audit,
+    tellers: Tellers,
     runtime: Handle,
 ) -> Result<(), ServeError> {
     let now = clock.now();
@@ -173,8 +170,7 @@ async fn serve_audited(
         settings,
         peer.status(),
         queries,
-        log,
-        audit,
+        tellers,
     ));
     opened.told.show(&monitor.metrics);
     tokio::spawn(metrics::watch_space(monitor.clone()));
@@ -224,10 +220,13 @@ async fn serve_audited(
         tokio::spawn(reload::watch(monitor.clone(), pod.cloned()));
     }
 
-    monitor.audit.server("serverStart", Outcome::Success);
+    monitor
+        .tellers
+        .audit
+        .server("serverStart", Outcome::Success);
     requested().await?;
     transfer::before_stop(&monitor).await;
-    monitor.audit.server("serverStop", Outcome::Invoked);
+    monitor.tellers.audit.server("serverStop", Outcome::Invoked);
     stop(stop_tx, core_thread, queue, storage_thread).await;
     // The channels must outlive the driver, which takes a closed one for an endless stream.
     drop((client_tx, peer_tx));

@@ -19,7 +19,8 @@ use tower::{BoxError, Layer, Service};
 use super::answers::Fate;
 use super::store::Answer;
 use super::{NAMESPACE, World};
-use crate::failpoints::{FailpointLayer, Failpoints, Target};
+use crate::calls::Target;
+use crate::failpoints::{FailpointLayer, Failpoints};
 
 /// How long a watch is open; nothing ever comes of it, and the caller looks again by itself.
 const WATCH: Duration = Duration::from_millis(10);

@@ -11,11 +11,11 @@ use super::pods::Pod;
 use super::store::{Answer, Store, target, text};
 use super::witness::Witness;
 use super::{NAME, clock};
+use crate::calls::Target;
 use crate::ensemble::membership::Membership;
 use crate::ensemble::plan::walks::dice::Dice;
 use crate::ensemble::plan::walks::servers::Servers;
 use crate::ensemble::validate::VOTER_ID_MAX;
-use crate::failpoints::Target;
 use crate::members::{
     ConfigVersion, History, MemberReport, ReportedConfig, ReportedRole, ReportedSettings,
 };

@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use super::api::client;
 use super::members::Reach;
 use super::{NAME, NAMESPACE, World, clock};
-use crate::ensemble::apply::Ledger;
 use crate::ensemble::plan::PACE_RESTING;
 use crate::ensemble::{Context, reconcile};
 use crate::failpoints::{FailpointMembers, Failpoints, Killed};
 use crate::key;
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
+use crate::traces::ReconcileTraces;
 
 /// Pace of reconciles, seconds.
 const PACE_S: i64 = 3;
@@ -72,7 +72,8 @@ pub(super) fn context(
         metrics: Metrics::new().unwrap(),
         clock,
         recorder: Recorder::new(client, Reporter::from("quorate-operator")),
-        ledger: Ledger::default(),
+        ledger: Arc::default(),
+        traces: ReconcileTraces::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::NAMESPACE;
-use crate::failpoints::Target;
+use crate::calls::Target;
 
 /// An object, or the HTTP status of a refusal.
 pub(super) type Answer = Result<Value, u16>;

@@ -46,7 +46,7 @@ pub(super) async fn get(State(monitor): State<Arc<Monitor>>) -> Response {
 }
 
 fn page(monitor: &Monitor) -> Response {
-    let in_force = monitor.log.in_force();
+    let in_force = monitor.tellers.log.in_force();
     let page = Page {
         level: in_force.levels,
         source: in_force.source.name(),
@@ -71,7 +71,7 @@ pub(super) async fn post(
         return failure(StatusCode::BAD_REQUEST, why);
     }
     let Some(text) = asked.level else {
-        monitor.log.end_all();
+        monitor.tellers.log.end_all();
         return page(&monitor);
     };
     let levels: Levels = match text.parse() {
@@ -82,8 +82,8 @@ pub(super) async fn post(
         }
     };
     let time = Duration::from_secs(seconds);
-    let number = monitor.log.ask(levels, time);
-    let log = monitor.log.clone();
+    let number = monitor.tellers.log.ask(levels, time);
+    let log = monitor.tellers.log.clone();
     tokio::spawn(async move {
         tokio::time::sleep(time).await;
         log.end(number);

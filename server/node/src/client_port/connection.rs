@@ -22,6 +22,7 @@ use crate::client_port::listener::ClientPort;
 use crate::client_port::stats::ConnStats;
 use crate::metrics::{Counter, Limit};
 use crate::outbox::Outbox;
+use crate::traces::Traced;
 
 /// Replies and events that may wait for one client, bytes. A reader this slow is better off with a
 /// new connection.
@@ -319,6 +320,11 @@ async fn read_frames<R: AsyncRead + Unpin>(
             Err(e) => return e.to_string(),
         };
         note_received(port, client);
+        let monitor = &port.monitor;
+        let mut traced = monitor
+            .tellers
+            .traces
+            .choose(|| Traced::new(&request, monitor.clock.elapsed()));
         match admit(&mut frames, client, frame.large).await {
             Ok(Passed::InTime) => {}
             Ok(Passed::Late) => {
@@ -329,7 +335,10 @@ async fn read_frames<R: AsyncRead + Unpin>(
             }
             Err(why) => return why,
         }
-        client.stats.asked(&raw);
+        if let Some(traced) = &mut traced {
+            traced.admitted = monitor.clock.elapsed();
+        }
+        client.stats.asked(&raw, traced);
         drop(raw);
         let message = ClientMessage::Frame {
             conn,

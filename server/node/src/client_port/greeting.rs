@@ -81,13 +81,16 @@ pub(super) async fn greet(
         Ok(accepted) => {
             let subject = accepted.identities.first();
             if let Some(subject) = subject.and_then(|id| id.id.as_deref()) {
-                port.monitor.audit.certificate(address.ip(), Some(subject));
+                port.monitor
+                    .tellers
+                    .audit
+                    .certificate(address.ip(), Some(subject));
             }
             Ok(Greeted::Tls(Box::new(accepted)))
         }
         Err(refusal) => {
             if matches!(refusal, Refusal::Unknown(_)) {
-                port.monitor.audit.certificate(address.ip(), None);
+                port.monitor.tellers.audit.certificate(address.ip(), None);
             }
             warn!("TLS client {address} refused: {refusal}");
             Err("no TLS".into())

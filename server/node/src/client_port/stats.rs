@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zk_wire::client::{ConnectResponse, OpCode};
 
+use crate::traces::Traced;
+
 /// The numbers of one connection.
 #[derive(Debug)]
 pub struct ConnStats {
@@ -17,15 +19,31 @@ pub struct ConnStats {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Operation and xid of each request without an answer, oldest first; as many as the gate lets
-    /// in. `None`: an operation that there is not, or none at all.
-    asked: VecDeque<(Option<OpCode>, i64)>,
+    /// Each request without an answer, oldest first; as many as the gate lets in.
+    asked: VecDeque<Asked>,
     session: Option<(i64, i32)>,
     last: Last,
     min_ms: Option<u64>,
     max_ms: u64,
     count: u64,
     total_ms: u64,
+}
+
+#[derive(Debug)]
+struct Asked {
+    /// `None`: one that there is not, or none at all.
+    operation: Option<OpCode>,
+    xid: i64,
+    traced: Option<Box<Traced>>,
+}
+
+/// What a reply answers.
+#[derive(Debug, Default)]
+pub struct Replied {
+    /// The operation.
+    pub operation: Option<OpCode>,
+    /// What is known of the request, where it is traced.
+    pub traced: Option<Box<Traced>>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,37 +111,57 @@ impl ConnStats {
     pub fn connect_asked(&self, renewal: bool) {
         // A session that comes back passes no pipeline, and leaves no operation behind.
         let operation = (!renewal).then_some(OpCode::CreateSession);
-        self.lock().asked.push_back((operation, 0));
+        self.lock().asked.push_back(Asked {
+            operation,
+            xid: 0,
+            traced: None,
+        });
     }
 
-    /// A frame came in.
-    pub fn asked(&self, frame: &[u8]) {
+    /// A frame came in, of a request that is traced or not.
+    pub fn asked(&self, frame: &[u8], traced: Option<Box<Traced>>) {
         let number = |at: usize| -> Option<i32> {
             let bytes = frame.get(at..at + 4)?;
             Some(i32::from_be_bytes(bytes.try_into().ok()?))
         };
         let operation = number(4).and_then(OpCode::from_wire);
         let xid = number(0).unwrap_or(-1);
-        self.lock().asked.push_back((operation, i64::from(xid)));
+        self.lock().asked.push_back(Asked {
+            operation,
+            xid: i64::from(xid),
+            traced,
+        });
     }
 
     /// A reply leaves; `zxid_applied` is this server's, for the replies that carry none.
     ///
-    /// Returns the operation that it answers.
+    /// Returns what it answers.
     pub fn replied(
         &self,
         frame: &bytes::Bytes,
         latency_ms: u64,
         now_ms: u64,
         zxid_applied: i64,
-    ) -> Option<OpCode> {
+    ) -> Replied {
         let mut state = self.lock();
-        let (operation, cxid) = state.asked.pop_front()?;
+        let Some(Asked {
+            operation: asked,
+            xid,
+            traced,
+        }) = state.asked.pop_front()
+        else {
+            return Replied::default();
+        };
         let is_connect = state.session.is_none();
         if is_connect && let Ok(answer) = ConnectResponse::decode(frame.clone()) {
             state.session = Some((answer.session.0, answer.timeout_ms));
         }
-        let operation = operation?;
+        let Some(operation) = asked else {
+            return Replied {
+                operation: None,
+                traced,
+            };
+        };
         let in_frame = frame.get(4..12).and_then(|b| b.try_into().ok());
         let zxid = match in_frame.map(i64::from_be_bytes) {
             Some(zxid) if !is_connect => zxid,
@@ -131,7 +169,7 @@ impl ConnStats {
         };
         state.last = Last {
             operation: operation.short_name(),
-            cxid,
+            cxid: xid,
             zxid,
             response_ms: now_ms,
             latency_ms,
@@ -140,7 +178,10 @@ impl ConnStats {
         state.total_ms += latency_ms;
         state.max_ms = state.max_ms.max(latency_ms);
         state.min_ms = Some(state.min_ms.map_or(latency_ms, |min| min.min(latency_ms)));
-        Some(operation)
+        Replied {
+            operation: asked,
+            traced,
+        }
     }
 
     /// Forgets what was measured (`crst`).
@@ -200,7 +241,7 @@ mod tests {
         let first = stats.picture();
         assert_eq!((first.session, first.last_zxid), (Some((5, 4000)), 9));
         assert_eq!((first.last_operation, first.last_cxid), ("SESS", 0));
-        stats.asked(&[0, 0, 0, 7, 0, 0, 0, 4, 0]);
+        stats.asked(&[0, 0, 0, 7, 0, 0, 0, 4, 0], None);
         stats.replied(&reply(7, 11), 1, 20, 0);
         let p = stats.picture();
         assert_eq!(

@@ -21,6 +21,7 @@ use super::monitoring::{self, AdminSettings, MetricsProvider};
 use super::reader::Reader;
 use super::runtime::RuntimeSettings;
 use super::tls::{self, PeerTlsSettings, TlsSettings};
+use super::traces::{self, TraceSettings};
 use super::zones::Zones;
 
 /// Where to listen.
@@ -163,6 +164,8 @@ pub struct Settings {
     pub leader_connect_delay: Duration,
     /// What may change while the server runs, as it is at the start.
     pub runtime: RuntimeSettings,
+    /// Traces of requests; `None`: there are none.
+    pub traces: Option<TraceSettings>,
     /// The audit log; `None`: there is none.
     pub audit: Option<AuditSettings>,
     /// `None` when `admin.enableServer=false`.
@@ -284,6 +287,7 @@ impl Settings {
             leader_connect_delay: ms(r.count("leaderConnectDelayDuringRetryMs", 100, 1, "100")?),
             runtime: RuntimeSettings::read(r, sessions.kinds.read_only_mode)?,
             audit: audit::read(r)?,
+            traces: traces::read(r)?,
             admin: monitoring::admin(r)?,
             metrics: monitoring::metrics(r)?,
             properties: r.properties(),

@@ -98,6 +98,8 @@ pub(super) const OWN: &[Own] = &[
     own(Counter, "zk_settings_refused_total", &[], "", "Settings refused while the server ran"),
     own(Counter, "zk_audit_lines_total", &[], "", "Lines written to the audit log"),
     own(Counter, "zk_audit_lines_lost_total", &[], "", "Lines of the audit log that were lost since its queue was full or its file could not be written"),
+    own(Counter, "zk_traced_requests_total", &[], "", "Requests whose traces went on their way"),
+    own(Counter, "zk_traced_requests_lost_total", &[], "", "Requests that were chosen to be traced and are not, since the queue was full"),
     own(Counter, "zk_slow_clients_closed_total", &[], "", "Clients closed since they did not read their replies"),
     own(Gauge, "zk_tls_certificate_not_before_seconds", &["listener"], "seconds since 1970", "First second of the certificate in use for clients (client) and other servers (quorum)"),
     own(Gauge, "zk_tls_certificate_not_after_seconds", &["listener"], "seconds since 1970", "Last second of this certificate"),

@@ -150,6 +150,8 @@ fn of_own(m: &Metrics) -> Vec<Sample<'_>> {
         Counter("zk_settings_refused_total", &m.settings_refused),
         Counter("zk_audit_lines_total", &m.audit.written),
         Counter("zk_audit_lines_lost_total", &m.audit.lost),
+        Counter("zk_traced_requests_total", &m.traces.made),
+        Counter("zk_traced_requests_lost_total", &m.traces.lost),
         Counter("zk_slow_clients_closed_total", &m.slow_clients_closed),
         by_kind("zk_elections_total", &m.elections),
         by_kind("zk_limit_reached_total", &m.limits),

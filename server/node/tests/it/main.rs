@@ -21,3 +21,4 @@ mod refusals;
 mod reload;
 mod standalone;
 mod tls;
+mod traces;

@@ -27,6 +27,7 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) xid: i32,
+    pub(crate) zxid: i64,
     pub(crate) error: i32,
     pub(crate) body: Bytes,
 }
@@ -103,13 +104,14 @@ impl Client {
         let frame = read_frame(self.stream.as_mut())?;
         let mut r = zk_wire::jute::Reader::unlimited(frame);
         let bad = std::io::Error::other;
-        let (xid, _zxid, error) = (
+        let (xid, zxid, error) = (
             r.i32().map_err(bad)?,
             r.i64().map_err(bad)?,
             r.i32().map_err(bad)?,
         );
         Ok(Reply {
             xid,
+            zxid,
             error,
             body: r.into_rest(),
         })

@@ -13,6 +13,12 @@ macro_rules! error_codes {
                 match number { $($number => Some(Self::$name),)* _ => None }
             }
 
+            /// Its name, such as `NoNode`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
             /// Its number.
             #[must_use]
             pub fn to_wire(self) -> i32 {

@@ -19,6 +19,12 @@ macro_rules! opcodes {
                 match self { $(Self::$name => $number,)* }
             }
 
+            /// Its name as Apache's `ZooDefs.OpCode` and the methods of clients have it, from a capital on.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
             /// Its name as metrics and the `cons` command show it.
             #[must_use]
             pub fn short_name(self) -> &'static str {

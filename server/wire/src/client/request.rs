@@ -293,6 +293,39 @@ impl Request {
         }
     }
 
+    /// The node that it is about; `None` where it names none, or more than one.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Create {
+                create: CreateRequest { path, .. },
+                ..
+            }
+            | Self::Delete { path, .. }
+            | Self::Exists { path, .. }
+            | Self::GetData { path, .. }
+            | Self::SetData { path, .. }
+            | Self::GetAcl { path }
+            | Self::GetChildren { path, .. }
+            | Self::GetChildren2 { path, .. }
+            | Self::SetAcl { path, .. }
+            | Self::CheckWatches { path, .. }
+            | Self::RemoveWatches { path, .. }
+            | Self::AddWatch { path, .. }
+            | Self::GetAllChildrenNumber { path } => Some(path),
+            Self::Sync { path } | Self::GetEphemerals { prefix: path } => path.as_deref(),
+            Self::Multi(_)
+            | Self::MultiRead(_)
+            | Self::SetWatches(_)
+            | Self::Reconfig(_)
+            | Self::WhoAmI
+            | Self::Auth { .. }
+            | Self::Sasl { .. }
+            | Self::Ping
+            | Self::CloseSession => None,
+        }
+    }
+
     /// A whole frame's content: header and body.
     #[must_use]
     pub fn encode_with_header(&self, xid: Xid) -> Bytes {
