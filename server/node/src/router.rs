@@ -397,18 +397,19 @@ impl Router {
             metrics.latency.observe_ms(took);
             let [took_ms, now_ms] =
                 [took, now].map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
-            let replied = client
+            let asked = client
                 .stats
                 .replied(frame, took_ms, now_ms, self.zxid_applied);
-            if let Some(traced) = replied.traced {
+            let logged = asked.as_ref().and_then(|asked| asked.operation);
+            let logged = logged.map(is_logged);
+            if let Some(traced) = asked.and_then(|asked| asked.traced) {
                 let mut answered = Answered::new(*traced, client, frame, now);
-                if let (Some(writes), Some(true)) = (&self.writes, replied.operation.map(is_logged))
-                {
+                if let (Some(writes), Some(true)) = (&self.writes, logged) {
                     answered.write = writes.of(Zxid::from_wire(answered.zxid));
                 }
                 self.monitor.tellers.traces.answered(answered);
             }
-            match replied.operation.map(is_logged) {
+            match logged {
                 Some(true) => metrics.update_latency.observe(took_ms),
                 Some(false) => metrics.read_latency.observe(took_ms),
                 None => {}

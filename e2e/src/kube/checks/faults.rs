@@ -1,6 +1,6 @@
 //! Pods die under a steady write load: writes go on in time, and nothing acknowledged is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -48,6 +48,15 @@ fn under_load(
 pub(super) fn replace_by_force(bench: &Bench<'_>, victims: &[String]) -> Result<()> {
     let before = zke::uids(&bench.zke.pods()?);
     delete_by_force(bench.zke.kubectl, bench.zke.namespace, victims)?;
+    wait_replaced(bench, victims, &before)
+}
+
+/// Waits until pods of these names are ready that are none of those of before.
+pub(super) fn wait_replaced(
+    bench: &Bench<'_>,
+    victims: &[String],
+    before: &BTreeSet<String>,
+) -> Result<()> {
     wait_for("other pods in their place", READY_LIMIT, || {
         let pods = bench.zke.pods().map_err(|error| error.to_string())?;
         let anew =

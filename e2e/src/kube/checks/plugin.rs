@@ -1,18 +1,16 @@
 //! `kubectl quorate` on a running ensemble: who leads while a pod is away, the lead passed on to whoever is
 //! asked for while sessions stay, events, and a node written and read through a forwarded port.
 
-use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::faults::delete_by_force;
-use super::restarts::is_ready;
+use super::faults::{delete_by_force, wait_replaced};
 use super::{Bench, READY_LIMIT};
 use crate::kube::binary;
-use crate::kube::zke::{pod_name, uid, uids};
+use crate::kube::zke::{pod_name, uids};
 use crate::peers::{Client, wait_for};
 use crate::shell;
 
@@ -110,24 +108,9 @@ fn shows_who_is_away(bench: &Bench<'_>, leader: &str) -> Result<String> {
     for pod in &pods {
         ensure!(drawn.contains(&format!("─ {pod} ")), "no {pod} in {drawn}");
     }
-    comes_back(bench, &away, &uids(&found))?;
+    // The plugin sees sooner than the operator that one is away, whose status calls all ready until then.
+    wait_replaced(bench, std::slice::from_ref(&away), &uids(&found))?;
     Ok(away)
-}
-
-/// Waits until another pod of this name than those of before is ready: the plugin sees sooner than the operator
-/// that one is away, whose status calls all ready until then.
-fn comes_back(bench: &Bench<'_>, name: &str, before: &BTreeSet<String>) -> Result<()> {
-    wait_for("the pod that is away", READY_LIMIT, || {
-        let pods = bench.zke.pods().map_err(|error| format!("{error:#}"))?;
-        let another = |pod: &&Value| uid(pod).is_some_and(|uid| !before.contains(uid));
-        let back = pods
-            .iter()
-            .filter(another)
-            .find(|pod| pod_name(pod) == name);
-        back.filter(|pod| is_ready(pod))
-            .map(drop)
-            .ok_or(format!("{name} is not ready"))
-    })
 }
 
 /// Passes on the lead to the server in this pod while a session is open on each server.

@@ -29,20 +29,13 @@ struct State {
     total_ms: u64,
 }
 
+/// What is remembered of a request until its reply leaves.
 #[derive(Debug)]
-struct Asked {
+pub struct Asked {
     /// `None`: one that there is not, or none at all.
-    operation: Option<OpCode>,
-    xid: i64,
-    traced: Option<Box<Traced>>,
-}
-
-/// What a reply answers.
-#[derive(Debug, Default)]
-pub struct Replied {
-    /// The operation.
     pub operation: Option<OpCode>,
-    /// What is known of the request, where it is traced.
+    xid: i64,
+    /// More about it, where it is traced.
     pub traced: Option<Box<Traced>>,
 }
 
@@ -135,32 +128,22 @@ impl ConnStats {
 
     /// A reply leaves; `zxid_applied` is this server's, for the replies that carry none.
     ///
-    /// Returns what it answers.
+    /// Returns what it answers; `None`: nothing was asked.
     pub fn replied(
         &self,
         frame: &bytes::Bytes,
         latency_ms: u64,
         now_ms: u64,
         zxid_applied: i64,
-    ) -> Replied {
+    ) -> Option<Asked> {
         let mut state = self.lock();
-        let Some(Asked {
-            operation: asked,
-            xid,
-            traced,
-        }) = state.asked.pop_front()
-        else {
-            return Replied::default();
-        };
+        let asked = state.asked.pop_front()?;
         let is_connect = state.session.is_none();
         if is_connect && let Ok(answer) = ConnectResponse::decode(frame.clone()) {
             state.session = Some((answer.session.0, answer.timeout_ms));
         }
-        let Some(operation) = asked else {
-            return Replied {
-                operation: None,
-                traced,
-            };
+        let Some(operation) = asked.operation else {
+            return Some(asked);
         };
         let in_frame = frame.get(4..12).and_then(|b| b.try_into().ok());
         let zxid = match in_frame.map(i64::from_be_bytes) {
@@ -169,7 +152,7 @@ impl ConnStats {
         };
         state.last = Last {
             operation: operation.short_name(),
-            cxid: xid,
+            cxid: asked.xid,
             zxid,
             response_ms: now_ms,
             latency_ms,
@@ -178,10 +161,7 @@ impl ConnStats {
         state.total_ms += latency_ms;
         state.max_ms = state.max_ms.max(latency_ms);
         state.min_ms = Some(state.min_ms.map_or(latency_ms, |min| min.min(latency_ms)));
-        Replied {
-            operation: asked,
-            traced,
-        }
+        Some(asked)
     }
 
     /// Forgets what was measured (`crst`).
